@@ -1,0 +1,13 @@
+"""Frozen records that cross rooms, and their JSON. No I/O, no clock.
+
+Everything here is a ``msgspec.Struct``: ``msgspec.json.encode`` writes it, ``msgspec.json.decode(raw,
+type=...)`` reads it and refuses what does not fit. Fields unknown to an older version are ignored
+when read, so records may grow.
+"""
+
+from vml_jupyter.model.entry import Entry, new_entry_id
+from vml_jupyter.model.environment import Environment
+from vml_jupyter.model.machine import Machine, Shape
+from vml_jupyter.model.release import Release
+
+__all__ = ["Entry", "Environment", "Machine", "Release", "Shape", "new_entry_id"]

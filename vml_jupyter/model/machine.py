@@ -1,0 +1,38 @@
+"""A virtual machine that VML made for an entry, as told to people and programs."""
+
+from __future__ import annotations
+
+import msgspec
+
+from vml_jupyter.model.release import Release
+
+
+class Shape(msgspec.Struct, frozen=True, kw_only=True):
+    """How large a machine is."""
+
+    cpus: int = 2
+    memory_mib: int = 2048
+    scratch_gib: int = 20
+
+
+class Machine(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One machine as it stands.
+
+    ``state`` is one of ``starting``, ``running``, ``stopped``, ``suspended``, ``broken``. ``port`` is
+    the port on 127.0.0.1 behind which the guest's Jupyter listens (0 when it does not).
+    ``url`` is where a browser on this host opens the notebook; it contains the machine's own token, so
+    it is for the user's eyes and never for a log.
+    """
+
+    id: str
+    entry: str
+    release: Release
+    state: str
+    created: str = ""
+    title: str = ""
+    notebook: str = ""
+    accelerator: str = ""
+    shape: Shape = Shape()
+    base_url: str = "/"
+    port: int = 0
+    url: str = ""
