@@ -1,0 +1,1 @@
+"""The host-side script; nothing here yet."""

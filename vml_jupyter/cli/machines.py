@@ -1,0 +1,89 @@
+"""The verbs of machines: machines, open, stop, start, delete."""
+
+from __future__ import annotations
+
+import argparse
+import webbrowser
+from contextlib import closing
+from typing import TYPE_CHECKING
+
+from vml_jupyter.cli import output
+from vml_jupyter.cli.terminal import Terminal
+from vml_jupyter.flows.settings import Settings
+
+if TYPE_CHECKING:
+    Verbs = argparse._SubParsersAction[argparse.ArgumentParser]
+
+
+def add_verbs(verbs: Verbs, common: argparse.ArgumentParser) -> None:
+    """Add this module's verbs to the command line."""
+    listing = verbs.add_parser("machines", parents=[common], help="list the machines that VML made")
+    listing.set_defaults(run=_machines)
+    for name, run, what in (
+        ("open", _open, "print the notebook's address in a machine and open it in the browser"),
+        ("start", _start, "start a machine that was stopped"),
+        ("stop", _stop, "shut a machine down; it can be started again"),
+        ("delete", _delete, "remove a machine and all that belongs to it"),
+    ):
+        verb = verbs.add_parser(name, parents=[common], help=what)
+        verb.add_argument("machine", metavar="M", help="a machine's id, or the beginning of it")
+        verb.set_defaults(run=run)
+
+
+def _machines(settings: Settings, arguments: argparse.Namespace) -> None:
+    from vml_jupyter.flows.machines import list_machines
+
+    machines = list_machines(settings)
+    if arguments.json:
+        output.as_json({"machines": machines})
+        return
+    if not machines:
+        print("There are no machines. `vml restore ENTRY` makes one.")
+        return
+    rows = [(m.id, m.state, m.release.label, m.entry, m.accelerator, m.title) for m in machines]
+    output.table(("MACHINE", "STATE", "RELEASE", "ENTRY", "ACCELERATOR", "TITLE"), rows)
+
+
+def _open(settings: Settings, arguments: argparse.Namespace) -> None:
+    from vml_jupyter.flows.machines import find_machine
+
+    machine = find_machine(settings, arguments.machine)
+    if arguments.json:
+        output.as_json({"machine": machine.id, "url": machine.url})
+        return
+    print(machine.url)
+    webbrowser.open(machine.url)
+
+
+def _start(settings: Settings, arguments: argparse.Namespace) -> None:
+    from vml_jupyter.flows.machines import start
+
+    with closing(Terminal()) as terminal:
+        machine = start(settings, arguments.machine, terminal)
+    if arguments.json:
+        output.as_json({"machine": machine.id, "url": machine.url})
+        return
+    print(machine.url)
+
+
+def _stop(settings: Settings, arguments: argparse.Namespace) -> None:
+    from vml_jupyter.flows.machines import stop
+
+    with closing(Terminal()) as terminal:
+        machine = stop(settings, arguments.machine, terminal)
+    _done(arguments, machine.id, "stopped")
+
+
+def _delete(settings: Settings, arguments: argparse.Namespace) -> None:
+    from vml_jupyter.flows.machines import delete
+
+    with closing(Terminal()) as terminal:
+        machine = delete(settings, arguments.machine, terminal)
+    _done(arguments, machine.id, "deleted")
+
+
+def _done(arguments: argparse.Namespace, machine: str, state: str) -> None:
+    if arguments.json:
+        output.as_json({"machine": machine, "state": state})
+        return
+    print(f"Machine {machine} is {state}.")

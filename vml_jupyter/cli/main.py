@@ -1,0 +1,99 @@
+"""The door for terminals: ``vml``. Parse, call one flow, print text for people or one JSON object for programs."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import signal
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NoReturn
+
+import msgspec
+
+from vml_jupyter import __version__
+from vml_jupyter.errors import Cancelled, Usage, VmlError
+from vml_jupyter.flows.settings import Settings, load
+
+FAILED = 1
+MISUSED = 2
+INTERRUPTED = 130
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        self.print_usage(sys.stderr)
+        print(f"{self.prog}: {message}. `{self.prog} --help` tells more.", file=sys.stderr)
+        sys.exit(MISUSED)
+
+
+def parser() -> argparse.ArgumentParser:
+    """Return the command line's grammar."""
+    from vml_jupyter.cli import entries, machines, releases
+
+    top = _Parser(
+        prog="vml",
+        description="The Virtual Machine Logbook: capture a notebook with its CernVM, and go back.",
+    )
+    top.add_argument("--version", action="version", version=f"vml {__version__}")
+    verbs = top.add_subparsers(dest="verb", metavar="VERB", required=True, parser_class=_Parser)
+    for room in (entries, releases, machines):
+        room.add_verbs(verbs, _common())
+    return top
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command and return its exit status: 0, 1 (failed) or 2 (usage)."""
+    arguments = parser().parse_args(argv)
+    signal.signal(signal.SIGTERM, _interrupt)
+    try:
+        settings = _settings(arguments)
+        return int(arguments.run(settings, arguments) or 0)
+    except VmlError as error:
+        _say(error, arguments.json)
+        return MISUSED if isinstance(error, Usage) else FAILED
+    except KeyboardInterrupt:
+        _say(Cancelled("interrupted; nothing half-made was left"), arguments.json)
+        return INTERRUPTED
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return FAILED
+
+
+def _common() -> argparse.ArgumentParser:
+    common = argparse.ArgumentParser(add_help=False)
+    common.add_argument("--logbook", metavar="URL", help="the logbook (default: VML_LOGBOOK, else your own)")
+    common.add_argument(
+        "--password-file", metavar="FILE", type=Path, help="file whose first line is its password"
+    )
+    common.add_argument("--json", action="store_true", help="print one JSON object on standard output")
+    return common
+
+
+def _settings(arguments: argparse.Namespace) -> Settings:
+    password = None
+    if arguments.password_file:
+        try:
+            password = arguments.password_file.read_text("utf-8").splitlines()[0].strip()
+        except (OSError, UnicodeDecodeError, IndexError) as error:
+            raise Usage(
+                f"the password file {arguments.password_file} cannot be read: {error}",
+                "Name a file whose first line is it.",
+            ) from error
+    return load().using(logbook=arguments.logbook, logbook_password=password)
+
+
+def _say(error: VmlError, as_json: bool) -> None:
+    print(f"vml: {error}", file=sys.stderr)
+    if as_json:
+        told = {"error": {"code": error.code, "message": error.message, "hint": error.hint}}
+        print(msgspec.json.encode(told).decode())
+
+
+def _interrupt(number: int, frame: object) -> NoReturn:
+    raise KeyboardInterrupt
+
+
+if __name__ == "__main__":
+    sys.exit(main())

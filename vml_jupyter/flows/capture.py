@@ -1,0 +1,84 @@
+"""Capture: survey the working area, describe the environment, take the bytes, write the entry."""
+
+from __future__ import annotations
+
+from datetime import datetime, timezone
+from pathlib import Path
+
+from vml_jupyter.environment import describe
+from vml_jupyter.flows import notebooks
+from vml_jupyter.flows.entries import opened_or_created
+from vml_jupyter.flows.releases import named_release
+from vml_jupyter.flows.settings import Settings
+from vml_jupyter.logbook import Logbook
+from vml_jupyter.model import Entry, new_entry_id
+from vml_jupyter.progress import SILENT, Progress
+from vml_jupyter.snapshot import take
+
+
+def capture(
+    settings: Settings,
+    area: Path,
+    *,
+    notebook: str | None = None,
+    title: str = "",
+    note: str = "",
+    release: str | None = None,
+    progress: Progress = SILENT,
+) -> Entry:
+    """Write the working area and what it runs in into the logbook; nothing is run or changed.
+
+    Args:
+        settings: Where the logbook is.
+        area: The working area, a folder.
+        notebook: The notebook that the entry reopens, relative to the area.
+        title: One line; by default the notebook's first heading.
+        note: Markdown.
+        release: The CernVM version to go back to, for a computer that is none; detection wins where it succeeds.
+        progress: Who listens.
+
+    Raises:
+        BadArea, BadNotebook: The area or notebook is not one.
+        LogbookError: The logbook cannot be opened or written.
+        DiskFull: There is no room where the logbook lies.
+    """
+    progress.stage("survey", "Looking at the working area")
+    area = notebooks.checked_area(area)
+    notebook = notebooks.checked_notebook(area, notebook) if notebook else ""
+    title = title.strip() or notebooks.proposed_title(area, notebook)
+
+    progress.stage("environment", "Describing the environment")
+    chosen = release or settings.default_release
+    environment = describe(
+        notebook=area / notebook if notebook else None,
+        chosen=named_release(settings, chosen) if chosen else None,
+    )
+
+    with opened_or_created(settings) as logbook:
+        progress.stage("take", "Writing the working area into the logbook")
+        previous = _previous(logbook, area)
+        taken = take(
+            logbook.repository, area, progress, parent_tree=logbook.area_tree(previous) if previous else None
+        )
+        for name in taken.unreadable:
+            progress.note(f"could not be read and is not in the entry: {name}")
+        progress.stage("entry", "Writing the entry")
+        entry = Entry(
+            id=new_entry_id(),
+            time=datetime.now(timezone.utc).strftime("%Y-%m-%dT%H:%M:%S.%fZ"),
+            title=title,
+            note=note,
+            notebook=notebook,
+            area=str(area),
+            environment=environment,
+            parent=previous.id if previous else "",
+            files=taken.files,
+            bytes=taken.bytes,
+            new_bytes=taken.new_bytes,
+        )
+        return logbook.add(entry, taken.tree)
+
+
+def _previous(logbook: Logbook, area: Path) -> Entry | None:
+    """Return the newest entry of the same working area: what is unchanged since then need not be read."""
+    return next((entry for entry in logbook.entries() if entry.area == str(area)), None)

@@ -1,0 +1,158 @@
+"""Where things lie and what the user prefers, from the environment, the configuration file and defaults.
+
+    <config>/config.json            what the user set; every key optional (see ``Settings``)
+    <config>/passwords/<digest>     one logbook's password, mode 0600, named by its URL's SHA-256
+    <data>/logbook/                 the default logbook
+    <data>/releases/                images, by name
+    <data>/machines/<id>/           all that one machine needs
+
+``<data>`` is ``VML_DATA`` or the user's data folder for ``vml``; ``<config>`` is ``VML_CONFIG`` or the user's
+configuration folder for ``vml``. A variable beats the file, the file beats the default.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import secrets
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import msgspec
+import platformdirs
+
+from vml_jupyter.errors import Usage
+from vml_jupyter.model import Shape
+
+CERNVM = "https://cernvm.cern.ch"
+
+
+class _File(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The configuration file; None means: not said."""
+
+    logbook: str | None = None
+    libvirt_uri: str | None = None
+    release_folders: list[str] | None = None
+    release_urls: list[str] | None = None
+    default_release: str | None = None
+    shape: Shape | None = None
+    ready_timeout_s: float | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """Everything a flow needs to know about this user and this computer."""
+
+    data: Path
+    config: Path
+    logbook: str
+    logbook_password: str | None = field(default=None, repr=False)
+    libvirt_uri: str = "qemu:///session"
+    release_folders: tuple[Path, ...] = ()
+    release_urls: tuple[str, ...] = (CERNVM,)
+    default_release: str = ""
+    shape: Shape = field(default_factory=Shape)
+    ready_timeout_s: float = 300.0
+
+    @property
+    def machines(self) -> Path:
+        return self.data / "machines"
+
+    @property
+    def releases(self) -> Path:
+        return self.data / "releases"
+
+    @property
+    def cache(self) -> Path:
+        return self.data / "cache"
+
+    def image_folders(self) -> list[Path]:
+        """Return the folders in which a release image may already lie, the own one first."""
+        return [self.releases, *self.release_folders, Path.home() / "Downloads"]
+
+    def password_file(self) -> Path:
+        """Return where this logbook's own password is kept."""
+        digest = hashlib.sha256(self.logbook.encode()).hexdigest()[:32]
+        return self.config / "passwords" / digest
+
+    def password(self, *, create: bool = False) -> str | None:
+        """Return the logbook's password: as given, else as kept, else (on request) a new random one, kept."""
+        if self.logbook_password:
+            return self.logbook_password
+        kept = self.password_file()
+        if kept.exists():
+            return kept.read_text("utf-8").strip()
+        return _keep_new_password(kept) if create else None
+
+    def using(self, **changes: object) -> Settings:
+        """Return a copy in which the given fields that are not None are changed."""
+        return replace(self, **{name: value for name, value in changes.items() if value is not None})  # type: ignore[arg-type]  # names are checked by replace
+
+
+def load(environ: Mapping[str, str] = os.environ) -> Settings:
+    """Read the settings of this user.
+
+    Raises:
+        Usage: The configuration file is not what it must be.
+    """
+    data = _folder(environ, "VML_DATA", platformdirs.user_data_path("vml"))
+    config = _folder(environ, "VML_CONFIG", platformdirs.user_config_path("vml"))
+    said = _read(config / "config.json")
+    urls = _words(environ.get("VML_RELEASE_URLS")) or tuple(said.release_urls or (CERNVM,))
+    folders = _words(environ.get("VML_RELEASE_FOLDERS"), os.pathsep) or tuple(said.release_folders or ())
+    return Settings(
+        data=data,
+        config=config,
+        logbook=environ.get("VML_LOGBOOK") or said.logbook or str(data / "logbook"),
+        logbook_password=environ.get("VML_LOGBOOK_PASSWORD") or None,
+        libvirt_uri=environ.get("VML_LIBVIRT_URI") or said.libvirt_uri or "qemu:///session",
+        release_folders=tuple(Path(name).expanduser() for name in folders),
+        release_urls=urls,
+        default_release=environ.get("VML_RELEASE") or said.default_release or "",
+        shape=said.shape or Shape(),
+        ready_timeout_s=_seconds(environ.get("VML_READY_TIMEOUT")) or said.ready_timeout_s or 300.0,
+    )
+
+
+def _folder(environ: Mapping[str, str], name: str, default: Path) -> Path:
+    return Path(environ[name]).expanduser().absolute() if environ.get(name) else default
+
+
+def _words(text: str | None, separator: str | None = None) -> tuple[str, ...]:
+    return tuple(word for word in (text or "").split(separator) if word)
+
+
+def _seconds(text: str | None) -> float | None:
+    try:
+        return float(text) if text else None
+    except ValueError:
+        raise Usage(
+            f"VML_READY_TIMEOUT is {text!r}, not a number of seconds", "Set it to e.g. 300."
+        ) from None
+
+
+def _read(file: Path) -> _File:
+    try:
+        return msgspec.json.decode(file.read_bytes(), type=_File)
+    except FileNotFoundError:
+        return _File()
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise Usage(
+            f"{file} cannot be understood: {error}", "Mend it, or move it away to use the defaults."
+        ) from error
+
+
+def _keep_new_password(file: Path) -> str:
+    """Make a password of 256 random bits; the first of two processes wins, both use the winner's."""
+    file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    draft = file.with_name(f"{file.name}.{secrets.token_hex(4)}")
+    draft.touch(mode=0o600)
+    draft.write_text(secrets.token_hex(32) + "\n", "utf-8")
+    try:
+        os.link(draft, file)
+    except FileExistsError:
+        pass
+    finally:
+        draft.unlink()
+    return file.read_text("utf-8").strip()

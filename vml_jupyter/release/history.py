@@ -1,0 +1,181 @@
+"""Which systems a CernVM-FS repository holds: its manifest names a history database, that lists the tags.
+
+    <stratum one>/cvmfs/<fqrn>/.cvmfspublished           lines of a letter and a value, up to "--"
+        H<hash>                                          the history object; other letters are other objects
+    <stratum one>/cvmfs/<fqrn>/data/ab/cdef...H          zlib(SQLite): tags(name, hash, revision, timestamp)
+
+The object's name is the digest of its bytes, so it is checked. The manifest's own signature is not: the list
+is for choosing, and the CernVM-FS client inside the machine verifies what it mounts. Whatever arrives is
+untrusted: sizes are bounded, and the database is opened read-only and without anything it could make SQLite
+do.
+
+Sources: cvmfs ``doc-cvmfs`` (manifest, objects), cernvm-online (the same list, made the same way).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import sqlite3
+import tempfile
+import zlib
+from contextlib import closing
+from pathlib import Path
+from urllib.parse import quote, urlsplit
+
+import msgspec
+
+from vml_jupyter.errors import Foreign
+from vml_jupyter.model import Release
+from vml_jupyter.release.names import parse_tag, system_key
+from vml_jupyter.release.source import CERNVM, read_bounded
+
+PRODUCTION = "cernvm-prod.cern.ch"
+
+# The servers that micro-CernVM itself is built to ask; cernvm.cern.ch has the images, not the systems.
+STRATUM_ONES = (
+    "http://cvmfs-stratum-one.cern.ch",
+    "http://cvmfs-s1fnal.opensciencegrid.org",
+    "http://grid-cvmfs-one.desy.de",
+)
+
+_MANIFEST_LIMIT = 64 * 1024
+_HISTORY_LIMIT = 32 * 1024 * 1024
+_DATABASE_LIMIT = 256 * 1024 * 1024
+_TAG_LIMIT = 20_000
+_STEP_LIMIT = 2_000  # times 10,000 instructions of SQLite's machine
+_HASH = re.compile(r"(?P<hex>[0-9a-f]{40})(?P<kind>-rmd160|-shake128)?")
+
+
+class Tag(msgspec.Struct, frozen=True, kw_only=True):
+    """One tag of a repository; ``time`` is seconds since 1970."""
+
+    name: str
+    root_hash: str
+    revision: int
+    time: int
+    description: str = ""
+
+
+def systems(base_url: str, fqrn: str = PRODUCTION) -> list[Release]:
+    """Return the systems that a repository holds, newest first; tags that name no system are left out.
+
+    Raises:
+        Foreign: The repository breaks its format.
+        ReleaseNotFound, RepositoryUnreachable: There is no such repository, or it does not answer.
+    """
+    return [release for release, _ in dated_systems(base_url, fqrn)]
+
+
+def dated_systems(base_url: str, fqrn: str = PRODUCTION) -> list[tuple[Release, int]]:
+    """Return the systems as ``systems`` does, each with the time it was published at (seconds since 1970)."""
+    found = {
+        system: (
+            Release(
+                system=system,
+                repository=fqrn,
+                path="cvm3" if system.startswith("3.") else "cvm4",
+                root_hash=tag.root_hash,
+            ),
+            tag.time,
+        )
+        for tag in tags(base_url, fqrn)
+        if (system := parse_tag(tag.name))
+    }
+    return [found[system] for system in sorted(found, key=system_key, reverse=True)]
+
+
+def stratum_ones(base_url: str) -> tuple[str, ...]:
+    """Return the servers of systems that belong to a server of images: itself, but for CernVM's own site."""
+    if urlsplit(base_url).hostname == urlsplit(CERNVM).hostname:
+        return STRATUM_ONES
+    return (base_url,)
+
+
+def tags(base_url: str, fqrn: str = PRODUCTION) -> list[Tag]:
+    """Return all tags of a repository, in no order.
+
+    Raises:
+        Foreign, ReleaseNotFound, RepositoryUnreachable: As for ``systems``.
+    """
+    root = f"{base_url.rstrip('/')}/cvmfs/{quote(fqrn, safe='')}"
+    history = _history_of(read_bounded(f"{root}/.cvmfspublished", _MANIFEST_LIMIT), fqrn)
+    packed = read_bounded(f"{root}/data/{history[:2]}/{history[2:]}H", _HISTORY_LIMIT)
+    _check(packed, history)
+    return _read_tags(_inflate(packed))
+
+
+def _history_of(manifest: bytes, fqrn: str) -> str:
+    """Return the hash of the history object, with its suffix."""
+    head = manifest.split(b"--\n", 1)[0].decode("utf-8", "replace")
+    fields = {line[:1]: line[1:] for line in head.splitlines() if line}
+    if fields.get("N", fqrn) != fqrn:
+        raise Foreign(f"the manifest of {fqrn} is that of another repository")
+    history = fields.get("H", "")
+    if not _HASH.fullmatch(history):
+        raise Foreign(f"the manifest of {fqrn} names no history", "It is no repository of CernVM systems.")
+    return history
+
+
+def _check(packed: bytes, history: str) -> None:
+    """Compare an object's bytes with its name, 160 bits of SHA-1, RIPEMD-160 or SHAKE-128."""
+    match = _HASH.fullmatch(history)
+    assert match is not None
+    if match["kind"] == "-shake128":
+        found = hashlib.shake_128(packed).hexdigest(20)
+    elif match["kind"] == "-rmd160":
+        if "ripemd160" not in hashlib.algorithms_available:
+            return
+        found = hashlib.new("ripemd160", packed).hexdigest()
+    else:
+        found = hashlib.sha1(packed, usedforsecurity=False).hexdigest()
+    if found != match["hex"]:
+        raise Foreign("the repository's history is damaged: its digest differs", "Try again later.")
+
+
+def _inflate(packed: bytes) -> bytes:
+    machine = zlib.decompressobj()
+    try:
+        plain = machine.decompress(packed, _DATABASE_LIMIT)
+    except zlib.error as error:
+        raise Foreign("the repository's history is not zlib data") from error
+    if machine.unconsumed_tail or not machine.eof:
+        raise Foreign("the repository's history is cut or unreasonably large")
+    return plain
+
+
+def _read_tags(database: bytes) -> list[Tag]:
+    with tempfile.TemporaryDirectory(prefix="vml-history-") as folder:
+        file = Path(folder) / "history.sqlite"
+        file.write_bytes(database)
+        try:
+            with closing(sqlite3.connect(f"{file.as_uri()}?mode=ro&immutable=1", uri=True)) as connection:
+                return _select(connection)
+        except (sqlite3.Error, UnicodeDecodeError, OverflowError) as error:
+            raise Foreign(f"the repository's history cannot be read: {error}") from error
+
+
+def _select(connection: sqlite3.Connection) -> list[Tag]:
+    steps = iter(range(_STEP_LIMIT))
+    # A foreign schema may hold views and triggers that never end: trust none, allow a table only, count the
+    # work.
+    connection.execute("PRAGMA trusted_schema = OFF")
+    connection.set_progress_handler(lambda: next(steps, None) is None, 10_000)
+    kind = connection.execute("SELECT type FROM sqlite_master WHERE name = 'tags'").fetchone()
+    if kind != ("table",):
+        raise Foreign("the repository's history has no table of tags")
+    rows = connection.execute(
+        "SELECT CAST(name AS TEXT), CAST(hash AS TEXT), CAST(revision AS INTEGER),"
+        " CAST(timestamp AS INTEGER), CAST(description AS TEXT) FROM tags LIMIT ?",
+        (_TAG_LIMIT,),
+    )
+    return [
+        Tag(
+            name=name or "",
+            root_hash=root_hash if _HASH.fullmatch(root_hash or "") else "",
+            revision=revision or 0,
+            time=time or 0,
+            description=description or "",
+        )
+        for name, root_hash, revision, time, description in rows
+    ]

@@ -1,0 +1,83 @@
+"""Make the base that all systems share: a minimal Debian, its kernel and the boot partition, as one tar.
+
+mmdebstrap works as root, or as an ordinary user in a user namespace; nothing of the host is mounted.
+What goes in lies in ``stage``, which appears as ``/mini`` inside:
+
+    stage/{customize.sh,fetch-tools.sh,masked-units.txt,rootfs/}   from image/
+    stage/{systems.txt,syslinux.cfg,version,ucernvm_boot_loader}   written here
+    stage/layers/<tag>/<path>/                                     the systems' Python packages
+"""
+
+from __future__ import annotations
+
+import os
+import shlex
+import shutil
+from pathlib import Path
+
+from vml_jupyter.release.mini import recipe
+from vml_jupyter.release.mini.mirrors import debian_sources
+from vml_jupyter.release.mini.programs import Runner
+
+BOOT_START_SECTOR = 2048
+
+
+def fill_stage(stage: Path) -> None:
+    """Put everything but the layers into ``stage``."""
+    shutil.copytree(recipe.IMAGE_DATA / "rootfs", stage / "rootfs")
+    for name in ("customize.sh", "fetch-tools.sh", "masked-units.txt"):
+        shutil.copyfile(recipe.IMAGE_DATA / name, stage / name)
+    (stage / "syslinux.cfg").write_text(_syslinux_cfg())
+    (stage / "version").write_text(
+        f"{recipe.REPOSITORY} at {recipe.ROLLING_TAG}, uCernVM {recipe.full_version()}\n"
+    )
+    (stage / "ucernvm_boot_loader").touch()
+    rows = [f"{system.tag} {system.version} {recipe.CERNVM_PATH}\n" for system in recipe.SYSTEMS]
+    (stage / "systems.txt").write_text("".join(rows))
+    etc = stage / "rootfs" / "etc"
+    (etc / "ucernvm-version").write_text(recipe.full_version() + "\n")
+
+
+def build_base(stage: Path, tar: Path, runner: Runner) -> None:
+    """Build the base of ``stage`` into the file ``tar``.
+
+    Raises:
+        HostError: mmdebstrap failed.
+    """
+    command = ["mmdebstrap", "--format=tar", "--variant=minbase", f"--include={','.join(_packages())}"]
+    command += [f"--dpkgopt={line}" for line in _lines("dpkg.cfg")]
+    command += [f"--customize-hook={hook}" for hook in _hooks(stage)]
+    command += [recipe.DEBIAN_SUITE, "-", *debian_sources(recipe.DEBIAN_SUITE)]
+    # The kernel package would make an initial RAM disk that customize.sh makes anyway, with our settings.
+    env = {"INITRD": "No", **_temporary_folder(tar.parent)}
+    runner.run("mmdebstrap", command, stdout=tar, env=env)
+
+
+def _hooks(stage: Path) -> list[str]:
+    return [
+        'mkdir "$1/mini"',
+        f"sync-in {shlex.quote(str(stage))} /mini",
+        'sh "$1/mini/fetch-tools.sh" "$1"',
+        f'chroot "$1" env BOOT_START_SECTOR={BOOT_START_SECTOR} sh /mini/customize.sh',
+    ]
+
+
+def _temporary_folder(folder: Path) -> dict[str, str]:
+    """Keep mmdebstrap's root in our own folder as root; an ordinary user's namespace may not reach into it."""
+    return {"TMPDIR": str(folder)} if os.geteuid() == 0 else {}
+
+
+def _syslinux_cfg() -> str:
+    text = (recipe.IMAGE_DATA / "syslinux.cfg").read_text()
+    for name in ("CERNVM_PATH", "REPOSITORY"):
+        text = text.replace(f"@{name}@", getattr(recipe, name))
+    return text.replace("@DEFAULT_TAG@", recipe.ROLLING_TAG)
+
+
+def _packages() -> list[str]:
+    return _lines("packages.txt")
+
+
+def _lines(name: str) -> list[str]:
+    lines = (recipe.IMAGE_DATA / name).read_text().splitlines()
+    return [line for line in lines if line and not line.startswith("#")]

@@ -1,0 +1,101 @@
+"""Build a mini release once per recipe, one build at a time, and put it in place whole.
+
+layers -> base -> partitions -> signed image -> list of systems -> rename
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from vml_jupyter.progress import SILENT, Progress
+from vml_jupyter.release.mini import base, disk, layers, programs, recipe, signature, stratum
+
+LEFTOVER = ".building-"
+
+
+def build(data_dir: Path, progress: Progress = SILENT) -> Path:
+    """Return the mini release repository of this recipe, building it first where it is not there yet.
+
+    Args:
+        data_dir: Where VML keeps its data; the repository lies in ``<data_dir>/mini/<recipe digest>``.
+        progress: Hears the stages ``mini-lock``, ``mini-wheels``, ``mini-base``, ``mini-disk`` and
+            ``mini-publish``.
+
+    Raises:
+        ToolMissing: A program or Python package that builds it is not installed.
+        HostError: A program failed.
+        Cancelled: The user ended the job.
+    """
+    home = data_dir.expanduser().resolve() / "mini"
+    repository = home / recipe.digest()
+    if repository.is_dir():
+        return repository
+    _require_tools()
+    home.mkdir(parents=True, exist_ok=True)
+    progress.stage("mini-lock", "Waiting for another build of the mini release")
+    with _lock(home / ".lock") as lock:
+        if not repository.is_dir():
+            _remove_leftovers(home)
+            with tempfile.TemporaryDirectory(prefix=LEFTOVER, dir=home) as scratch:
+                _build(Path(scratch), progress, lock).rename(repository)
+    return repository
+
+
+def _build(scratch: Path, progress: Progress, lock: int) -> Path:
+    runner = programs.Runner(log_folder=scratch, progress=progress, inherited=(lock,))
+    stage, repository = scratch / "stage", scratch / "repository"
+    stage.mkdir()
+    repository.mkdir()
+    progress.stage("mini-wheels", "Fetching the Python packages of the mini release")
+    _build_layers(scratch, stage, runner)
+    progress.stage("mini-base", "Installing Debian for the mini release")
+    base.fill_stage(stage)
+    base.build_base(stage, scratch / "base.tar", runner)
+    progress.stage("mini-disk", "Writing the disk of the mini release")
+    disk.populate(scratch, runner)
+    image = repository / recipe.image_path()
+    image.parent.mkdir(parents=True)
+    disk.assemble(scratch, image)
+    progress.stage("mini-publish", "Signing and publishing the mini release")
+    _publish(repository, image, scratch)
+    return repository
+
+
+def _build_layers(scratch: Path, stage: Path, runner: programs.Runner) -> None:
+    for system in recipe.SYSTEMS:
+        wheels = scratch / "wheels" / system.version
+        layers.download(system, wheels, runner)
+        layers.lay(wheels, stage / "layers", system, runner)
+
+
+def _publish(repository: Path, image: Path, scratch: Path) -> None:
+    sha256 = signature.sign(image, repository / "mini-ca.crt")
+    image.with_name(f"{image.name}.sha256").write_text(f"{sha256}\n")
+    (repository / "releases" / "latest").write_text(f"{recipe.VERSION}\n")
+    stratum.publish(repository / "cvmfs" / recipe.REPOSITORY, scratch / "history.sqlite")
+    with image.open("rb") as file:
+        os.fsync(file.fileno())
+
+
+def _require_tools() -> None:
+    as_user = () if os.geteuid() == 0 else ("fakeroot", "newuidmap")
+    programs.require(("mmdebstrap", "mke2fs", "debugfs", "tar", *as_user))
+
+
+@contextmanager
+def _lock(path: Path) -> Iterator[int]:
+    with path.open("a") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield file.fileno()
+
+
+def _remove_leftovers(home: Path) -> None:
+    # One file system only: a killed mmdebstrap may have left something of the host bound into its root.
+    for folder in home.glob(f"{LEFTOVER}*"):
+        subprocess.run(["rm", "-rf", "--one-file-system", "--", str(folder)], check=False)

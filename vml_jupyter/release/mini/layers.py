@@ -1,0 +1,92 @@
+"""Lay a system's Python packages out as the folder that is stacked on the base.
+
+    locks/<tag>.txt -> pip download -> wheels -> <layer>/usr/local/{bin,lib/python3.11/dist-packages,share,etc}
+"""
+
+from __future__ import annotations
+
+import shutil
+import sys
+from pathlib import Path
+
+from vml_jupyter.errors import ToolMissing
+from vml_jupyter.release.mini.programs import Runner
+from vml_jupyter.release.mini.recipe import CERNVM_PATH, PYTHON, System
+
+GLIBC_MINORS = (35, 34, 31, 28, 27, 26, 24, 17, 12, 5)
+"""Which ``manylinux_2_N`` wheels Debian 12 (glibc 2.36) runs, among those that projects publish."""
+
+UNUSED = (
+    "share/man",
+    "share/jupyter/lab/static/*.map",
+    "share/jupyter/labextensions/**/*.map",
+    "**/*.js.map",
+    "**/dist-packages/*/tests",
+    "**/dist-packages/numpy/*/tests",
+    "**/dist-packages/matplotlib/mpl-data/sample_data",
+    "**/dist-packages/jedi/third_party/django-stubs",
+)
+
+
+def download(system: System, folder: Path, runner: Runner) -> None:
+    """Download the wheels that ``system`` pins into ``folder``, whatever Python runs this.
+
+    Raises:
+        HostError: pip failed.
+    """
+    platforms = [f"manylinux_2_{minor}_x86_64" for minor in GLIBC_MINORS]
+    platforms += ["manylinux2014_x86_64", "manylinux2010_x86_64", "manylinux1_x86_64"]
+    command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--only-binary=:all:"]
+    command += ["--require-hashes", "--implementation=cp", f"--python-version={PYTHON}"]
+    command += [f"--abi={abi}" for abi in (f"cp{PYTHON.replace('.', '')}", "abi3", "none")]
+    command += [f"--platform={platform}" for platform in platforms]
+    command += [f"--requirement={system.lock_file}", f"--dest={folder}"]
+    runner.run(f"pip-{system.version}", command)
+
+
+def lay(wheels: Path, layers: Path, system: System, runner: Runner) -> None:
+    """Install every wheel of ``wheels`` under ``<layers>/<tag>/<path>/usr/local``.
+
+    Raises:
+        ToolMissing: The Python package ``installer`` is not there.
+    """
+    layer = layers / system.tag / CERNVM_PATH
+    files = sorted(wheels.glob("*.whl"))
+    for done, wheel in enumerate(files):
+        runner.progress.advance(done, len(files), "wheels")
+        _install(wheel, layer)
+    _remove_unused(layer / "usr" / "local")
+
+
+def _install(wheel: Path, layer: Path) -> None:
+    try:
+        from installer import install
+        from installer.destinations import SchemeDictionaryDestination
+        from installer.sources import WheelFile
+    except ImportError as missing:
+        raise ToolMissing(
+            "A mini release cannot be built because the Python package installer is not there",
+            "Install it: pip install vml_jupyter[mini]",
+        ) from missing
+    packages = f"/usr/local/lib/python{PYTHON}/dist-packages"
+    scheme = {
+        "purelib": packages,
+        "platlib": packages,
+        "scripts": "/usr/local/bin",
+        "data": "/usr/local",
+        "headers": "/usr/local/include",
+    }
+    destination = SchemeDictionaryDestination(
+        scheme, interpreter="/usr/bin/python3", script_kind="posix", destdir=str(layer)
+    )
+    with WheelFile.open(wheel) as source:
+        install(source, destination, additional_metadata={"INSTALLER": b"vml-mini\n"})
+
+
+def _remove_unused(local: Path) -> None:
+    for pattern in UNUSED:
+        for path in list(local.glob(pattern)):
+            if path.is_dir():
+                shutil.rmtree(path)
+            else:
+                path.unlink(missing_ok=True)

@@ -1,0 +1,194 @@
+"""Judge the signature at the end of a CernVM image: who vouches for it, and does the proof hold?
+
+    signature block -> certificate (PEM) -> chain to a CA of the bundle -> subject as expected
+                    -> RSA PKCS#1 v1.5 over SHA-256 of all bytes but the signature block itself
+
+An image outlives its signer's certificate by years. So a certificate is judged as of the month in the
+bootloader's name, not as of today. Source: cernvm-micro's ``sign.sh`` and doc-cernvm's
+``cpt-signatures.rst``.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from datetime import datetime, timedelta, timezone
+from pathlib import Path
+
+import msgspec
+from cryptography import x509
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import padding, rsa
+from cryptography.hazmat.primitives.asymmetric.utils import Prehashed
+
+from vml_jupyter.release.blocks import BLOCK, read_claims, read_seal
+from vml_jupyter.release.names import bootloader_key
+
+_PIECE = 1 << 20
+_LONGEST_CHAIN = 5
+_OIDS = {
+    "0.9.2342.19200300.100.1.25": "DC",
+    "2.5.4.3": "CN",
+    "2.5.4.6": "C",
+    "2.5.4.7": "L",
+    "2.5.4.8": "ST",
+    "2.5.4.10": "O",
+    "2.5.4.11": "OU",
+}
+# The month in a bootloader's name is up to a month after it was signed, and a fix may follow later.
+_BEFORE, _AFTER = timedelta(days=62), timedelta(days=62)
+
+
+class Signature(msgspec.Struct, frozen=True, kw_only=True):
+    """The judgement on one image.
+
+    ``status`` is ``signed`` (proof and signer hold), ``unchecked`` (the proof holds, but there is no CA
+    bundle to judge the signer by), ``unsigned`` (no signature there), or ``bad``; ``reason`` says why in
+    words.
+    """
+
+    status: str
+    signer: str = ""
+    reason: str = ""
+
+
+class _Bad(Exception):
+    """The signature does not hold; the text says why."""
+
+
+def expected_signer(bootloader: str) -> str:
+    """Return the subject that signed CernVM's own bootloaders of that time."""
+    number = "02" if bootloader_key(bootloader) >= (2020, 7) else "01"
+    return f"/DC=ch/DC=cern/OU=computers/CN=cvm-sign{number}.cern.ch"
+
+
+def verify(image: Path, ca_bundle: Path | None = None, signer: str | None = None) -> Signature:
+    """Judge the signature of an image file.
+
+    Args:
+        image: A raw image (.hdd) or an ISO; other kinds carry no signature of their own.
+        ca_bundle: PEM file of the CA certificates that are trusted.
+        signer: The subject that must have signed, ``/DC=ch/.../CN=...``; by default CERN's of that time.
+
+    Raises:
+        OSError: A file cannot be read.
+    """
+    seal = read_seal(image)
+    claims = read_claims(image)
+    if seal is None or claims is None:
+        return Signature(status="unsigned", reason="there is no readable signature at the end of the file")
+    subject = ""
+    try:
+        certificate = _certificate(seal.certificate)
+        subject = subject_of(certificate)
+        _check_proof(image, certificate, seal.signature)
+        _check_signer(subject, signer or expected_signer(claims.bootloader))
+        if ca_bundle is None:
+            return Signature(status="unchecked", signer=subject, reason="no CA bundle is configured")
+        _check_chain(certificate, _bundle(ca_bundle), _signing_time(claims.bootloader))
+    except _Bad as error:
+        return Signature(status="bad", signer=subject, reason=str(error))
+    return Signature(status="signed", signer=subject)
+
+
+def subject_of(certificate: x509.Certificate) -> str:
+    """Return a subject the way openssl used to print it: ``/DC=ch/DC=cern/.../CN=...``."""
+    return "".join(
+        f"/{_OIDS.get(attribute.oid.dotted_string, attribute.oid.dotted_string)}={attribute.value!s}"
+        for attribute in certificate.subject
+    )
+
+
+def _certificate(pem: bytes) -> x509.Certificate:
+    try:
+        return x509.load_pem_x509_certificate(pem)
+    except ValueError as error:
+        raise _Bad("its certificate cannot be read") from error
+
+
+def _bundle(file: Path) -> list[x509.Certificate]:
+    try:
+        return x509.load_pem_x509_certificates(file.read_bytes())
+    except ValueError as error:
+        raise _Bad(f"the CA bundle {file} cannot be read") from error
+
+
+def _check_signer(subject: str, expected: str) -> None:
+    if subject != expected:
+        raise _Bad(f"it was signed by {subject}, not by {expected}")
+
+
+def _check_proof(image: Path, certificate: x509.Certificate, signature: bytes) -> None:
+    try:
+        key = certificate.public_key()
+    except (ValueError, UnsupportedAlgorithm) as error:
+        raise _Bad("its certificate has no key that can be read") from error
+    if not isinstance(key, rsa.RSAPublicKey):
+        raise _Bad("its certificate has no RSA key")
+    try:
+        key.verify(signature, _digest_before_signature(image), padding.PKCS1v15(), Prehashed(hashes.SHA256()))
+    except InvalidSignature:
+        edited = " (.hvm and .vhd files are edited after signing)" if image.suffix in (".hvm", ".vhd") else ""
+        raise _Bad(f"the file is not the one that was signed{edited}") from None
+
+
+def _digest_before_signature(image: Path) -> bytes:
+    machine = hashlib.sha256()
+    left = image.stat().st_size - BLOCK
+    with image.open("rb") as file:
+        while left > 0 and (piece := file.read(min(left, _PIECE))):
+            machine.update(piece)
+            left -= len(piece)
+    return machine.digest()
+
+
+def _signing_time(bootloader: str) -> tuple[datetime, datetime] | None:
+    """Return the earliest and latest time of signing; None for numbers that are no month (2.6-7)."""
+    year, month = bootloader_key(bootloader)[:2]
+    if not (2015 <= year <= 9000 and 1 <= month <= 12):
+        return None
+    start = datetime(year, month, 1, tzinfo=timezone.utc)
+    return start - _BEFORE, start + timedelta(days=31) + _AFTER
+
+
+def _check_chain(
+    certificate: x509.Certificate,
+    trusted: Sequence[x509.Certificate],
+    signed_between: tuple[datetime, datetime] | None,
+) -> None:
+    """Climb from the signer to a CA that vouches for itself; all on the way come from the bundle."""
+    for _ in range(_LONGEST_CHAIN):
+        _check_validity(certificate, signed_between)
+        issuer = _issuer(certificate, trusted)
+        if issuer.issuer == issuer.subject:
+            _check_validity(issuer, signed_between)
+            return
+        certificate = issuer
+    raise _Bad("its certificate's chain is too long")
+
+
+def _issuer(certificate: x509.Certificate, trusted: Sequence[x509.Certificate]) -> x509.Certificate:
+    for candidate in trusted:
+        if candidate.subject == certificate.issuer and _is_authority(candidate):
+            try:
+                certificate.verify_directly_issued_by(candidate)
+            except (ValueError, TypeError, InvalidSignature, UnsupportedAlgorithm):
+                continue
+            return candidate
+    raise _Bad(f"no CA of the bundle vouches for {subject_of(certificate)}")
+
+
+def _is_authority(certificate: x509.Certificate) -> bool:
+    try:
+        return certificate.extensions.get_extension_for_class(x509.BasicConstraints).value.ca
+    except (x509.ExtensionNotFound, ValueError):
+        return False
+
+
+def _check_validity(certificate: x509.Certificate, between: tuple[datetime, datetime] | None) -> None:
+    if between is None:
+        return
+    earliest, latest = between
+    if certificate.not_valid_before_utc > latest or certificate.not_valid_after_utc < earliest:
+        raise _Bad(f"the certificate of {subject_of(certificate)} was not valid when the image was made")

@@ -1,0 +1,70 @@
+"""Whole files of a repository that are sealed: config, index, snapshots, locks.
+
+    <folder>/<id> = seal(encoding(JSON)), named by its own SHA-256;  config = the same, named ``config``
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+
+from vml_jupyter.errors import LogbookDamaged
+from vml_jupyter.repository import encoding
+from vml_jupyter.repository.cipher import Forged, Key
+from vml_jupyter.repository.store import Store
+
+_DAMAGED_HINT = "Run `vml check --read-data`, or `restic check --read-data`, to see how far the damage goes"
+
+
+class Documents:
+    """Read and write documents of one repository; ``version`` is the format's, 1 or 2."""
+
+    def __init__(self, store: Store, key: Key, version: int) -> None:
+        self._store = store
+        self._key = key
+        self.version = version
+
+    def save(self, folder: str, json: bytes) -> str:
+        """Write a document and return its id."""
+        sealed = b"".join(self._key.seal(encoding.encode_document(json, self.version)))
+        id = hashlib.sha256(sealed).hexdigest()
+        self._store.put(f"{folder}/{id}", [sealed])
+        return id
+
+    def load(self, folder: str, id: str) -> bytes:
+        """Return the JSON of a document.
+
+        Raises:
+            FileNotFoundError: There is none of this id.
+            LogbookDamaged: Its bytes are not what was written.
+        """
+        sealed = self._store.get(f"{folder}/{id}")
+        if hashlib.sha256(sealed).hexdigest() != id:
+            raise LogbookDamaged(f"{folder}/{id} in {self._store.label} is cut or altered", _DAMAGED_HINT)
+        return decode_sealed(self._key, sealed, f"{folder}/{id} in {self._store.label}")
+
+    def names(self, folder: str) -> Iterator[str]:
+        """Yield the ids in ``folder``; what is named otherwise is no document."""
+        return (name for name in self._store.list(folder) if is_id(name))
+
+    def delete(self, folder: str, id: str) -> None:
+        self._store.delete(f"{folder}/{id}")
+
+
+def decode_sealed(key: Key, sealed: bytes, what: str) -> bytes:
+    """Open a sealed document.
+
+    Raises:
+        LogbookDamaged: The tag or the encoding does not fit.
+    """
+    try:
+        return encoding.decode_document(key.open(sealed))
+    except Forged:
+        raise LogbookDamaged(f"{what} was altered: its authentication code does not fit", _DAMAGED_HINT) from None
+    except encoding.Unreadable as error:
+        raise LogbookDamaged(f"{what} cannot be read: {error}", _DAMAGED_HINT) from error
+
+
+def is_id(name: str) -> bool:
+    """Tell whether ``name`` is 64 lower-case hex digits."""
+    return len(name) == 64 and all(digit in "0123456789abcdef" for digit in name)

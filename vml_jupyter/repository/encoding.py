@@ -1,0 +1,69 @@
+"""How documents and blobs are packed before they are sealed: zstd or as they are.
+
+    document, format 2:  0x02 || zstd(JSON)        or the JSON itself, which begins with { or [
+    document, format 1:  JSON
+    blob:                zstd(bytes) where that is shorter, else the bytes
+
+Source: restic's ``doc/design.rst``, "Unpacked Data Format".
+"""
+
+from __future__ import annotations
+
+import threading
+
+import zstandard
+
+_ZSTD = 2
+_LEVEL = 3
+_MAXIMUM_BYTES = 1 << 30
+
+
+class Unreadable(Exception):
+    """The bytes are in no encoding that this program knows."""
+
+
+class _Contexts(threading.local):
+    """zstd contexts belong to one thread at a time."""
+
+    def __init__(self) -> None:
+        self.compressor = zstandard.ZstdCompressor(level=_LEVEL)
+        self.decompressor = zstandard.ZstdDecompressor()
+
+
+_contexts = _Contexts()
+
+
+def compress(raw: bytes | memoryview) -> bytes:
+    return _contexts.compressor.compress(raw)
+
+
+def decompress(raw: bytes, size_bytes: int = 0) -> bytes:
+    """Return the plain bytes; ``size_bytes`` is how many they must be, where that is known.
+
+    Raises:
+        Unreadable: The frame is broken, or larger than anything a repository holds.
+    """
+    try:
+        declared = zstandard.frame_content_size(raw)
+        if max(declared, size_bytes) > _MAXIMUM_BYTES or (size_bytes and declared not in (-1, size_bytes)):
+            raise Unreadable("a frame of a size that cannot be")
+        return _contexts.decompressor.decompress(raw, max_output_size=size_bytes or _MAXIMUM_BYTES)
+    except zstandard.ZstdError as error:
+        raise Unreadable(str(error)) from error
+
+
+def encode_document(json: bytes, version: int) -> bytes:
+    return bytes([_ZSTD]) + compress(json) if version >= 2 else json
+
+
+def decode_document(raw: bytes) -> bytes:
+    """Return the JSON of a document.
+
+    Raises:
+        Unreadable: It begins with none of the known bytes.
+    """
+    if raw[:1] in (b"{", b"["):
+        return raw
+    if raw[:1] == bytes([_ZSTD]):
+        return decompress(raw[1:])
+    raise Unreadable("an encoding that this program does not know")

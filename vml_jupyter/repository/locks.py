@@ -1,0 +1,178 @@
+"""restic's locks: a file that says who works here, renewed while the work goes on.
+
+    locks/<id>   {"time", "exclusive", "hostname", "username", "pid", "uid", "gid"}
+
+Writers share; whoever removes packs (restic's ``prune``) is alone. A lock is made first and looked
+around from after: of two who lock at the same moment at least one sees the other. That needs a store
+that lists what it just stored, which folders and S3 do. A lock is stale when it is older than 30 minutes,
+or its process on this computer is gone. Source: restic's ``doc/design.rst``, "Locks".
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import msgspec
+
+from vml_jupyter.errors import LogbookDamaged, LogbookLocked, StoreUnreachable
+from vml_jupyter.repository import gotime
+from vml_jupyter.repository.documents import Documents
+from vml_jupyter.repository.identity import hostname, username
+from vml_jupyter.repository.records import LockRecord
+
+STALE_S = 30 * 60
+REFRESH_S = 5 * 60
+_LAPSED_S = STALE_S - 1.5 * REFRESH_S
+_DOCUMENT = "locks"
+
+
+class Locks:
+    """The locks of one repository, and at most one of them ours: inner ``hold`` calls share the outer one's."""
+
+    def __init__(self, documents: Documents, refresh_s: float = REFRESH_S) -> None:
+        self._documents = documents
+        self._refresh_s = refresh_s
+        self._mutex = threading.Lock()
+        self._holders = 0
+        self._exclusive = False
+        self._id = ""
+        self._renewed = 0.0
+        self._released = threading.Event()
+        self._renewer: threading.Thread | None = None
+
+    @property
+    def held(self) -> bool:
+        return self._holders > 0
+
+    @contextmanager
+    def hold(self, exclusive: bool = False) -> Iterator[bool]:
+        """Lock the repository for the length of a ``with``; yields whether this is the outermost one.
+
+        Raises:
+            LogbookLocked: Somebody holds a lock that excludes this one.
+        """
+        outermost = self._acquire(exclusive)
+        try:
+            yield outermost
+        finally:
+            self._release()
+
+    def require_alive(self) -> None:
+        """Make sure that nobody may have taken our lock for stale.
+
+        Raises:
+            LogbookLocked: It could not be renewed for so long that others may have removed it.
+        """
+        if self._holders and time.monotonic() - self._renewed > _LAPSED_S:
+            raise LogbookLocked(
+                "the lock on the logbook could not be renewed in time, so others may be writing",
+                "Check the connection to the logbook, then try again; nothing was damaged",
+            )
+
+    def _acquire(self, exclusive: bool) -> bool:
+        with self._mutex:
+            if self._holders:
+                if exclusive and not self._exclusive:
+                    raise LogbookLocked("this program itself is writing to the logbook", "Try again when it is done")
+                self._holders += 1
+                return False
+            self._id = self._write(exclusive)
+            try:
+                self._look_around(exclusive)
+            except BaseException:
+                self._documents.delete(_DOCUMENT, self._id)
+                raise
+            self._holders, self._exclusive = 1, exclusive
+            self._start_renewing()
+            return True
+
+    def _release(self) -> None:
+        with self._mutex:
+            self._holders -= 1
+            if self._holders:
+                return
+            self._released.set()
+        if self._renewer is not None:
+            self._renewer.join()
+        self._documents.delete(_DOCUMENT, self._id)
+
+    def _write(self, exclusive: bool) -> str:
+        record = LockRecord(
+            time=gotime.now(),
+            exclusive=exclusive,
+            hostname=hostname(),
+            username=username(),
+            pid=os.getpid(),
+            uid=os.getuid(),
+            gid=os.getgid(),
+        )
+        self._renewed = time.monotonic()
+        return self._documents.save(_DOCUMENT, msgspec.json.encode(record))
+
+    def _look_around(self, exclusive: bool) -> None:
+        """Raise where another lock excludes ours; remove those that are stale."""
+        for id in list(self._documents.names(_DOCUMENT)):
+            other = self._load(id) if id != self._id else None
+            if other is None:
+                continue
+            if is_stale(other):
+                self._documents.delete(_DOCUMENT, id)
+            elif exclusive or other.exclusive:
+                raise _locked_by(other)
+
+    def _load(self, id: str) -> LockRecord | None:
+        try:
+            return msgspec.json.decode(self._documents.load(_DOCUMENT, id), type=LockRecord)
+        except FileNotFoundError:
+            return None
+        except msgspec.DecodeError as error:
+            raise LogbookDamaged(f"the lock {id} is damaged: {error}", "Run `restic unlock --remove-all`") from error
+
+    def _start_renewing(self) -> None:
+        self._released = threading.Event()
+        self._renewer = threading.Thread(
+            target=self._renew, args=(self._released,), name="vml-lock", daemon=True
+        )
+        self._renewer.start()
+
+    def _renew(self, released: threading.Event) -> None:
+        """Replace our lock by a fresh one from time to time: the new one first, so that one is always there."""
+        while not released.wait(self._refresh_s):
+            old = self._id
+            renewed = self._renewed
+            try:
+                self._id = self._write(self._exclusive)
+                self._documents.delete(_DOCUMENT, old)
+            except StoreUnreachable:
+                # Once more in a while; ``require_alive`` stops the work if it never succeeds.
+                self._renewed = renewed
+
+
+def is_stale(lock: LockRecord) -> bool:
+    """Tell whether nobody stands behind ``lock`` any more."""
+    if time.time() - gotime.parse_time(lock.time) / 1e9 > STALE_S:
+        return True
+    return lock.hostname == hostname() and lock.pid > 0 and not _process_exists(lock.pid)
+
+
+def _process_exists(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
+
+
+def _locked_by(other: LockRecord) -> LogbookLocked:
+    how = "exclusively " if other.exclusive else ""
+    return LogbookLocked(
+        f"{other.username or 'somebody'} on {other.hostname} (process {other.pid}) "
+        f"{how}holds the logbook since {other.time}",
+        "Try again when that program is done; if it is gone for good, run `restic unlock`",
+    )

@@ -1,0 +1,99 @@
+"""Make a repository, or find the key that opens one.
+
+    create:  keys/<id>, then config      a repository is one once its config is there
+    open:    keys/*  x  password  ->  master key  ->  config
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import secrets
+
+import msgspec
+
+from vml_jupyter.errors import LogbookDamaged, LogbookMissing, WouldOverwrite, WrongPassword
+from vml_jupyter.repository import keyfile, polynomial
+from vml_jupyter.repository.cipher import Key
+from vml_jupyter.repository.documents import decode_sealed, is_id
+from vml_jupyter.repository.records import Config
+from vml_jupyter.repository.store import Store
+
+_VERSION = 2
+_VERSIONS = (1, 2)
+
+
+def generate_password() -> str:
+    """Return 256 random bits as 43 characters."""
+    return secrets.token_urlsafe(32)
+
+
+def create(store: Store, password: str, scrypt_n: int | None = None) -> tuple[Key, Config]:
+    """Write key file and config.
+
+    Raises:
+        WouldOverwrite: There is a repository already.
+    """
+    if _exists(store):
+        raise WouldOverwrite(f"there is a logbook in {store.label} already", "Open it, or choose another place")
+    key = Key.generate()
+    add_key(store, key, password, scrypt_n)
+    config = Config(
+        version=_VERSION, id=os.urandom(32).hex(), chunker_polynomial=f"{polynomial.random_irreducible():x}"
+    )
+    # Not compressed: config must be readable before the version, and so the encoding, is known.
+    store.put("config", [b"".join(key.seal(msgspec.json.encode(config)))])
+    return key, config
+
+
+def add_key(store: Store, key: Key, password: str, scrypt_n: int | None = None) -> str:
+    """Write a key file for one more password and return its id."""
+    raw = keyfile.make_key_file(key, password, scrypt_n or keyfile.SCRYPT_N)
+    id = hashlib.sha256(raw).hexdigest()
+    store.put(f"keys/{id}", [raw])
+    return id
+
+
+def open(store: Store, password: str) -> tuple[Key, Config]:
+    """Return the master key and the config.
+
+    Raises:
+        LogbookMissing: Nothing there is a repository.
+        WrongPassword: No key file opens with ``password``.
+        LogbookDamaged: The config is broken, or of a version not known.
+    """
+    try:
+        sealed = store.get("config")
+    except FileNotFoundError:
+        raise LogbookMissing(f"there is no logbook in {store.label}", "Check the place, or create one there") from None
+    key = _find_key(store, password)
+    try:
+        config = msgspec.json.decode(decode_sealed(key, sealed, f"config in {store.label}"), type=Config)
+    except msgspec.DecodeError as error:
+        raise LogbookDamaged(f"config in {store.label} is damaged: {error}") from error
+    if config.version not in _VERSIONS:
+        raise LogbookDamaged(f"{store.label} has format {config.version}, which is not known here", "Update VML")
+    return key, config
+
+
+def _exists(store: Store) -> bool:
+    try:
+        store.get("config")
+    except FileNotFoundError:
+        return False
+    return True
+
+
+def _find_key(store: Store, password: str) -> Key:
+    """Try the key files, cheapest first: a person's password costs a generated one's file 3 ms, not 0.1 s."""
+    names = [name for name in store.list("keys") if is_id(name)]
+    if not names:
+        raise LogbookDamaged(f"{store.label} has no key file", "Without one nothing in it can be read")
+    records = [keyfile.parse_key_file(store.get(f"keys/{name}"), name) for name in names]
+    for record in sorted(records, key=lambda record: record.n * record.r * record.p):
+        key = keyfile.open_key_file(record, password)
+        if key is not None:
+            return key
+    raise WrongPassword(f"the password does not open {store.label}", "Give the password it was created with")
+
+

@@ -1,0 +1,47 @@
+"""The JSON documents of a repository, and the records they become."""
+
+from __future__ import annotations
+
+import msgspec
+
+
+class Config(msgspec.Struct, frozen=True, kw_only=True):
+    """The file ``config``: which format, which repository, and restic's chunker polynomial in hex."""
+
+    version: int
+    id: str
+    chunker_polynomial: str
+
+
+class Snapshot(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A file of ``snapshots/``: a tree and where it came from.
+
+    ``id`` is the name of its file and not in its JSON. ``time`` is RFC 3339. Fields that only newer
+    versions of restic write are kept from no one: they stay in the file, but are not in this record.
+    """
+
+    time: str
+    tree: str
+    paths: list[str] | None = None
+    hostname: str = ""
+    username: str = ""
+    uid: int = 0
+    gid: int = 0
+    excludes: list[str] | None = None
+    tags: list[str] | None = None
+    parent: str | None = None
+    original: str | None = None
+    program_version: str = ""
+    id: str = ""
+
+
+class LockRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A file of ``locks/``."""
+
+    time: str
+    exclusive: bool
+    hostname: str = ""
+    username: str = ""
+    pid: int = 0
+    uid: int = 0
+    gid: int = 0

@@ -1,0 +1,197 @@
+"""A restic repository: blobs, trees and snapshots, encrypted, each written once.
+
+    config                     version, id, chunker polynomial
+    keys/<id>                  one per password
+    locks/<id>                 who works here now
+    data/<xx>/<id>             packs of blobs: pieces of files, trees
+    index/<id>                 which blob lies where
+    snapshots/<id>             a tree, and where it came from
+
+Written in this order: packs, index, snapshot; so a snapshot never names what is not there.
+Source of the format: restic's ``doc/design.rst``.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from typing import TypeVar
+
+import msgspec
+
+from vml_jupyter.errors import LogbookDamaged, NotFound, VmlError
+from vml_jupyter.repository import opening
+from vml_jupyter.repository.cipher import Key
+from vml_jupyter.repository.documents import Documents
+from vml_jupyter.repository.index import Index
+from vml_jupyter.repository.locks import Locks
+from vml_jupyter.repository.node import Node, decode_tree, encode_tree
+from vml_jupyter.repository.pack import Kind
+from vml_jupyter.repository.reader import Reader
+from vml_jupyter.repository.records import Config, Snapshot
+from vml_jupyter.repository.remote import open_store
+from vml_jupyter.repository.store import Store
+from vml_jupyter.repository.writer import Writer
+
+_CACHED_NODES = 200_000
+_Self = TypeVar("_Self", bound="Repository")
+
+
+class Repository:
+    """One repository, opened. Safe between threads; ``create`` and ``open`` make it.
+
+    Whoever saves holds ``lock()`` from the first blob to the snapshot, or restic's ``prune`` may remove in
+    between what no snapshot names yet.
+    """
+
+    def __init__(self, store: Store, key: Key, config: Config) -> None:
+        self._documents = Documents(store, key, config.version)
+        self._index = Index(lambda: self._documents.names("index"), self._load_index)
+        self._reader = Reader(store, key, self._index)
+        self._writer = Writer(store, key, self._documents, self._index)
+        self._locks = Locks(self._documents)
+        self._trees: OrderedDict[str, tuple[Node, ...]] = OrderedDict()
+        self._cached_nodes = 0
+        self._mutex = threading.Lock()
+        self.url = store.label
+        self.id = config.id
+        self.version = config.version
+
+    @classmethod
+    def create(cls: type[_Self], url: str | Store, password: str, *, scrypt_n: int | None = None) -> _Self:
+        """Make a new repository and open it.
+
+        Args:
+            url: A folder, ``file://``, ``s3://bucket/prefix`` or ``s3:https://host/bucket/prefix``.
+            password: What opens it.
+            scrypt_n: Cost of guessing the password; a generated one needs only ``SCRYPT_N_GENERATED``.
+
+        Raises:
+            WouldOverwrite: There is a repository already.
+            StoreUnreachable: The place cannot be used.
+        """
+        store = open_store(url) if isinstance(url, str) else url
+        return cls(store, *opening.create(store, password, scrypt_n))
+
+    @classmethod
+    def open(cls: type[_Self], url: str | Store, password: str) -> _Self:
+        """Open what is there.
+
+        Raises:
+            LogbookMissing: Nothing there is a repository.
+            WrongPassword: No key file opens with ``password``.
+            LogbookDamaged: Its config or a key file is broken.
+            StoreUnreachable: The place does not answer.
+        """
+        store = open_store(url) if isinstance(url, str) else url
+        return cls(store, *opening.open(store, password))
+
+    def tree(self, id: str) -> tuple[Node, ...]:
+        """Return the nodes of a tree, from memory where it was read lately.
+
+        Raises:
+            LogbookDamaged: It is missing or broken.
+        """
+        with self._mutex:
+            if id in self._trees:
+                self._trees.move_to_end(id)
+                return self._trees[id]
+        try:
+            nodes = decode_tree(self._reader.read(id, "tree"))
+        except msgspec.DecodeError as error:
+            raise LogbookDamaged(f"the tree {id[:12]} in {self.url} is no tree: {error}") from error
+        self._remember(id, nodes)
+        return nodes
+
+    def blob(self, id: str) -> bytes:
+        """Return a data blob, checked by its id.
+
+        Raises:
+            LogbookDamaged: It is missing or broken.
+        """
+        return self._reader.read(id, "data")
+
+    def blob_size(self, id: str) -> int:
+        """Return the bytes of a data blob, from the index alone."""
+        return self._reader.size(id, "data")
+
+    def save_blob(self, data: bytes | memoryview, kind: Kind = "data") -> tuple[str, int]:
+        """Save bytes and return their id and the bytes newly stored, 0 where they were there already."""
+        return self._writer.save(data, kind)
+
+    def save_tree(self, nodes: Sequence[Node]) -> str:
+        """Save a tree and return its id; the nodes need not be sorted."""
+        return self._writer.save(encode_tree(nodes), "tree")[0]
+
+    def flush(self) -> None:
+        """Return when all that was saved is stored and indexed."""
+        self._writer.flush()
+
+    def snapshots(self) -> list[Snapshot]:
+        """Return all snapshots, oldest first, whoever wrote them."""
+        found = (self._load_snapshot(id) for id in list(self._documents.names("snapshots")))
+        return sorted((item for item in found if item), key=lambda item: (item.time, item.id))
+
+    def save_snapshot(self, snapshot: Snapshot) -> str:
+        """Store everything that was saved, then ``snapshot``, and return its id."""
+        self.flush()
+        self._locks.require_alive()
+        return self._documents.save("snapshots", msgspec.json.encode(msgspec.structs.replace(snapshot, id="")))
+
+    def delete_snapshot(self, id: str) -> None:
+        """Remove a snapshot's file and nothing else; ``restic prune`` frees the room.
+
+        Raises:
+            NotFound: There is none of this id.
+        """
+        if id not in self._documents.names("snapshots"):
+            raise NotFound(f"no snapshot {id[:12]} in {self.url}")
+        self._documents.delete("snapshots", id)
+
+    @contextmanager
+    def lock(self, exclusive: bool = False) -> Iterator[None]:
+        """Keep others from removing packs (or, ``exclusive``, from anything) for the length of a ``with``.
+
+        Locks may be nested; the outermost one counts. What other programs stored or removed until now is
+        seen from here on.
+
+        Raises:
+            LogbookLocked: Somebody holds a lock that excludes this one.
+        """
+        with self._locks.hold(exclusive) as outermost:
+            if outermost:
+                self._writer.recover()
+                self._index.refresh()
+            try:
+                yield
+            except BaseException:
+                with suppress(VmlError):
+                    self._writer.settle()
+                raise
+
+    def close(self) -> None:
+        self._writer.close()
+
+    def _remember(self, id: str, nodes: tuple[Node, ...]) -> None:
+        """Keep a tree, and let go of those not asked for longest."""
+        with self._mutex:
+            if id not in self._trees:
+                self._trees[id] = nodes
+                self._cached_nodes += len(nodes)
+            while self._cached_nodes > _CACHED_NODES:
+                self._cached_nodes -= len(self._trees.popitem(last=False)[1])
+
+    def _load_index(self, id: str) -> bytes:
+        return self._documents.load("index", id)
+
+    def _load_snapshot(self, id: str) -> Snapshot | None:
+        """Return a snapshot; None where another program removed it between listing and reading."""
+        try:
+            raw = self._documents.load("snapshots", id)
+            return msgspec.structs.replace(msgspec.json.decode(raw, type=Snapshot), id=id)
+        except FileNotFoundError:
+            return None
+        except msgspec.DecodeError as error:
+            raise LogbookDamaged(f"the snapshot {id[:12]} in {self.url} is damaged: {error}") from error

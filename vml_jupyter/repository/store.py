@@ -1,0 +1,156 @@
+"""Where a repository's files lie: five verbs, and the twin for a local folder.
+
+    <folder>/config                          names as the format has them
+    <folder>/data/21/2159dd48...             packs, fanned out by the first two digits
+    <folder>/{index,keys,locks,snapshots}/<id>
+    <folder>/tmp/<random>                    being written; a crash leaves it, a day later it is removed
+
+A file appears under its name whole and on the disk, or not at all: written under ``tmp/``, fsync,
+renamed, the folder fsynced. (obstore's LocalStore renames, but does not fsync, so a power cut may leave
+an index that names packs of zeros.)
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import secrets
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Protocol
+
+from vml_jupyter.errors import DiskFull, StoreUnreachable
+
+_STALE_S = 86_400
+_FULL = (errno.ENOSPC, errno.EDQUOT)
+
+
+class Store(Protocol):
+    """Files by name. ``label`` says to people where it is; a missing file raises FileNotFoundError.
+
+    Every verb may raise ``StoreUnreachable``; ``put`` may raise ``DiskFull``.
+    """
+
+    label: str
+    is_remote: bool
+
+    def get(self, name: str) -> bytes: ...
+
+    def get_range(self, name: str, offset: int, length: int) -> bytes: ...
+
+    def put(self, name: str, pieces: Sequence[bytes]) -> None:
+        """Write a file, atomically and durably. Files are never changed, so a second time does no harm."""
+
+    def list(self, folder: str) -> Iterator[str]:
+        """Yield the names of the files below ``folder``, without the folders they lie in."""
+
+    def delete(self, name: str) -> None:
+        """Remove a file; one that is gone already is no error."""
+
+
+class LocalFolder:
+    """A Store in a folder of this computer, or of a file server that is mounted."""
+
+    is_remote = False
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.label = str(folder)
+        self._made: set[Path] = set()
+
+    def get(self, name: str) -> bytes:
+        with self._faults():
+            return (self.folder / name).read_bytes()
+
+    def get_range(self, name: str, offset: int, length: int) -> bytes:
+        with self._faults():
+            descriptor = os.open(f"{self.label}/{name}", os.O_RDONLY | os.O_CLOEXEC)
+            try:
+                return os.pread(descriptor, length, offset)
+            finally:
+                os.close(descriptor)
+
+    def put(self, name: str, pieces: Sequence[bytes]) -> None:
+        with self._faults():
+            target = self.folder / name
+            self._make_folder(self.folder / "tmp")
+            self._make_folder(target.parent)
+            temporary = self.folder / "tmp" / secrets.token_hex(8)
+            try:
+                _write_durably(temporary, pieces, 0o600 | self._shared_bits(0o060))
+                temporary.rename(target)
+            except BaseException:
+                temporary.unlink(missing_ok=True)
+                raise
+            _fsync_folder(target.parent)
+
+    def list(self, folder: str) -> Iterator[str]:
+        with self._faults():
+            for _, _, files in os.walk(self.folder / folder):
+                yield from files
+
+    def delete(self, name: str) -> None:
+        with self._faults():
+            path = self.folder / name
+            path.unlink(missing_ok=True)
+            if path.parent.is_dir():
+                _fsync_folder(path.parent)
+
+    def _shared_bits(self, mask: int) -> int:
+        """Whoever may use the folder may use what is in it: a folder of a group stays the group's."""
+        return self.folder.stat().st_mode & mask
+
+    def _make_folder(self, folder: Path) -> None:
+        """Make a folder of the repository; once seen, never asked for again."""
+        if folder in self._made:
+            return
+        if not folder.is_dir():
+            folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+            folder.chmod(folder.stat().st_mode | self._shared_bits(0o070))
+            _fsync_folder(folder.parent)
+        elif folder.name == "tmp":
+            _remove_stale(folder)
+        self._made.add(folder)
+
+    @contextmanager
+    def _faults(self) -> Iterator[None]:
+        """Translate what the operating system says, but for a missing file."""
+        try:
+            yield
+        except (FileNotFoundError, NotADirectoryError) as error:
+            raise FileNotFoundError(error.errno, error.strerror, error.filename) from error
+        except OSError as error:
+            if error.errno in _FULL:
+                raise DiskFull(f"no room left in {self.label}", "Free space there, then try again") from error
+            raise StoreUnreachable(
+                f"{self.label} cannot be used: {error.strerror}",
+                "Check that the folder is mounted and that you may read and write in it",
+            ) from error
+
+
+def _write_durably(path: Path, pieces: Sequence[bytes], mode: int) -> None:
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode)
+    with open(descriptor, "wb", buffering=1 << 20) as file:  # noqa: PTH123 - a descriptor, no path
+        os.fchmod(descriptor, mode)
+        file.writelines(pieces)
+        file.flush()
+        os.fsync(descriptor)
+
+
+def _fsync_folder(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _remove_stale(folder: Path) -> None:
+    """Remove what a crash left in ``tmp/``; another user's files there may not be ours to remove."""
+    before = time.time() - _STALE_S
+    for path in folder.iterdir():
+        with suppress(OSError):
+            if path.lstat().st_mtime < before:
+                path.unlink()

@@ -1,0 +1,168 @@
+"""The way in: plain bytes become sealed blobs, blobs become packs, packs become an index file.
+
+    save_blob (any thread) -> SHA-256 -> known? -> zstd -> seal -> open pack -> [uploader threads] -> store
+    flush                  -> last packs -> wait for the uploads -> index file
+
+Packs are stored before the index names them; nothing here writes a snapshot, so a crash at any byte
+leaves packs that nobody names, which ``restic prune`` removes. Hashing, compression and encryption run in
+the caller's thread without the interpreter's lock, so several callers use several cores.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import threading
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+
+from vml_jupyter.errors import VmlError
+from vml_jupyter.repository import encoding
+from vml_jupyter.repository.cipher import Key
+from vml_jupyter.repository.documents import Documents
+from vml_jupyter.repository.index import BLOBS_PER_FILE, Index, IndexPack, encode_index, split
+from vml_jupyter.repository.pack import TARGET_BYTES, Kind, OpenPack, PackedBlob, pack_name
+from vml_jupyter.repository.store import Store
+
+_UPLOADERS = 2
+_PACKS_IN_FLIGHT = 4  # bounds memory: 64 MiB of packs that wait for the disk or the network
+_COMPRESSIBLE_BYTES = 64  # below this zstd only adds a header
+
+
+class Writer:
+    """Stores blobs that the index does not know yet. Safe between threads."""
+
+    def __init__(self, store: Store, key: Key, documents: Documents, index: Index) -> None:
+        self._store = store
+        self._key = key
+        self._documents = documents
+        self._index = index
+        self._mutex = threading.Lock()
+        self._open = _no_packs()
+        self._claimed: set[tuple[Kind, str]] = set()
+        self._stored: list[IndexPack] = []
+        self._failure: VmlError | None = None
+        self._uploads: list[Future[None]] = []
+        self._slots = threading.BoundedSemaphore(_PACKS_IN_FLIGHT)
+        self._uploaders = ThreadPoolExecutor(_UPLOADERS, thread_name_prefix="vml-upload")
+        self._compress = documents.version >= 2
+
+    def save(self, data: bytes | memoryview, kind: Kind) -> tuple[str, int]:
+        """Store a blob and return its id and the bytes it takes, 0 where it was there already."""
+        id = hashlib.sha256(data).hexdigest()
+        if not self._claim(kind, id):
+            return id, 0
+        packed, uncompressed_length = self._shrink(data)
+        pieces = self._key.seal(packed)
+        with self._mutex:
+            pack = self._open[kind]
+            length = pack.append(id, pieces, uncompressed_length)
+            full = pack.size_bytes >= TARGET_BYTES
+            if full:
+                self._open[kind] = OpenPack(kind)
+        if full:
+            self._upload(pack)
+        return id, length
+
+    def flush(self) -> None:
+        """Return when everything saved so far is stored and indexed.
+
+        Raises:
+            StoreUnreachable, DiskFull: A pack or the index could not be stored; the work that saved it must
+                be done again.
+        """
+        with self._mutex:
+            packs = [pack for pack in self._open.values() if pack.blobs]
+            self._open = _no_packs()
+        for pack in packs:
+            self._upload(pack)
+        self.settle()
+
+    def settle(self) -> None:
+        """Wait for the uploads and index what is stored; blobs of packs that are not full stay in memory.
+
+        Raises:
+            StoreUnreachable, DiskFull: As for ``flush``.
+        """
+        with self._mutex:
+            uploads, self._uploads = self._uploads, []
+        wait(uploads)
+        self._raise_failure()
+        self._write_index()
+
+    def recover(self) -> None:
+        """Forget a failure and all that was not indexed when it happened: it will be saved again."""
+        with self._mutex:
+            if self._failure is not None:
+                self._failure = None
+                self._claimed = set()
+                self._stored = []
+                self._open = _no_packs()
+
+    def close(self) -> None:
+        self._uploaders.shutdown(wait=True)
+
+    def _claim(self, kind: Kind, id: str) -> bool:
+        """Reserve a blob for the calling thread; False where it is stored or another thread stores it."""
+        if self._index.knows(kind, id):
+            return False
+        with self._mutex:
+            before = len(self._claimed)
+            self._claimed.add((kind, id))
+            return len(self._claimed) > before
+
+    def _shrink(self, data: bytes | memoryview) -> tuple[bytes | memoryview, int]:
+        """Compress where that helps; the second value is the plain length of compressed data, else 0."""
+        if not self._compress or len(data) < _COMPRESSIBLE_BYTES:
+            return data, 0
+        compressed = encoding.compress(data)
+        return (compressed, len(data)) if len(compressed) < len(data) else (data, 0)
+
+    def _upload(self, pack: OpenPack) -> None:
+        self._slots.acquire()
+        future = self._uploaders.submit(self._store_pack, pack)
+        with self._mutex:
+            self._uploads = [upload for upload in self._uploads if not upload.done()] + [future]
+            enough = sum(len(stored.blobs) for stored in self._stored) >= BLOBS_PER_FILE
+        self._raise_failure()
+        if enough:
+            self._write_index()
+
+    def _store_pack(self, pack: OpenPack) -> None:
+        """Store a pack, in an uploader thread; a failure is kept for whoever saves or flushes next."""
+        try:
+            id, pieces = pack.close(self._key)
+            self._store.put(pack_name(id), pieces)
+            with self._mutex:
+                self._stored.append(IndexPack(id, pack.blobs))
+        except VmlError as error:
+            self._failure = error
+        finally:
+            self._slots.release()
+
+    def _raise_failure(self) -> None:
+        if self._failure is not None:
+            raise self._failure
+
+    def _write_index(self) -> None:
+        """Name the packs stored so far, so that what took hours survives an interruption."""
+        with self._mutex:
+            stored, self._stored = self._stored, []
+        for packs in split(stored):
+            try:
+                name = self._documents.save("index", encode_index(packs))
+            except VmlError as error:
+                self._failure = error
+                raise
+            self._index.add(name, packs)
+            with self._mutex:
+                self._claimed.difference_update((pack_kind, blob.id) for pack_kind, blob in _blobs(packs))
+
+
+def _no_packs() -> dict[Kind, OpenPack]:
+    return {"data": OpenPack("data"), "tree": OpenPack("tree")}
+
+
+def _blobs(packs: list[IndexPack]) -> Iterator[tuple[Kind, PackedBlob]]:
+    for pack in packs:
+        for blob in pack.blobs:
+            yield blob.type, blob

@@ -1,0 +1,110 @@
+"""Entries of the logbook: list, take, restore, forget."""
+
+from __future__ import annotations
+
+import os
+from functools import partial
+from http import HTTPStatus
+from typing import Any
+
+import msgspec
+from jupyter_server.auth.decorator import authorized
+from tornado import web
+
+from vml_jupyter.model import Shape
+from vml_jupyter.progress import Progress
+from vml_jupyter.server.access import access_for
+from vml_jupyter.server.area import Area, area_at
+from vml_jupyter.server.handler import VmlHandler
+from vml_jupyter.server.views import captured_view, entry_view, restored_view
+
+
+class SnapshotRequest(msgspec.Struct, frozen=True, kw_only=True):
+    """``path`` is a notebook's or a folder's path in the Contents API."""
+
+    path: str
+    title: str = ""
+    note: str = ""
+    release: str = ""
+
+
+class RestoreRequest(msgspec.Struct, frozen=True, kw_only=True):
+    """Empty fields mean: as recorded in the entry, as set by the user."""
+
+    release: str = ""
+    shape: Shape | None = None
+
+
+class EntriesHandler(VmlHandler):
+    @web.authenticated
+    @authorized
+    async def get(self) -> None:
+        entries = await self.beside(self.vml.flows.entries)
+        self.reply({"entries": [entry_view(entry) for entry in entries]})
+
+
+class EntryHandler(VmlHandler):
+    @web.authenticated
+    @authorized
+    async def delete(self, entry: str) -> None:
+        await self.beside(self.vml.flows.forget, entry)
+        self.reply({"entry": entry})
+
+
+class SnapshotsHandler(VmlHandler):
+    @web.authenticated
+    @authorized
+    async def post(self) -> None:
+        asked = self.body(SnapshotRequest)
+        area = await self.beside(area_at, self.contents_manager, asked.path)
+        work = partial(capture, self.vml, area, asked)
+        job = self.vml.desk.submit("snapshot", asked.title or asked.path, work, subject=asked.path)
+        self.reply({"job": job}, HTTPStatus.ACCEPTED)
+
+
+class RestoreHandler(VmlHandler):
+    @web.authenticated
+    @authorized
+    async def post(self, entry: str) -> None:
+        work = partial(restore, self.vml, entry, self.body(RestoreRequest), **self.place())
+        job = self.vml.desk.submit("restore", entry, work, subject=entry)
+        self.reply({"job": job}, HTTPStatus.ACCEPTED)
+
+    def place(self) -> dict[str, str]:
+        """Return below which path, and for pages of which origin, the machine's Jupyter is to answer."""
+        access = access_for(self.request, self.vml.machine_access, os.environ)
+        if access == "direct" or self.vml.machine_address:
+            return {"base_url": "/", "origin": ""}
+        return {
+            "base_url": self.vml.proxy_base_url,
+            "origin": f"{self.request.protocol}://{self.request.host}",
+        }
+
+
+def capture(vml: Any, area: Area, asked: SnapshotRequest, progress: Progress) -> dict[str, Any]:
+    """Do the work of a snapshot job; what was captured here is trusted here."""
+    entry = vml.flows.capture(
+        area.folder,
+        notebook=area.notebook,
+        title=asked.title,
+        note=asked.note,
+        release=asked.release or None,
+        progress=progress,
+    )
+    vml.trusted.add(entry.id)
+    return captured_view(entry)
+
+
+def restore(
+    vml: Any, entry: str, asked: RestoreRequest, progress: Progress, *, base_url: str, origin: str
+) -> dict[str, Any]:
+    """Do the work of a restore job."""
+    restored = vml.flows.restore(
+        entry,
+        release=asked.release or None,
+        shape=asked.shape,
+        base_url=base_url,
+        origin=origin,
+        progress=progress,
+    )
+    return restored_view(restored)

@@ -1,0 +1,165 @@
+"""What the server calls: the flows, bound to one user's settings.
+
+The handlers know the protocol ``Flows`` only, so a test can stand in something smaller. The real ones
+are imported at their first call: a Jupyter server must start quickly, and also where the hypervisor's
+library is broken or missing; the panel then shows that error instead of the server showing nothing.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
+
+from vml_jupyter.model import Entry, Environment, Machine, Release, Shape
+from vml_jupyter.progress import Progress
+
+if TYPE_CHECKING:
+    from vml_jupyter.flows.restore import Restored
+    from vml_jupyter.flows.settings import Settings
+
+
+class OfferedRelease(Protocol):
+    """A release that can be chosen; ``path`` is None where it would have to be downloaded."""
+
+    @property
+    def release(self) -> Release: ...
+
+
+class Flows(Protocol):
+    """Everything the browser's side can ask for. All of it blocks."""
+
+    def entries(self) -> list[Entry]: ...
+
+    def forget(self, entry: str) -> Entry: ...
+
+    def capture(
+        self,
+        area: Path,
+        *,
+        notebook: str | None,
+        title: str,
+        note: str,
+        release: str | None,
+        progress: Progress,
+    ) -> Entry: ...
+
+    def restore(
+        self,
+        entry: str,
+        *,
+        release: str | None,
+        shape: Shape | None,
+        base_url: str,
+        origin: str,
+        progress: Progress,
+    ) -> Restored: ...
+
+    def machines(self) -> list[Machine]: ...
+
+    def start(self, machine: str, progress: Progress) -> object: ...
+
+    def stop(self, machine: str, progress: Progress) -> object: ...
+
+    def delete(self, machine: str, progress: Progress) -> object: ...
+
+    def machine_token(self, machine: str) -> str: ...
+
+    def releases(self) -> list[OfferedRelease]: ...
+
+    def environment(self) -> Environment: ...
+
+
+class LocalFlows:
+    """The real flows."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+
+    def entries(self) -> list[Entry]:
+        from vml_jupyter.flows.entries import list_entries
+
+        return list_entries(self._settings)
+
+    def forget(self, entry: str) -> Entry:
+        from vml_jupyter.flows.entries import forget
+
+        return forget(self._settings, entry)
+
+    def capture(
+        self,
+        area: Path,
+        *,
+        notebook: str | None,
+        title: str,
+        note: str,
+        release: str | None,
+        progress: Progress,
+    ) -> Entry:
+        from vml_jupyter.flows.capture import capture
+
+        return capture(
+            self._settings,
+            area,
+            notebook=notebook,
+            title=title,
+            note=note,
+            release=release,
+            progress=progress,
+        )
+
+    def restore(
+        self,
+        entry: str,
+        *,
+        release: str | None,
+        shape: Shape | None,
+        base_url: str,
+        origin: str,
+        progress: Progress,
+    ) -> Restored:
+        from vml_jupyter.flows.restore import restore
+
+        return restore(
+            self._settings,
+            entry,
+            release=release,
+            shape=shape,
+            base_url=base_url,
+            origin=origin,
+            progress=progress,
+        )
+
+    def machines(self) -> list[Machine]:
+        from vml_jupyter.flows.machines import list_machines
+
+        return list_machines(self._settings)
+
+    def start(self, machine: str, progress: Progress) -> object:
+        from vml_jupyter.flows.machines import start
+
+        return start(self._settings, machine, progress)
+
+    def stop(self, machine: str, progress: Progress) -> object:
+        from vml_jupyter.flows.machines import stop
+
+        return stop(self._settings, machine, progress)
+
+    def delete(self, machine: str, progress: Progress) -> object:
+        from vml_jupyter.flows.machines import delete
+
+        return delete(self._settings, machine, progress)
+
+    def machine_token(self, machine: str) -> str:
+        from vml_jupyter.flows.machines import machine_token
+
+        return machine_token(self._settings, machine)
+
+    def releases(self) -> list[OfferedRelease]:
+        from vml_jupyter.flows.releases import list_releases
+
+        return list(list_releases(self._settings))
+
+    def environment(self) -> Environment:
+        from vml_jupyter.environment import describe
+
+        return describe()

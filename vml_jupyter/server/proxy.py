@@ -1,0 +1,121 @@
+"""A machine's own Jupyter, shown through this server to a browser that cannot reach it.
+
+    browser --cookie of this server--> <base_url>vml/machines/<id>/... --token of the machine--> 127.0.0.1:port
+
+The path is passed on unchanged, because the machine's Jupyter was told that it lives below it. In both
+directions only what a page needs is passed on: the machine never sees what identifies the user here, and
+never sets anything here. Its own token is added on the way, so the browser never has it; in exchange this
+server does the checks against forged requests that the token switches off over there.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+from urllib.parse import parse_qsl, urlencode
+
+from jupyter_server.base.handlers import JupyterHandler
+from jupyter_server_proxy.handlers import ProxyHandler
+from tornado import web
+from tornado.httputil import HTTPHeaders
+
+from vml_jupyter.errors import VmlError
+from vml_jupyter.server.doors import Door
+from vml_jupyter.server.handler import http_status
+
+_PASSED_IN = frozenset(
+    {
+        "accept",
+        "accept-encoding",
+        "accept-language",
+        "cache-control",
+        "content-type",
+        "if-modified-since",
+        "if-none-match",
+        "if-range",
+        "range",
+        "user-agent",
+    }
+)
+_KEPT_BACK = frozenset(
+    {
+        "access-control-allow-credentials",
+        "access-control-allow-origin",
+        "clear-site-data",
+        "service-worker-allowed",
+        "set-cookie",
+        "strict-transport-security",
+    }
+)
+
+
+class MachineProxyHandler(ProxyHandler):  # type: ignore[misc]  # the base is untyped
+    """Pass HTTP and WebSocket requests on to one machine.
+
+    Args:
+        vml: The extension application.
+    """
+
+    auth_resource = "vml"
+
+    def __init__(self, *args: Any, vml: Any, **kwargs: Any) -> None:
+        self.vml = vml
+        self._door = Door(machine="", entry="", port=0)
+        super().__init__(*args, absolute_url=True, host_allowlist=["127.0.0.1"], **kwargs)
+        # The base sets this method on the instance, where no override of the class would be found.
+        set_header = self.set_header
+        self.set_header = lambda name, value: _may_leave(name) and set_header(name, value)
+
+    async def prepare(self, *args: Any, **kwargs: Any) -> None:
+        await super().prepare(*args, **kwargs)
+        if self._finished:
+            return
+        self._door = await self.vml.doors.find(self.path_args[0])
+        if self._door.entry not in self.vml.trusted:
+            raise web.HTTPError(
+                403, f"The machine {self._door.machine} is not trusted; open it in the Logbook panel"
+            )
+
+    async def http_get(self, machine: str) -> None:
+        await self.proxy("127.0.0.1", self._door.port, self.request.path)
+
+    async def open(self, machine: str) -> None:
+        await self.proxy_open("127.0.0.1", self._door.port, self.request.path)
+
+    post = put = delete = head = patch = options = http_get
+
+    def check_xsrf_cookie(self) -> None:
+        """Check here, as for this server's own requests: with a token the machine itself does not."""
+        JupyterHandler.check_xsrf_cookie(self)
+
+    def get_client_uri(self, protocol: str, host: str, port: int, proxied_path: str) -> str:
+        """Return the same path and query on the machine, without a token of this server."""
+        query = [(name, value) for name, value in parse_qsl(self.request.query, True) if name != "token"]
+        return f"{protocol}://{host}:{port}{self.request.path}" + (f"?{urlencode(query)}" if query else "")
+
+    def proxy_request_headers(self) -> HTTPHeaders:
+        """Return what the machine gets to see of the request's headers, and its own token."""
+        passed = HTTPHeaders()
+        for name, value in self.request.headers.get_all():
+            if name.lower() in _PASSED_IN:
+                passed.add(name, value)
+        passed["Authorization"] = f"token {self._door.token}"
+        return passed
+
+    def add_header(self, name: str, value: str) -> None:
+        if _may_leave(name):
+            super().add_header(name, value)
+
+    def send_error(self, status_code: int = 500, **kwargs: Any) -> None:
+        super().send_error(http_status(status_code, kwargs.get("exc_info")), **kwargs)
+
+    def write_error(self, status_code: int, **kwargs: Any) -> None:
+        error = kwargs["exc_info"][1] if kwargs.get("exc_info") else None
+        if not isinstance(error, VmlError):
+            super().write_error(status_code, **kwargs)
+            return
+        JupyterHandler.set_header(self, "Content-Type", "text/plain; charset=utf-8")
+        self.finish(str(error))
+
+
+def _may_leave(name: str) -> bool:
+    return name.lower() not in _KEPT_BACK

@@ -1,0 +1,32 @@
+"""Which path leads to which handler."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from vml_jupyter.server.entries import EntriesHandler, EntryHandler, RestoreHandler, SnapshotsHandler
+from vml_jupyter.server.jobs import JobHandler, JobsHandler
+from vml_jupyter.server.machines import MachineHandler, MachinesHandler, OpenHandler, PowerHandler
+from vml_jupyter.server.proxy import MachineProxyHandler
+from vml_jupyter.server.releases import EnvironmentHandler, ReleasesHandler
+
+_ID = r"([0-9A-Za-z-]+)"
+
+
+def routes(vml: Any) -> list[tuple[Any, ...]]:
+    """Return the routes of the extension ``vml``, relative to the server's base URL."""
+    return [
+        (r"/vml/api/entries", EntriesHandler),
+        (rf"/vml/api/entries/{_ID}", EntryHandler),
+        (rf"/vml/api/entries/{_ID}/restore", RestoreHandler),
+        (r"/vml/api/snapshots", SnapshotsHandler),
+        (r"/vml/api/jobs", JobsHandler),
+        (rf"/vml/api/jobs/{_ID}", JobHandler),
+        (r"/vml/api/machines", MachinesHandler),
+        (rf"/vml/api/machines/{_ID}", MachineHandler),
+        (rf"/vml/api/machines/{_ID}/open", OpenHandler),
+        (rf"/vml/api/machines/{_ID}/(start|stop)", PowerHandler),
+        (r"/vml/api/releases", ReleasesHandler),
+        (r"/vml/api/environment", EnvironmentHandler),
+        (rf"/vml/machines/{_ID}(?:/.*)?", MachineProxyHandler, {"vml": vml}),
+    ]

@@ -1,0 +1,94 @@
+"""What the browser gets to see of a record: enough to draw it, no more.
+
+An entry's list of packages is long and a machine's address holds its token, so neither is in a list.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from vml_jupyter.model import Entry, Environment, Machine, Release
+
+if TYPE_CHECKING:
+    from vml_jupyter.flows.restore import Restored
+    from vml_jupyter.server.flows import OfferedRelease
+
+
+def release_view(release: Release | None) -> dict[str, str] | None:
+    """Return what names a release, or None where there is none."""
+    if release is None:
+        return None
+    return {"system": release.system, "bootloader": release.bootloader, "label": release.label}
+
+
+def environment_view(environment: Environment) -> dict[str, Any]:
+    """Return an environment without its packages."""
+    return {
+        "release": release_view(environment.release),
+        "release_chosen": environment.release_chosen,
+        "os": environment.os,
+        "python": environment.python,
+    }
+
+
+def entry_view(entry: Entry) -> dict[str, Any]:
+    """Return an entry with a short environment."""
+    return {
+        "id": entry.id,
+        "time": entry.time,
+        "title": entry.title,
+        "note": entry.note,
+        "notebook": entry.notebook,
+        "area": entry.area,
+        "parent": entry.parent,
+        "tags": entry.tags,
+        "files": entry.files,
+        "bytes": entry.bytes,
+        "new_bytes": entry.new_bytes,
+        "environment": environment_view(entry.environment),
+    }
+
+
+def machine_view(machine: Machine) -> dict[str, Any]:
+    """Return a machine without its address."""
+    return {
+        "id": machine.id,
+        "entry": machine.entry,
+        "title": machine.title,
+        "notebook": machine.notebook,
+        "state": machine.state,
+        "created": machine.created,
+        "release": release_view(machine.release),
+        "accelerator": machine.accelerator,
+        "shape": msgspec.to_builtins(machine.shape),
+    }
+
+
+def offered_view(offered: OfferedRelease) -> dict[str, Any]:
+    """Return a release that can be chosen, and whether it is on this computer already."""
+    return {**(release_view(offered.release) or {}), "here": bool(getattr(offered, "path", None))}
+
+
+def captured_view(entry: Entry) -> dict[str, Any]:
+    """Return the result of a snapshot job."""
+    return {
+        "entry": entry.id,
+        "title": entry.title,
+        "files": entry.files,
+        "bytes": entry.bytes,
+        "new_bytes": entry.new_bytes,
+        "release": release_view(entry.environment.release),
+    }
+
+
+def restored_view(restored: Restored) -> dict[str, Any]:
+    """Return the result of a restore job; the address is asked for when the machine is opened."""
+    return {
+        "machine": restored.machine.id,
+        "release": release_view(restored.machine.release),
+        "accelerator": restored.accelerator,
+        "warm": restored.warm,
+        "seconds": restored.seconds,
+    }

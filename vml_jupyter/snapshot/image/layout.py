@@ -1,0 +1,215 @@
+"""Lay a whole tree out on a disk that does not exist: every byte that is not in a file.
+
+    | descriptors | path tables | root | folders of level 1 | level 2 | ... || data area: files in the same order |
+      `------------------------- metadata: computed here ------------------'
+
+Folders come level by level, as path tables want them, and a folder's blocks are known the moment it is written. Where
+the data area begins is known only at the end, so files are first placed relative to it and then moved all together.
+"""
+
+from __future__ import annotations
+
+import stat
+from array import array
+from dataclasses import dataclass, field
+
+from vml_jupyter.errors import Foreign
+from vml_jupyter.repository.node import Node
+from vml_jupyter.snapshot.image import directory, nodes, susp, volume
+from vml_jupyter.snapshot.image.directory import Directory
+from vml_jupyter.snapshot.image.extents import Extents
+from vml_jupyter.snapshot.image.measure import Tally, measure, subtree
+from vml_jupyter.snapshot.image.numbers import BLOCK_BYTES, MAX_BLOCKS, MAX_SECTION_BYTES, both32
+from vml_jupyter.snapshot.image.source import Source
+
+VERSION = 1
+"""Part of every etag: raise it when the same tree comes to be laid out in other bytes."""
+_NOTHING = both32(0)
+_MAX_CLIPPED = 100
+
+
+@dataclass(frozen=True)
+class Owner:
+    """Who owns everything on the disk; None keeps what the tree says."""
+
+    uid: int | None = None
+    gid: int | None = None
+
+
+@dataclass(slots=True)
+class _Folder:
+    tree: str
+    node: Node
+    parent: int
+    identifier: bytes
+    record_at: int
+    block: int = 0
+    size: int = 0
+
+
+@dataclass
+class Layout:
+    """Build the layout of ``tree``; afterwards it is only read.
+
+    Attributes:
+        metadata: All bytes before the data area.
+        extents: What lies in the data area.
+        files: How many nodes there are that are no folders.
+        clipped: Names (at most 100) that Linux shows cut, because they are longer than 253 bytes.
+
+    Raises:
+        Foreign: The trees break their format, or hold more than an image can.
+    """
+
+    source: Source
+    tree: str
+    root: Node
+    owner: Owner
+    metadata: bytearray = field(default_factory=bytearray)
+    extents: Extents = field(default_factory=Extents)
+    files: int = 0
+    clipped: list[bytes] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self._tallies = measure(self.source, self.tree)
+        self._folders = [_Folder(self.tree, self.root, 0, b"\0", 0)]
+        self._hard: dict[tuple[int, int], tuple[int, int, Node]] = {}
+        self._serial = 0
+        self._file_records, self._file_blocks = array("Q"), array("Q")
+        self._build()
+        del self._tallies, self._folders, self._hard, self._file_records, self._file_blocks
+
+    @property
+    def blocks(self) -> int:
+        return len(self.metadata) // BLOCK_BYTES + self.extents.blocks
+
+    def _build(self) -> None:
+        total = self._tallies[self.tree].folders
+        self.metadata += bytes(volume.first_folder(total) * BLOCK_BYTES)
+        for number, folder in enumerate(self._folders):  # grows while it is walked
+            self._lay_folder(number, folder)
+        self._move_files(len(self.metadata) // BLOCK_BYTES)
+        rows = [(folder.identifier, folder.block, folder.parent + 1) for folder in self._folders]
+        root = self._folders[0]
+        stamp = nodes.stamp(self.root.mtime)
+        front = volume.descriptors(self.tree, self.blocks, total, (root.block, root.size), stamp)
+        front += volume.path_table(rows, "<") + volume.path_table(rows, ">")
+        self.metadata[: len(front)] = front
+
+    def _lay_folder(self, number: int, folder: _Folder) -> None:
+        base = len(self.metadata)
+        folder.block = base // BLOCK_BYTES
+        parent = self._folders[folder.parent]
+        first = [susp.SHARING] if number == 0 else []
+        writer = Directory(
+            folder.block,
+            nodes.stamp(folder.node.mtime),
+            [*first, self._base(folder.node, self._children(folder)), *([susp.extension()] if first else [])],
+            [self._base(parent.node, self._children(parent))],
+        )
+        children = self.source.tree(folder.tree)
+        names = set()
+        for index, node in enumerate(children):
+            name = nodes.file_name(node)
+            names.add(name)
+            if node.type == "dir":
+                self._add_folder(writer, base, number, index, node, name)
+            elif node.type == "file":
+                self._add_file(writer, base, index, node, name)
+            else:
+                self._add_special(writer, index, node, name)
+        if len(names) != len(children):
+            raise Foreign(f"the tree {folder.tree[:16]} names two files alike")
+        blocks, folder.size = writer.close((parent.block, parent.size) if number else None)
+        self.metadata += blocks
+        if number:
+            directory.locate(self.metadata, folder.record_at, folder.block, folder.size)
+        if len(self.metadata) > MAX_BLOCKS * BLOCK_BYTES:
+            raise Foreign("the folders alone are larger than a disk image can be")
+
+    def _add_folder(
+        self, writer: Directory, base: int, number: int, index: int, node: Node, name: bytes
+    ) -> None:
+        identifier = directory.folder_identifier(index)
+        tree = subtree(node)
+        entries = self._entries(node, 2 + self._tallies[tree].children, name)
+        stamp = nodes.stamp(node.mtime)
+        at = writer.append(identifier, directory.FOLDER, _NOTHING, _NOTHING, stamp, entries)
+        self._folders.append(_Folder(tree, node, number, identifier, base + at))
+
+    def _add_file(self, writer: Directory, base: int, index: int, node: Node, name: bytes) -> None:
+        self.files += 1
+        block, serial = self._place(node)
+        entries = self._entries(node, max(1, node.links), name, serial)
+        identifier = directory.file_identifier(index)
+        stamp = nodes.stamp(node.mtime)
+        left = node.size
+        while True:
+            size = min(left, MAX_SECTION_BYTES)
+            left -= size
+            flags = directory.MORE_SECTIONS if left else 0
+            at = base + writer.append(identifier, flags, _NOTHING, both32(size), stamp, entries)
+            if size:
+                self._file_records.append(at)
+                self._file_blocks.append(block)
+            if not left:
+                return
+            block += size // BLOCK_BYTES
+
+    def _place(self, node: Node) -> tuple[int, int]:
+        """Return first block and serial number of a file; the second name of a file gets those of the first."""
+        key = (node.device_id, node.inode)
+        if node.links > 1 and key in self._hard:
+            block, serial, first = self._hard[key]
+            if first.size == node.size and first.content == node.content:
+                return block, serial
+        self._serial += 1
+        block = self.extents.add(node.size, node.content, node.name) if node.size or node.content else 0
+        if node.links > 1:
+            self._hard[key] = (block, self._serial, node)
+        return block, self._serial
+
+    def _add_special(self, writer: Directory, index: int, node: Node, name: bytes) -> None:
+        self.files += 1
+        entries = self._entries(node, max(1, node.links), name)
+        if node.type == "symlink":
+            entries += susp.link(nodes.link_target(node))
+        elif node.type in ("dev", "chardev"):
+            entries.append(susp.device(*nodes.device_numbers(node)))
+        identifier = directory.file_identifier(index)
+        writer.append(identifier, 0, _NOTHING, _NOTHING, nodes.stamp(node.mtime), entries)
+
+    def _entries(self, node: Node, links: int, name: bytes, serial: int = 0) -> list[bytes]:
+        """Return a record's entries: one piece where all fits behind the record, as it nearly always does."""
+        base = self._base(node, links, serial)
+        if len(name) < 120 and node.type == "file":
+            return [base + susp.short_name(name)]
+        if susp.clipped(name) and len(self.clipped) < _MAX_CLIPPED:
+            self.clipped.append(name)
+        return [base, *susp.long_name(name)]
+
+    def _base(self, node: Node, links: int, serial: int = 0) -> bytes:
+        if not serial:
+            self._serial += 1
+            serial = self._serial
+        owner = self.owner
+        uid = node.uid if owner.uid is None else owner.uid
+        gid = node.gid if owner.gid is None else owner.gid
+        mode = nodes.posix_mode(node.type, node.mode)
+        if stat.S_ISDIR(mode) and node.mode == 0 and node is self.root:
+            mode |= 0o755
+        when = nodes.stamp
+        return (
+            susp.ownership(mode, links, uid, gid)
+            + both32(serial)
+            + susp.times(when(node.mtime), when(node.atime), when(node.ctime))
+        )
+
+    def _children(self, folder: _Folder) -> int:
+        tally: Tally = self._tallies[folder.tree]
+        return 2 + tally.children
+
+    def _move_files(self, start: int) -> None:
+        metadata = self.metadata
+        for at, block in zip(self._file_records, self._file_blocks, strict=True):
+            metadata[at + 2 : at + 10] = both32(start + block)
