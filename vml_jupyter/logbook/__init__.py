@@ -1,0 +1,6 @@
+"""Entries on top of repository and snapshot."""
+
+from vml_jupyter.logbook.default import open_or_create_default
+from vml_jupyter.logbook.logbook import Logbook
+
+__all__ = ["Logbook", "open_or_create_default"]

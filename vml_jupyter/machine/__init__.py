@@ -1,0 +1,10 @@
+"""Machines: libvirt domains with a network, disks, a console and processes beside them.
+
+Host.connect(uri) -> new_folder -> define_and_start(MachineSpec) -> mark_ready -> stop | start | delete
+"""
+
+from vml_jupyter.machine.accelerator import Accelerator, probe_accelerator
+from vml_jupyter.machine.machines import Host
+from vml_jupyter.machine.spec import MachineSpec
+
+__all__ = ["Accelerator", "Host", "MachineSpec", "probe_accelerator"]

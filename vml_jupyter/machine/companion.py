@@ -23,9 +23,11 @@ from pathlib import Path
 import msgspec
 
 from vml_jupyter.errors import ToolMissing
+from vml_jupyter.machine.waiting import wait_until
 
 _TERM_S = 3.0
 _KILL_S = 5.0
+_EXEC_S = 1.0
 _STATE, _STARTED = 0, 19  # positions in /proc/PID/stat behind the name in parentheses
 
 _children: set[int] = set()
@@ -79,7 +81,7 @@ def start(folder: Path, name: str, argv: Sequence[str], env: Mapping[str, str] |
 def is_running(folder: Path, name: str) -> bool:
     """Tell whether the recorded process is still there, and still the same."""
     record = _read(folder / f"{name}.pid")
-    return record is not None and _is_ours(record, folder)
+    return record is not None and _is_same(record)
 
 
 def stop(folder: Path, name: str) -> None:
@@ -124,15 +126,22 @@ def _end(record: _Record, folder: Path) -> None:
         os.close(handle)
 
 
-def _is_ours(record: _Record, folder: Path) -> bool:
+def _is_same(record: _Record) -> bool:
     stat = _stat(record.pid)
-    if not stat or stat[_STATE] == "Z" or int(stat[_STARTED]) != record.started:
-        return False
+    return bool(stat) and stat[_STATE] != "Z" and int(stat[_STARTED]) == record.started
+
+
+def _is_ours(record: _Record, folder: Path) -> bool:
+    # For a moment, while a process becomes another program, its command line reads as empty.
+    wait_until(lambda: not _is_same(record) or _command_line(record.pid) != b"", _EXEC_S, 0.005)
+    return _is_same(record) and os.fsencode(folder) in _command_line(record.pid)
+
+
+def _command_line(pid: int) -> bytes:
     try:
-        command_line = Path(f"/proc/{record.pid}/cmdline").read_bytes()
+        return Path(f"/proc/{pid}/cmdline").read_bytes()
     except OSError:
-        return False
-    return os.fsencode(folder) in command_line
+        return b""
 
 
 def _stat(pid: int) -> list[str]:

@@ -1,17 +1,17 @@
 """What a machine is to be, and what is in its folder.
 
-    <data>/machines/<id>/            mode 0700
-      machine.json                   the MachineSpec, without secrets
-      secrets.json                   its token and the cookie of its working area, mode 0600
-      scratch.qcow2                  the only disk the machine can write
-      context.iso                    what tells it what it is for (written by whoever restores)
-      console.log                    its serial console
-      ready                          present once the machine has answered as ready
-      lock                           held while somebody starts, stops or deletes it
-      net.pid net.log area.pid ...   the processes beside it, see companion.py
+<data>/machines/<id>/            mode 0700
+  machine.json                   the MachineSpec, without secrets
+  secrets.json                   its token and the cookie of its working area, mode 0600
+  scratch.qcow2                  the only disk the machine can write
+  context.iso                    what tells it what it is for (written by whoever restores)
+  console.log                    its serial console
+  ready                          present once the machine has answered as ready
+  lock                           held while somebody starts, stops or deletes it
+  net.pid net.log area.pid ...   the processes beside it, see companion.py
 
-    <runtime>/<id>/                  sockets; apart from the folder because a socket's path is at most 107 bytes
-      net.sock agent.sock
+<runtime>/<id>/                  sockets; apart from the folder because a socket's path is at most 107 bytes
+  net.sock agent.sock
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ import os
 import unicodedata
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote, urlencode
 
 import msgspec
 
@@ -35,7 +36,7 @@ class MachineSpec(msgspec.Struct, frozen=True, kw_only=True):
     ``area_url`` is an http address on 127.0.0.1 with the cookie ``area_cookie`` (``name=value``), or
     ``area_path`` is an image file where QEMU has no http driver; at most one is set. ``port`` 0 means any free
     one. ``network`` is ``passt``, ``slirp``, ``none``, or empty for the best this host has. ``token`` and
-    ``area_cookie`` are secrets: they are in ``secrets.json`` and nowhere else.
+    ``area_cookie`` are secrets: they are in ``secrets.json`` and nowhere else. ``uri`` is the hypervisor's.
     """
 
     id: str
@@ -56,6 +57,7 @@ class MachineSpec(msgspec.Struct, frozen=True, kw_only=True):
     area_path: Path | None = None
     area_cookie: str = ""
     token: str = ""
+    uri: str = ""
 
     @property
     def name(self) -> str:
@@ -69,6 +71,11 @@ class MachineSpec(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def console(self) -> Path:
         return self.folder / "console.log"
+
+    @property
+    def ready(self) -> Path:
+        """Return the file that is there once the machine has answered as ready."""
+        return self.folder / "ready"
 
     @property
     def sockets(self) -> Path:
@@ -88,7 +95,8 @@ class MachineSpec(msgspec.Struct, frozen=True, kw_only=True):
         return msgspec.structs.replace(self, token="", area_cookie="")
 
     def machine(self, state: str) -> Machine:
-        """Return what people and programs are told of it."""
+        """Return what people and programs are told of it; with its address while it has one and we know the token."""
+        reachable = state in ("starting", "running") and self.port > 0
         return Machine(
             id=self.id,
             entry=self.entry,
@@ -100,8 +108,19 @@ class MachineSpec(msgspec.Struct, frozen=True, kw_only=True):
             accelerator=self.accelerator,
             shape=self.shape,
             base_url=self.base_url,
-            port=self.port if state in ("starting", "running") else 0,
+            port=self.port if reachable else 0,
+            url=self.notebook_url() if reachable and self.token else "",
         )
+
+    def notebook_url(self) -> str:
+        """Return the address that opens the notebook in JupyterLab.
+
+        The host name keeps the machine's pages, which are not trusted, apart from the user's own Jupyter: cookies do
+        not keep ports apart, and browsers lead every ``*.localhost`` to this host.
+        """
+        page = f"lab/tree/{quote(self.notebook)}" if self.notebook else "lab"
+        query = urlencode({"token": self.token})
+        return f"http://{self.id}.localhost:{self.port}{self.base_url.rstrip('/')}/{page}?{query}"
 
 
 class Secrets(msgspec.Struct, frozen=True, kw_only=True):

@@ -160,9 +160,12 @@ def _select(connection: sqlite3.Connection) -> list[Tag]:
     # A foreign schema may hold views and triggers that never end: trust none, allow a table only, count the
     # work.
     connection.execute("PRAGMA trusted_schema = OFF")
+    connection.text_factory = lambda raw: raw.decode("utf-8", "replace")
     connection.set_progress_handler(lambda: next(steps, None) is None, 10_000)
     kind = connection.execute("SELECT type FROM sqlite_master WHERE name = 'tags'").fetchone()
-    if kind != ("table",):
+    hidden = [row[0] for row in connection.execute("SELECT hidden FROM pragma_table_xinfo('tags')")]
+    # A column that is computed when it is read could compute without end, too.
+    if kind != ("table",) or any(hidden):
         raise Foreign("the repository's history has no table of tags")
     rows = connection.execute(
         "SELECT CAST(name AS TEXT), CAST(hash AS TEXT), CAST(revision AS INTEGER),"

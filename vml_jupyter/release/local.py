@@ -64,7 +64,7 @@ def find_local(
         progress: Is told the bytes that had to be read.
     """
     fitting = [image for image in local_images(folders) if _fits(image, release)]
-    for image in sorted(fitting, key=lambda image: bootloader_key(image.bootloader), reverse=True):
+    for image in sorted(fitting, key=lambda image: _preference(image, release)):
         if not release.image_sha256 or digest(image.path, cache, progress) == release.image_sha256.lower():
             return image.path
     return None
@@ -123,6 +123,13 @@ def _candidates(folder: Path) -> Iterator[Path]:
     for file in names:
         if file.suffix in _SUFFIXES or (parse_image_name(file.name) and file.suffix == ".fat"):
             yield file
+
+
+def _preference(image: Image, release: Release) -> tuple[int, tuple[int, ...]]:
+    """Return what sorts images: the likeliest flavour first, then the newest bootloader."""
+    likely = flavours(release)
+    place = likely.index(image.flavour) if image.flavour in likely else len(likely)
+    return place, tuple(-number for number in bootloader_key(image.bootloader))
 
 
 def _fits(image: Image, release: Release) -> bool:

@@ -3,9 +3,10 @@
     signature block -> certificate (PEM) -> chain to a CA of the bundle -> subject as expected
                     -> RSA PKCS#1 v1.5 over SHA-256 of all bytes but the signature block itself
 
-An image outlives its signer's certificate by years. So a certificate is judged as of the month in the
-bootloader's name, not as of today. Source: cernvm-micro's ``sign.sh`` and doc-cernvm's
-``cpt-signatures.rst``.
+An image outlives its signer's certificate by years, and it may be signed again later than it was made. So a
+certificate may have expired, but not before the month in the bootloader's name.
+
+Source: cernvm-micro's ``sign.sh`` and doc-cernvm's ``cpt-signatures.rst``.
 """
 
 from __future__ import annotations
@@ -36,8 +37,8 @@ _OIDS = {
     "2.5.4.10": "O",
     "2.5.4.11": "OU",
 }
-# The month in a bootloader's name is up to a month after it was signed, and a fix may follow later.
-_BEFORE, _AFTER = timedelta(days=62), timedelta(days=62)
+# A bootloader is signed up to some weeks before the month in its name begins.
+_BEFORE = timedelta(days=62)
 
 
 class Signature(msgspec.Struct, frozen=True, kw_only=True):
@@ -86,7 +87,7 @@ def verify(image: Path, ca_bundle: Path | None = None, signer: str | None = None
         _check_signer(subject, signer or expected_signer(claims.bootloader))
         if ca_bundle is None:
             return Signature(status="unchecked", signer=subject, reason="no CA bundle is configured")
-        _check_chain(certificate, _bundle(ca_bundle), _signing_time(claims.bootloader))
+        _check_chain(certificate, _bundle(ca_bundle), _signed_since(claims.bootloader))
     except _Bad as error:
         return Signature(status="bad", signer=subject, reason=str(error))
     return Signature(status="signed", signer=subject)
@@ -143,26 +144,25 @@ def _digest_before_signature(image: Path) -> bytes:
     return machine.digest()
 
 
-def _signing_time(bootloader: str) -> tuple[datetime, datetime] | None:
-    """Return the earliest and latest time of signing; None for numbers that are no month (2.6-7)."""
+def _signed_since(bootloader: str) -> datetime | None:
+    """Return the earliest time of signing; None for numbers that are no month (2.6-7)."""
     year, month = bootloader_key(bootloader)[:2]
     if not (2015 <= year <= 9000 and 1 <= month <= 12):
         return None
-    start = datetime(year, month, 1, tzinfo=timezone.utc)
-    return start - _BEFORE, start + timedelta(days=31) + _AFTER
+    return datetime(year, month, 1, tzinfo=timezone.utc) - _BEFORE
 
 
 def _check_chain(
     certificate: x509.Certificate,
     trusted: Sequence[x509.Certificate],
-    signed_between: tuple[datetime, datetime] | None,
+    signed_since: datetime | None,
 ) -> None:
     """Climb from the signer to a CA that vouches for itself; all on the way come from the bundle."""
     for _ in range(_LONGEST_CHAIN):
-        _check_validity(certificate, signed_between)
+        _check_validity(certificate, signed_since)
         issuer = _issuer(certificate, trusted)
         if issuer.issuer == issuer.subject:
-            _check_validity(issuer, signed_between)
+            _check_validity(issuer, signed_since)
             return
         certificate = issuer
     raise _Bad("its certificate's chain is too long")
@@ -186,9 +186,8 @@ def _is_authority(certificate: x509.Certificate) -> bool:
         return False
 
 
-def _check_validity(certificate: x509.Certificate, between: tuple[datetime, datetime] | None) -> None:
-    if between is None:
-        return
-    earliest, latest = between
-    if certificate.not_valid_before_utc > latest or certificate.not_valid_after_utc < earliest:
-        raise _Bad(f"the certificate of {subject_of(certificate)} was not valid when the image was made")
+def _check_validity(certificate: x509.Certificate, signed_since: datetime | None) -> None:
+    if certificate.not_valid_before_utc > datetime.now(timezone.utc):
+        raise _Bad(f"the certificate of {subject_of(certificate)} is not valid yet")
+    if signed_since and certificate.not_valid_after_utc < signed_since:
+        raise _Bad(f"the certificate of {subject_of(certificate)} had expired before the image was made")

@@ -21,6 +21,10 @@ from cryptography.hazmat.primitives.poly1305 import Poly1305
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.ciphers import CipherContext
 
+Buffer = bytes | memoryview
+Sealed = tuple[bytes, bytes, bytes]
+"""IV, ciphertext and tag: three pieces, so that a large ciphertext is not copied to join them."""
+
 OVERHEAD_BYTES = 32
 _IV_BYTES = 16
 _TAG_BYTES = 16
@@ -82,8 +86,8 @@ class Key:
     def to_json(self) -> bytes:
         return msgspec.json.encode(_KeyRecord(_MacRecord(self.k, self.r), self.encrypt))
 
-    def seal(self, plain: bytes | memoryview) -> tuple[bytes, bytes, bytes]:
-        """Return IV, ciphertext and tag; three pieces, so that a large ciphertext is not copied."""
+    def seal(self, plain: Buffer) -> Sealed:
+        """Encrypt and authenticate."""
         iv = os.urandom(_IV_BYTES)
         ciphertext = self._ctr(iv).update(plain)
         return iv, ciphertext, Poly1305.generate_tag(self._one_time_key(iv), ciphertext)

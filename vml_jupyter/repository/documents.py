@@ -1,6 +1,8 @@
 """Whole files of a repository that are sealed: config, index, snapshots, locks.
 
-    <folder>/<id> = seal(encoding(JSON)), named by its own SHA-256;  config = the same, named ``config``
+    <folder>/<id> = seal(encoding(JSON))
+
+Each is named by the SHA-256 of its own bytes, but for ``config``, of which there is one.
 """
 
 from __future__ import annotations
@@ -60,7 +62,9 @@ def decode_sealed(key: Key, sealed: bytes, what: str) -> bytes:
     try:
         return encoding.decode_document(key.open(sealed))
     except Forged:
-        raise LogbookDamaged(f"{what} was altered: its authentication code does not fit", _DAMAGED_HINT) from None
+        raise LogbookDamaged(
+            f"{what} was altered: its authentication code does not fit", _DAMAGED_HINT
+        ) from None
     except encoding.Unreadable as error:
         raise LogbookDamaged(f"{what} cannot be read: {error}", _DAMAGED_HINT) from error
 

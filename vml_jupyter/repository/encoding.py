@@ -10,8 +10,11 @@ Source: restic's ``doc/design.rst``, "Unpacked Data Format".
 from __future__ import annotations
 
 import threading
+from collections.abc import Sequence
 
 import zstandard
+
+from vml_jupyter.repository.cipher import Buffer
 
 _ZSTD = 2
 _LEVEL = 3
@@ -35,6 +38,16 @@ _contexts = _Contexts()
 
 def compress(raw: bytes | memoryview) -> bytes:
     return _contexts.compressor.compress(raw)
+
+
+def compress_all(blobs: Sequence[Buffer]) -> list[Buffer]:
+    """Compress each of ``blobs``, in one call that holds the interpreter's lock for none of it."""
+    if len(blobs) == 1:
+        return [compress(blobs[0])]
+    if not blobs:
+        return []
+    segments = _contexts.compressor.multi_compress_to_buffer(list(blobs), threads=1)
+    return [memoryview(segments[position]) for position in range(len(segments))]
 
 
 def decompress(raw: bytes, size_bytes: int = 0) -> bytes:

@@ -3,6 +3,8 @@
     0o100644 (stat)  <->  0o644                  regular file: no bit
     0o040755 (stat)  <->  1<<31 | 0o755          folder
     0o104755 (stat)  <->  1<<23 | 0o755          setuid
+
+Source: the constants of Go's package ``io/fs``.
 """
 
 from __future__ import annotations

@@ -1,10 +1,10 @@
-"""File names in JSON, escaped the way Go's ``strconv.Quote`` does, without the surrounding quotes.
+r"""File names in JSON, escaped the way Go's ``strconv.Quote`` does, without the surrounding quotes.
 
     b"plain.txt"   <->  plain.txt
-    b'say "hi"'    <->  say \\"hi\\"
-    b"caf\\xe9"     <->  caf\\xe9        (Latin-1, no UTF-8)
-    b"a\\nb"        <->  a\\nb
-    U+200B         <->  \\u200b         (a character that does not print)
+    b'say "hi"'    <->  say \"hi\"
+    b"caf\xe9"     <->  caf\xe9        (Latin-1, no UTF-8)
+    b"a\nb"        <->  a\nb
+    U+200B         <->  \u200b         (a character that does not print)
 
 Go prints what Unicode calls letter, mark, number, punctuation, symbol, and the ASCII space; so does
 Python's ``str.isprintable``.
@@ -16,7 +16,7 @@ import re
 
 from vml_jupyter.errors import Foreign
 
-_PLAIN = re.compile(rb'[ !#-\[\]-~]*')
+_PLAIN = re.compile(rb"[ !#-\[\]-~]*")
 _SHORT = {7: "a", 8: "b", 12: "f", 10: "n", 13: "r", 9: "t", 11: "v", 0x5C: "\\", 0x22: '"'}
 _LONG = {letter: code for code, letter in _SHORT.items()} | {"'": 0x27}
 _ESCAPE = re.compile(
@@ -88,6 +88,6 @@ def _encode(text: str, quoted: str) -> bytes:
 
 def _foreign(quoted: str) -> Foreign:
     return Foreign(
-        f"the name {ascii(quoted)} in a tree is not escaped as the format demands",
+        f"the name {quoted!a} in a tree is not escaped as the format demands",
         "The snapshot was not written by restic or VML; do not restore it",
     )

@@ -77,7 +77,9 @@ class Locks:
         with self._mutex:
             if self._holders:
                 if exclusive and not self._exclusive:
-                    raise LogbookLocked("this program itself is writing to the logbook", "Try again when it is done")
+                    raise LogbookLocked(
+                        "this program itself is writing to the logbook", "Try again when it is done"
+                    )
                 self._holders += 1
                 return False
             self._id = self._write(exclusive)
@@ -130,7 +132,9 @@ class Locks:
         except FileNotFoundError:
             return None
         except msgspec.DecodeError as error:
-            raise LogbookDamaged(f"the lock {id} is damaged: {error}", "Run `restic unlock --remove-all`") from error
+            raise LogbookDamaged(
+                f"the lock {id} is damaged: {error}", "Run `restic unlock --remove-all`"
+            ) from error
 
     def _start_renewing(self) -> None:
         self._released = threading.Event()

@@ -1,11 +1,11 @@
-"""A node of a restic tree: one file, folder, link or device, as JSON.
+r"""A node of a restic tree: one file, folder, link or device, as JSON.
 
     tree blob = {"nodes": [node, node, ...]}\n      sorted by name, compact JSON
 
 Names are escaped the way Go's ``strconv.Quote`` does (without the quotes), because a file name is
 bytes and JSON is not: ``name_bytes`` undoes it. Source of the format: restic's ``doc/design.rst``.
 
-    b'a"b\\xff'  --quote_name-->  'a\\"b\\\\xff'  --JSON-->  "a\\\\\\"b\\\\\\\\xff"
+    b'a"b\xff'  --quote_name-->  a\"b\xff  --JSON-->  "a\\\"b\\xff"
 """
 
 from __future__ import annotations

@@ -1,7 +1,9 @@
 """Make a repository, or find the key that opens one.
 
-    create:  keys/<id>, then config      a repository is one once its config is there
-    open:    keys/*  x  password  ->  master key  ->  config
+    create:  key file, then config
+    open:    key files + password -> master key -> config
+
+A folder or bucket is a repository once its config is there.
 """
 
 from __future__ import annotations
@@ -35,7 +37,9 @@ def create(store: Store, password: str, scrypt_n: int | None = None) -> tuple[Ke
         WouldOverwrite: There is a repository already.
     """
     if _exists(store):
-        raise WouldOverwrite(f"there is a logbook in {store.label} already", "Open it, or choose another place")
+        raise WouldOverwrite(
+            f"there is a logbook in {store.label} already", "Open it, or choose another place"
+        )
     key = Key.generate()
     add_key(store, key, password, scrypt_n)
     config = Config(
@@ -65,14 +69,18 @@ def open(store: Store, password: str) -> tuple[Key, Config]:
     try:
         sealed = store.get("config")
     except FileNotFoundError:
-        raise LogbookMissing(f"there is no logbook in {store.label}", "Check the place, or create one there") from None
+        raise LogbookMissing(
+            f"there is no logbook in {store.label}", "Check the place, or create one there"
+        ) from None
     key = _find_key(store, password)
     try:
         config = msgspec.json.decode(decode_sealed(key, sealed, f"config in {store.label}"), type=Config)
     except msgspec.DecodeError as error:
         raise LogbookDamaged(f"config in {store.label} is damaged: {error}") from error
     if config.version not in _VERSIONS:
-        raise LogbookDamaged(f"{store.label} has format {config.version}, which is not known here", "Update VML")
+        raise LogbookDamaged(
+            f"{store.label} has format {config.version}, which is not known here", "Update VML"
+        )
     return key, config
 
 
@@ -95,5 +103,3 @@ def _find_key(store: Store, password: str) -> Key:
         if key is not None:
             return key
     raise WrongPassword(f"the password does not open {store.label}", "Give the password it was created with")
-
-

@@ -15,7 +15,7 @@ from typing import Literal
 
 import msgspec
 
-from vml_jupyter.repository.cipher import OVERHEAD_BYTES, Key
+from vml_jupyter.repository.cipher import OVERHEAD_BYTES, Key, Sealed
 
 Kind = Literal["data", "tree"]
 
@@ -51,7 +51,7 @@ class OpenPack:
         self.blobs: list[PackedBlob] = []
         self._pieces: list[bytes] = []
 
-    def append(self, id: str, pieces: tuple[bytes, bytes, bytes], uncompressed_length: int) -> int:
+    def append(self, id: str, pieces: Sealed, uncompressed_length: int) -> int:
         """Add a sealed blob and return the bytes it takes."""
         length = sum(map(len, pieces))
         self.blobs.append(PackedBlob(id, self.kind, self.size_bytes, length, uncompressed_length))

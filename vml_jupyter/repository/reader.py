@@ -1,6 +1,8 @@
 """The way out: a blob's id becomes its bytes, checked by the id itself.
 
-    blob id -> index -> range of a pack -> open the seal -> zstd -> SHA-256 must be the id
+    blob id -> index -> range of a pack -> open the seal -> zstd -> SHA-256 = id
+
+What does not fit is damaged, and says which pack holds it.
 """
 
 from __future__ import annotations
@@ -74,4 +76,6 @@ class Reader:
             raise self._damaged(id, pack, str(error)) from error
 
     def _damaged(self, id: str, pack: str, why: str) -> LogbookDamaged:
-        return LogbookDamaged(f"blob {id[:12]} in {pack_name(pack)} of {self._store.label} is damaged: {why}", _HINT)
+        return LogbookDamaged(
+            f"blob {id[:12]} in {pack_name(pack)} of {self._store.label} is damaged: {why}", _HINT
+        )

@@ -28,7 +28,6 @@ from vml_jupyter.repository.store import LocalFolder, Store
 
 _WINDOW_BYTES = 1 << 20
 _WINDOWS = 64
-_RETRY = {"max_retries": 4, "retry_timeout": timedelta(seconds=60)}
 
 
 def open_store(url: str) -> Store:
@@ -42,7 +41,10 @@ def open_store(url: str) -> Store:
     if url.startswith("file://"):
         return LocalFolder(Path(unquote(urlsplit(url).path)))
     if "://" in url or not url:
-        raise Usage(f"{url!r} is no place for a logbook", "Give a folder, s3://bucket/prefix or s3:https://host/bucket")
+        raise Usage(
+            f"{url!r} is no place for a logbook",
+            "Give a folder, s3://bucket/prefix or s3:https://host/bucket",
+        )
     return LocalFolder(Path(url).expanduser().absolute())
 
 
@@ -61,13 +63,17 @@ def _bucket(url: str) -> ObjectStore:
     bucket, _, prefix = path.partition("/")
     if not bucket:
         raise Usage(f"{url!r} names no bucket", "Write s3://bucket/prefix")
-    options = {"timeout": "300s", "connect_timeout": "10s"}
-    if endpoint and endpoint.startswith("http://"):
-        options["allow_http"] = "true"
-    where = {"endpoint": endpoint} if endpoint else {}
     try:
         return S3Store(
-            bucket, prefix=prefix.strip("/") or None, client_options=options, retry_config=_RETRY, **where
+            bucket,
+            prefix=prefix.strip("/") or None,
+            config={"endpoint": endpoint} if endpoint else {},
+            client_options={
+                "timeout": "300s",
+                "connect_timeout": "10s",
+                "allow_http": (endpoint or "").startswith("http://"),
+            },
+            retry_config={"max_retries": 4, "retry_timeout": timedelta(seconds=60)},
         )
     except (BaseError, ValueError) as error:
         raise Usage(f"{url!r} cannot be used: {error}", "Check the URL and the AWS_* variables") from error

@@ -117,13 +117,21 @@ class Repository:
         """Return the bytes of a data blob, from the index alone."""
         return self._reader.size(id, "data")
 
+    def has_blob(self, id: str) -> bool:
+        """Tell whether a data blob is stored, from the index alone."""
+        return self._index.knows("data", id)
+
     def save_blob(self, data: bytes | memoryview, kind: Kind = "data") -> tuple[str, int]:
         """Save bytes and return their id and the bytes newly stored, 0 where they were there already."""
-        return self._writer.save(data, kind)
+        return self._writer.save([data], kind)[0]
+
+    def save_blobs(self, blobs: Sequence[bytes | memoryview]) -> list[tuple[str, int]]:
+        """Save many data blobs, as ``save_blob`` would one by one; faster where they are small."""
+        return self._writer.save(blobs, "data")
 
     def save_tree(self, nodes: Sequence[Node]) -> str:
         """Save a tree and return its id; the nodes need not be sorted."""
-        return self._writer.save(encode_tree(nodes), "tree")[0]
+        return self.save_blob(encode_tree(nodes), "tree")[0]
 
     def flush(self) -> None:
         """Return when all that was saved is stored and indexed."""
@@ -138,7 +146,9 @@ class Repository:
         """Store everything that was saved, then ``snapshot``, and return its id."""
         self.flush()
         self._locks.require_alive()
-        return self._documents.save("snapshots", msgspec.json.encode(msgspec.structs.replace(snapshot, id="")))
+        return self._documents.save(
+            "snapshots", msgspec.json.encode(msgspec.structs.replace(snapshot, id=""))
+        )
 
     def delete_snapshot(self, id: str) -> None:
         """Remove a snapshot's file and nothing else; ``restic prune`` frees the room.

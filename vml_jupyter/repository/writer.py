@@ -12,20 +12,20 @@ from __future__ import annotations
 
 import hashlib
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 
 from vml_jupyter.errors import VmlError
 from vml_jupyter.repository import encoding
-from vml_jupyter.repository.cipher import Key
+from vml_jupyter.repository.cipher import Buffer, Key, Sealed
 from vml_jupyter.repository.documents import Documents
 from vml_jupyter.repository.index import BLOBS_PER_FILE, Index, IndexPack, encode_index, split
 from vml_jupyter.repository.pack import TARGET_BYTES, Kind, OpenPack, PackedBlob, pack_name
 from vml_jupyter.repository.store import Store
+from vml_jupyter.repository.turn import turn
 
 _UPLOADERS = 2
 _PACKS_IN_FLIGHT = 4  # bounds memory: 64 MiB of packs that wait for the disk or the network
-_COMPRESSIBLE_BYTES = 64  # below this zstd only adds a header
 
 
 class Writer:
@@ -46,22 +46,20 @@ class Writer:
         self._uploaders = ThreadPoolExecutor(_UPLOADERS, thread_name_prefix="vml-upload")
         self._compress = documents.version >= 2
 
-    def save(self, data: bytes | memoryview, kind: Kind) -> tuple[str, int]:
-        """Store a blob and return its id and the bytes it takes, 0 where it was there already."""
-        id = hashlib.sha256(data).hexdigest()
-        if not self._claim(kind, id):
-            return id, 0
-        packed, uncompressed_length = self._shrink(data)
-        pieces = self._key.seal(packed)
-        with self._mutex:
-            pack = self._open[kind]
-            length = pack.append(id, pieces, uncompressed_length)
-            full = pack.size_bytes >= TARGET_BYTES
-            if full:
-                self._open[kind] = OpenPack(kind)
-        if full:
-            self._upload(pack)
-        return id, length
+    def save(self, blobs: Sequence[bytes | memoryview], kind: Kind) -> list[tuple[str, int]]:
+        """Store blobs and return for each its id and the bytes it takes, 0 where it was there already."""
+        many = len(blobs) > 1
+        with turn(many):
+            ids = [hashlib.sha256(blob).hexdigest() for blob in blobs]
+            new = [position for position, id in enumerate(ids) if self._claim(kind, id)]
+        shrunk = self._shrink([blobs[position] for position in new])
+        with turn(many):
+            sealed = [
+                (ids[position], self._key.seal(data), plain)
+                for position, (data, plain) in zip(new, shrunk, strict=True)
+            ]
+        stored = dict(zip(new, self._append(kind, sealed), strict=True))
+        return [(id, stored.get(position, 0)) for position, id in enumerate(ids)]
 
     def flush(self) -> None:
         """Return when everything saved so far is stored and indexed.
@@ -110,12 +108,27 @@ class Writer:
             self._claimed.add((kind, id))
             return len(self._claimed) > before
 
-    def _shrink(self, data: bytes | memoryview) -> tuple[bytes | memoryview, int]:
-        """Compress where that helps; the second value is the plain length of compressed data, else 0."""
-        if not self._compress or len(data) < _COMPRESSIBLE_BYTES:
-            return data, 0
-        compressed = encoding.compress(data)
-        return (compressed, len(data)) if len(compressed) < len(data) else (data, 0)
+    def _shrink(self, blobs: list[bytes | memoryview]) -> list[tuple[Buffer, int]]:
+        """Compress what gets shorter by it; the second value is the plain length of compressed data, else 0."""
+        if not self._compress:
+            return [(blob, 0) for blob in blobs]
+        pairs = zip(blobs, encoding.compress_all(blobs), strict=True)
+        return [(small, len(blob)) if len(small) < len(blob) else (blob, 0) for blob, small in pairs]
+
+    def _append(self, kind: Kind, sealed: list[tuple[str, Sealed, int]]) -> list[int]:
+        """Put sealed blobs into the open pack and return the bytes each takes."""
+        full: list[OpenPack] = []
+        lengths: list[int] = []
+        with self._mutex:
+            for id, pieces, plain in sealed:
+                pack = self._open[kind]
+                lengths.append(pack.append(id, pieces, plain))
+                if pack.size_bytes >= TARGET_BYTES:
+                    full.append(pack)
+                    self._open[kind] = OpenPack(kind)
+        for pack in full:
+            self._upload(pack)
+        return lengths
 
     def _upload(self, pack: OpenPack) -> None:
         self._slots.acquire()

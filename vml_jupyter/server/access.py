@@ -32,8 +32,8 @@ def access_for(request: HTTPServerRequest, setting: str, environ: Mapping[str, s
     A server that was started over ssh is taken for remote: its user's browser comes through a tunnel,
     which looks like this computer in every other respect, but forwards one port only.
     """
-    if setting == "direct" or setting == "proxy":
-        return setting
+    if setting != "auto":
+        return "direct" if setting == "direct" else "proxy"
     remote = any(name in environ for name in _REMOTE_SESSION)
     forwarded = any(name in request.headers for name in _FORWARDING)
     here = _is_loopback(request.remote_ip or "") and _is_loopback(

@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from jupyter_server.extension.application import ExtensionApp
 from jupyter_server.utils import url_path_join
@@ -26,6 +26,9 @@ from vml_jupyter.server.routes import routes
 from vml_jupyter.server.trust import TrustedEntries
 
 if TYPE_CHECKING:
+    from jupyter_events import EventLogger
+    from jupyter_server.serverapp import ServerApp
+
     from vml_jupyter.flows.settings import Settings
 
 
@@ -49,8 +52,8 @@ class VmlExtension(ExtensionApp):
         ["auto", "direct", "proxy"],
         default_value="auto",
         help=(
-            "How a browser reaches a machine: 'direct' at http://vml-<machine>.localhost:<port>/, which needs "
-            "the browser on this computer; 'proxy' through this server below vml/machines/, where the "
+            "How a browser reaches a machine: 'direct' at http://vml-<machine>.localhost:<port>/, which "
+            "needs the browser on this computer; 'proxy' through this server below vml/machines/, where the "
             "machine's pages share the origin of this server, so only entries that the user made or trusts "
             "are opened; 'auto' tells the two apart by the request."
         ),
@@ -103,11 +106,19 @@ class VmlExtension(ExtensionApp):
     @property
     def proxy_base_url(self) -> str:
         """The address below which this server shows machines, with ``{machine}`` for the id."""
-        base_url: str = self.serverapp.base_url
-        return url_path_join(base_url, "vml/machines/{machine}/")
+        return url_path_join(self._server.base_url, "vml/machines/{machine}/")
+
+    @property
+    def _server(self) -> ServerApp:
+        assert self.serverapp is not None, "a server extension is always linked to its server"
+        return self.serverapp
+
+    @property
+    def _events(self) -> EventLogger:
+        return cast("EventLogger", self._server.event_logger)
 
     def initialize_settings(self) -> None:
-        self.serverapp.event_logger.register_event_schema(events.SCHEMA)
+        self._events.register_event_schema(events.SCHEMA)
 
     def initialize_handlers(self) -> None:
         self.handlers.extend(routes(self))
@@ -119,10 +130,10 @@ class VmlExtension(ExtensionApp):
 
     def _job_changed(self, job: Job) -> None:
         """Hand a change over from a worker's thread to the event loop, where events are told."""
-        self.serverapp.io_loop.add_callback(self._tell, job)
+        self._server.io_loop.add_callback(self._tell, job)
 
     def _tell(self, job: Job) -> None:
-        self.serverapp.event_logger.emit(schema_id=events.SCHEMA_ID, data=events.told(job))
+        self._events.emit(schema_id=events.SCHEMA_ID, data=events.told(job))
 
     def _prepare_config(self) -> None:
         """Give the tornado settings the configurable traits only: the default of ``flows`` must stay lazy."""

@@ -30,7 +30,8 @@ def area_at(contents_manager: Any, path: str) -> Area:
     Raises:
         BadArea: This server keeps its files elsewhere than on disk, or the path leaves the root.
     """
-    if not isinstance(contents_manager, FileManagerMixin):
+    root_dir = getattr(contents_manager, "root_dir", "")
+    if not isinstance(contents_manager, FileManagerMixin) or not root_dir:
         raise BadArea(
             f"This Jupyter server keeps its files in a {type(contents_manager).__name__}, not in a folder",
             "Take the snapshot on the computer that has the files, with `vml snapshot`",
@@ -38,7 +39,7 @@ def area_at(contents_manager: Any, path: str) -> Area:
     parts = PurePosixPath(path.strip("/")).parts
     if ".." in parts or "\0" in path:
         raise BadArea(f"{path!r} leads out of the folder that this server shows", "Choose a folder inside it")
-    target = Path(contents_manager.root_dir).expanduser().joinpath(*parts)
+    target = Path(root_dir).expanduser().joinpath(*parts)
     if target.is_dir():
         return Area(target, None)
     if not target.is_file():

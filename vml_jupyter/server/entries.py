@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from functools import partial
 from http import HTTPStatus
-from typing import Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
 from jupyter_server.auth.decorator import authorized
@@ -17,6 +17,9 @@ from vml_jupyter.server.access import access_for
 from vml_jupyter.server.area import Area, area_at
 from vml_jupyter.server.handler import VmlHandler
 from vml_jupyter.server.views import captured_view, entry_view, restored_view
+
+if TYPE_CHECKING:
+    from vml_jupyter.server.app import VmlExtension
 
 
 class SnapshotRequest(msgspec.Struct, frozen=True, kw_only=True):
@@ -33,6 +36,13 @@ class RestoreRequest(msgspec.Struct, frozen=True, kw_only=True):
 
     release: str = ""
     shape: Shape | None = None
+
+
+class Place(NamedTuple):
+    """Below which path, and for pages of which origin, a machine's Jupyter is to answer."""
+
+    base_url: str
+    origin: str
 
 
 class EntriesHandler(VmlHandler):
@@ -66,22 +76,18 @@ class RestoreHandler(VmlHandler):
     @web.authenticated
     @authorized
     async def post(self, entry: str) -> None:
-        work = partial(restore, self.vml, entry, self.body(RestoreRequest), **self.place())
+        work = partial(restore, self.vml, entry, self.body(RestoreRequest), self.place())
         job = self.vml.desk.submit("restore", entry, work, subject=entry)
         self.reply({"job": job}, HTTPStatus.ACCEPTED)
 
-    def place(self) -> dict[str, str]:
-        """Return below which path, and for pages of which origin, the machine's Jupyter is to answer."""
+    def place(self) -> Place:
         access = access_for(self.request, self.vml.machine_access, os.environ)
         if access == "direct" or self.vml.machine_address:
-            return {"base_url": "/", "origin": ""}
-        return {
-            "base_url": self.vml.proxy_base_url,
-            "origin": f"{self.request.protocol}://{self.request.host}",
-        }
+            return Place("/", "")
+        return Place(self.vml.proxy_base_url, f"{self.request.protocol}://{self.request.host}")
 
 
-def capture(vml: Any, area: Area, asked: SnapshotRequest, progress: Progress) -> dict[str, Any]:
+def capture(vml: VmlExtension, area: Area, asked: SnapshotRequest, progress: Progress) -> dict[str, Any]:
     """Do the work of a snapshot job; what was captured here is trusted here."""
     entry = vml.flows.capture(
         area.folder,
@@ -96,15 +102,15 @@ def capture(vml: Any, area: Area, asked: SnapshotRequest, progress: Progress) ->
 
 
 def restore(
-    vml: Any, entry: str, asked: RestoreRequest, progress: Progress, *, base_url: str, origin: str
+    vml: VmlExtension, entry: str, asked: RestoreRequest, place: Place, progress: Progress
 ) -> dict[str, Any]:
     """Do the work of a restore job."""
     restored = vml.flows.restore(
         entry,
         release=asked.release or None,
         shape=asked.shape,
-        base_url=base_url,
-        origin=origin,
+        base_url=place.base_url,
+        origin=place.origin,
         progress=progress,
     )
     return restored_view(restored)

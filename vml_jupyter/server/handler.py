@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from http import HTTPStatus
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import msgspec
 from jupyter_server.base.handlers import APIHandler
@@ -20,18 +20,21 @@ from tornado import web
 from vml_jupyter.errors import Usage, VmlError
 from vml_jupyter.jobs import Failure
 
+if TYPE_CHECKING:
+    from vml_jupyter.server.app import VmlExtension
+
 T = TypeVar("T")
 
 
-class VmlHandler(ExtensionHandlerMixin, APIHandler):  # type: ignore[misc]  # both bases are untyped
+class VmlHandler(ExtensionHandlerMixin, APIHandler):
     """Base of every handler below ``vml/api``."""
 
     auth_resource = "vml"
 
     @property
-    def vml(self) -> Any:
-        """The extension application (``VmlExtension``)."""
-        return self.extensionapp
+    def vml(self) -> VmlExtension:
+        """The extension application."""
+        return cast("VmlExtension", self.extensionapp)
 
     def body(self, type_: type[T]) -> T:
         """Decode the request's JSON body.

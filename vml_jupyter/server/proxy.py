@@ -1,6 +1,6 @@
 """A machine's own Jupyter, shown through this server to a browser that cannot reach it.
 
-    browser --cookie of this server--> <base_url>vml/machines/<id>/... --token of the machine--> 127.0.0.1:port
+    browser --cookie of this server--> <base_url>vml/machines/<id>/... --machine's token--> 127.0.0.1:port
 
 The path is passed on unchanged, because the machine's Jupyter was told that it lives below it. In both
 directions only what a page needs is passed on: the machine never sees what identifies the user here, and
@@ -10,7 +10,8 @@ server does the checks against forged requests that the token switches off over 
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl, urlencode
 
 from jupyter_server.base.handlers import JupyterHandler
@@ -21,6 +22,9 @@ from tornado.httputil import HTTPHeaders
 from vml_jupyter.errors import VmlError
 from vml_jupyter.server.doors import Door
 from vml_jupyter.server.handler import http_status
+
+if TYPE_CHECKING:
+    from vml_jupyter.server.app import VmlExtension
 
 _PASSED_IN = frozenset(
     {
@@ -55,15 +59,13 @@ class MachineProxyHandler(ProxyHandler):  # type: ignore[misc]  # the base is un
         vml: The extension application.
     """
 
-    auth_resource = "vml"
-
-    def __init__(self, *args: Any, vml: Any, **kwargs: Any) -> None:
+    def __init__(self, *args: Any, vml: VmlExtension, **kwargs: Any) -> None:
         self.vml = vml
         self._door = Door(machine="", entry="", port=0)
         super().__init__(*args, absolute_url=True, host_allowlist=["127.0.0.1"], **kwargs)
         # The base sets this method on the instance, where no override of the class would be found.
-        set_header = self.set_header
-        self.set_header = lambda name, value: _may_leave(name) and set_header(name, value)
+        self._set_any_header: Callable[[str, str], None] = self.__dict__["set_header"]
+        self.set_header = self._set_passed_header
 
     async def prepare(self, *args: Any, **kwargs: Any) -> None:
         await super().prepare(*args, **kwargs)
@@ -104,6 +106,10 @@ class MachineProxyHandler(ProxyHandler):  # type: ignore[misc]  # the base is un
     def add_header(self, name: str, value: str) -> None:
         if _may_leave(name):
             super().add_header(name, value)
+
+    def _set_passed_header(self, name: str, value: str) -> None:
+        if _may_leave(name):
+            self._set_any_header(name, value)
 
     def send_error(self, status_code: int = 500, **kwargs: Any) -> None:
         super().send_error(http_status(status_code, kwargs.get("exc_info")), **kwargs)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from vml_jupyter.server.entries import EntriesHandler, EntryHandler, RestoreHandler, SnapshotsHandler
 from vml_jupyter.server.jobs import JobHandler, JobsHandler
@@ -10,10 +10,13 @@ from vml_jupyter.server.machines import MachineHandler, MachinesHandler, OpenHan
 from vml_jupyter.server.proxy import MachineProxyHandler
 from vml_jupyter.server.releases import EnvironmentHandler, ReleasesHandler
 
+if TYPE_CHECKING:
+    from vml_jupyter.server.app import VmlExtension
+
 _ID = r"([0-9A-Za-z-]+)"
 
 
-def routes(vml: Any) -> list[tuple[Any, ...]]:
+def routes(vml: VmlExtension) -> list[tuple[Any, ...]]:
     """Return the routes of the extension ``vml``, relative to the server's base URL."""
     return [
         (r"/vml/api/entries", EntriesHandler),

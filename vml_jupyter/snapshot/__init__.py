@@ -1,0 +1,7 @@
+"""Working area <-> repository: count it, take it in, lay it out."""
+
+from vml_jupyter.snapshot.lay import Laid, lay
+from vml_jupyter.snapshot.survey import Survey, survey
+from vml_jupyter.snapshot.take import Taken, take
+
+__all__ = ["Laid", "Survey", "Taken", "lay", "survey", "take"]

@@ -17,6 +17,8 @@ GLIBC_MINORS = (35, 34, 31, 28, 27, 26, 24, 17, 12, 5)
 """Which ``manylinux_2_N`` wheels Debian 12 (glibc 2.36) runs, among those that projects publish."""
 
 UNUSED = (
+    # Reads every setting of Notebook 6 at each start, which imports all of IPython.
+    "etc/jupyter/jupyter_server_config.d/notebook_shim.json",
     "share/man",
     "share/jupyter/lab/static/*.map",
     "share/jupyter/labextensions/**/*.map",
@@ -25,6 +27,9 @@ UNUSED = (
     "**/dist-packages/numpy/*/tests",
     "**/dist-packages/matplotlib/mpl-data/sample_data",
     "**/dist-packages/jedi/third_party/django-stubs",
+    "**/dist-packages/babel/locale-data/[!er]*.dat",
+    "**/dist-packages/babel/locale-data/e[!n]*.dat",
+    "**/dist-packages/jupyterlab/staging",
 )
 
 

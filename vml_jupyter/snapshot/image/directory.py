@@ -70,10 +70,18 @@ class Directory:
         self.parent_at = self.append(b"\1", FOLDER, _EMPTY, _EMPTY, stamp, parents)
 
     def append(
-        self, identifier: bytes, flags: int, extent: bytes, size: bytes, stamp: bytes, entries: Sequence[bytes]
+        self,
+        identifier: bytes,
+        flags: int,
+        extent: bytes,
+        size: bytes,
+        stamp: bytes,
+        entries: Sequence[bytes],
     ) -> int:
         """Append a record with any number of entries; return where it begins."""
-        inline = self._fit(entries, room(identifier)) if len(entries) > 1 else entries[0]
+        if len(entries) == 1:
+            return self.append_short(record(identifier, flags, extent, size, stamp, entries[0]))
+        inline = self._fit(entries, room(identifier))
         at = self.append_short(record(identifier, flags, extent, size, stamp, inline))
         if len(inline) != sum(map(len, entries)):  # a reference was put in
             self._references.append(at + _padded(NAME_AT + len(identifier)) + len(inline) - CE_BYTES)

@@ -60,15 +60,15 @@ class Extents:
         """
         if not content or not 0 < size <= MAX_SECTION_BYTES * MAX_SECTIONS:
             raise Foreign(
-                f"the file {name[:80]!r} of {size} bytes in {len(content or ())} blobs fits no disk image",
+                f"the file {name[:80]!a} of {size} bytes in {len(content or ())} blobs fits no disk image",
                 "Restore the files into a folder instead: vml restore ENTRY --to DIR",
             )
         try:
-            ids = bytes.fromhex("".join(content))
+            ids = bytes.fromhex(content[0] if len(content) == 1 else "".join(content))
         except (ValueError, TypeError) as error:
-            raise Foreign(f"the file {name[:80]!r} names blobs by what is no id") from error
+            raise Foreign(f"the file {name[:80]!a} names blobs by what is no id") from error
         if len(ids) != _ID_BYTES * len(content):
-            raise Foreign(f"the file {name[:80]!r} names blobs by what is no id")
+            raise Foreign(f"the file {name[:80]!a} names blobs by what is no id")
         start = self.blocks
         self._starts.append(start)
         self._sizes.append(size)

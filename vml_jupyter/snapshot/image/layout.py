@@ -9,7 +9,6 @@ the data area begins is known only at the end, so files are first placed relativ
 
 from __future__ import annotations
 
-import stat
 from array import array
 from dataclasses import dataclass, field
 
@@ -18,7 +17,7 @@ from vml_jupyter.repository.node import Node
 from vml_jupyter.snapshot.image import directory, nodes, susp, volume
 from vml_jupyter.snapshot.image.directory import Directory
 from vml_jupyter.snapshot.image.extents import Extents
-from vml_jupyter.snapshot.image.measure import Tally, measure, subtree
+from vml_jupyter.snapshot.image.measure import measure, subtree
 from vml_jupyter.snapshot.image.numbers import BLOCK_BYTES, MAX_BLOCKS, MAX_SECTION_BYTES, both32
 from vml_jupyter.snapshot.image.source import Source
 
@@ -26,6 +25,7 @@ VERSION = 1
 """Part of every etag: raise it when the same tree comes to be laid out in other bytes."""
 _NOTHING = both32(0)
 _MAX_CLIPPED = 100
+_SHORT_NAME = 100
 
 
 @dataclass(frozen=True)
@@ -39,10 +39,11 @@ class Owner:
 @dataclass(slots=True)
 class _Folder:
     tree: str
-    node: Node
     parent: int
     identifier: bytes
     record_at: int
+    stamp: bytes
+    entries: bytes
     block: int = 0
     size: int = 0
 
@@ -72,9 +73,10 @@ class Layout:
 
     def __post_init__(self) -> None:
         self._tallies = measure(self.source, self.tree)
-        self._folders = [_Folder(self.tree, self.root, 0, b"\0", 0)]
         self._hard: dict[tuple[int, int], tuple[int, int, Node]] = {}
         self._serial = 0
+        entries = self._base(self.root, 2 + self._tallies[self.tree].children)
+        self._folders = [_Folder(self.tree, 0, b"\0", 0, nodes.stamp(self.root.mtime), entries)]
         self._file_records, self._file_blocks = array("Q"), array("Q")
         self._build()
         del self._tallies, self._folders, self._hard, self._file_records, self._file_blocks
@@ -91,8 +93,7 @@ class Layout:
         self._move_files(len(self.metadata) // BLOCK_BYTES)
         rows = [(folder.identifier, folder.block, folder.parent + 1) for folder in self._folders]
         root = self._folders[0]
-        stamp = nodes.stamp(self.root.mtime)
-        front = volume.descriptors(self.tree, self.blocks, total, (root.block, root.size), stamp)
+        front = volume.descriptors(self.tree, self.blocks, total, (root.block, root.size), root.stamp)
         front += volume.path_table(rows, "<") + volume.path_table(rows, ">")
         self.metadata[: len(front)] = front
 
@@ -100,13 +101,8 @@ class Layout:
         base = len(self.metadata)
         folder.block = base // BLOCK_BYTES
         parent = self._folders[folder.parent]
-        first = [susp.SHARING] if number == 0 else []
-        writer = Directory(
-            folder.block,
-            nodes.stamp(folder.node.mtime),
-            [*first, self._base(folder.node, self._children(folder)), *([susp.extension()] if first else [])],
-            [self._base(parent.node, self._children(parent))],
-        )
+        own = [folder.entries] if number else [susp.SHARING, folder.entries, susp.extension()]
+        writer = Directory(folder.block, folder.stamp, own, [parent.entries])
         children = self.source.tree(folder.tree)
         names = set()
         for index, node in enumerate(children):
@@ -130,17 +126,16 @@ class Layout:
     def _add_folder(
         self, writer: Directory, base: int, number: int, index: int, node: Node, name: bytes
     ) -> None:
-        identifier = directory.folder_identifier(index)
-        tree = subtree(node)
-        entries = self._entries(node, 2 + self._tallies[tree].children, name)
-        stamp = nodes.stamp(node.mtime)
+        identifier, tree = directory.folder_identifier(index), subtree(node)
+        stamp, base_entries = nodes.stamp(node.mtime), self._base(node, 2 + self._tallies[tree].children)
+        entries = self._named(base_entries, name)
         at = writer.append(identifier, directory.FOLDER, _NOTHING, _NOTHING, stamp, entries)
-        self._folders.append(_Folder(tree, node, number, identifier, base + at))
+        self._folders.append(_Folder(tree, number, identifier, base + at, stamp, base_entries))
 
     def _add_file(self, writer: Directory, base: int, index: int, node: Node, name: bytes) -> None:
         self.files += 1
         block, serial = self._place(node)
-        entries = self._entries(node, max(1, node.links), name, serial)
+        entries = self._named(self._base(node, node.links or 1, serial), name)
         identifier = directory.file_identifier(index)
         stamp = nodes.stamp(node.mtime)
         left = node.size
@@ -158,20 +153,19 @@ class Layout:
 
     def _place(self, node: Node) -> tuple[int, int]:
         """Return first block and serial number of a file; the second name of a file gets those of the first."""
-        key = (node.device_id, node.inode)
-        if node.links > 1 and key in self._hard:
-            block, serial, first = self._hard[key]
-            if first.size == node.size and first.content == node.content:
-                return block, serial
+        if node.links > 1:
+            first = self._hard.get((node.device_id, node.inode))
+            if first and first[2].size == node.size and first[2].content == node.content:
+                return first[:2]
         self._serial += 1
         block = self.extents.add(node.size, node.content, node.name) if node.size or node.content else 0
         if node.links > 1:
-            self._hard[key] = (block, self._serial, node)
+            self._hard[node.device_id, node.inode] = (block, self._serial, node)
         return block, self._serial
 
     def _add_special(self, writer: Directory, index: int, node: Node, name: bytes) -> None:
         self.files += 1
-        entries = self._entries(node, max(1, node.links), name)
+        entries = self._named(self._base(node, node.links or 1), name)
         if node.type == "symlink":
             entries += susp.link(nodes.link_target(node))
         elif node.type in ("dev", "chardev"):
@@ -179,10 +173,9 @@ class Layout:
         identifier = directory.file_identifier(index)
         writer.append(identifier, 0, _NOTHING, _NOTHING, nodes.stamp(node.mtime), entries)
 
-    def _entries(self, node: Node, links: int, name: bytes, serial: int = 0) -> list[bytes]:
-        """Return a record's entries: one piece where all fits behind the record, as it nearly always does."""
-        base = self._base(node, links, serial)
-        if len(name) < 120 and node.type == "file":
+    def _named(self, base: bytes, name: bytes) -> list[bytes]:
+        """Return entries with the name: one piece where that surely leaves room for a reference behind it."""
+        if len(name) <= _SHORT_NAME:
             return [base + susp.short_name(name)]
         if susp.clipped(name) and len(self.clipped) < _MAX_CLIPPED:
             self.clipped.append(name)
@@ -192,22 +185,15 @@ class Layout:
         if not serial:
             self._serial += 1
             serial = self._serial
-        owner = self.owner
-        uid = node.uid if owner.uid is None else owner.uid
-        gid = node.gid if owner.gid is None else owner.gid
-        mode = nodes.posix_mode(node.type, node.mode)
-        if stat.S_ISDIR(mode) and node.mode == 0 and node is self.root:
-            mode |= 0o755
-        when = nodes.stamp
-        return (
-            susp.ownership(mode, links, uid, gid)
-            + both32(serial)
-            + susp.times(when(node.mtime), when(node.atime), when(node.ctime))
+        uid, gid = self.owner.uid, self.owner.gid
+        owner = susp.ownership(
+            nodes.posix_mode(node.type, node.mode),
+            links,
+            node.uid if uid is None else uid,
+            node.gid if gid is None else gid,
         )
-
-    def _children(self, folder: _Folder) -> int:
-        tally: Tally = self._tallies[folder.tree]
-        return 2 + tally.children
+        modified, accessed, changed = map(nodes.stamp, (node.mtime, node.atime, node.ctime))
+        return owner + both32(serial) + susp.times(modified, accessed, changed)
 
     def _move_files(self, start: int) -> None:
         metadata = self.metadata

@@ -69,7 +69,7 @@ def subtree(node: Node) -> str:
         Foreign: It has none.
     """
     if not node.subtree:
-        raise Foreign(f"the folder {node.name[:80]!r} has no tree")
+        raise Foreign(f"the folder {node.name[:80]!a} has no tree")
     return node.subtree
 
 
@@ -78,12 +78,15 @@ def _total(nodes: tuple[Node, ...], tallies: dict[str, Tally]) -> Tally:
     tally = Tally(
         nodes=len(nodes) + sum(each.nodes for each in below),
         folders=len(below) + sum(each.folders for each in below),
-        chunks=sum([len(node.content) for node in nodes if node.content]) + sum(each.chunks for each in below),
+        chunks=sum([len(node.content) for node in nodes if node.content])
+        + sum(each.chunks for each in below),
         height=1 + max((each.height for each in below), default=0),
         children=len(below),
     )
     if tally.nodes > MAX_NODES or tally.chunks > MAX_CHUNKS:
-        raise Foreign(f"more than {MAX_NODES:,} files or {MAX_CHUNKS:,} blobs do not fit one disk image", _HINT)
+        raise Foreign(
+            f"more than {MAX_NODES:,} files or {MAX_CHUNKS:,} blobs do not fit one disk image", _HINT
+        )
     if tally.height > MAX_DEPTH:
         raise Foreign(f"folders are nested more than {MAX_DEPTH} deep", _HINT)
     return tally

@@ -1,6 +1,6 @@
 """Numbers as ECMA-119 writes them, and the sizes everything in the image is counted in.
 
-    both32  0x01020304  ->  04 03 02 01  01 02 03 04        both16  0x0102  ->  02 01  01 02
+both32  0x01020304  ->  04 03 02 01  01 02 03 04        both16  0x0102  ->  02 01  01 02
 """
 
 from __future__ import annotations

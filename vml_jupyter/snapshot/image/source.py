@@ -1,6 +1,6 @@
 """What an image is made from: anything that knows trees and blobs by id, such as a repository.
 
-    tree(id) -> nodes of a folder        blob(id) -> plain bytes        blob_size(id) -> their number, unread
+tree(id) -> nodes of a folder        blob(id) -> plain bytes        blob_size(id) -> their number, unread
 """
 
 from __future__ import annotations

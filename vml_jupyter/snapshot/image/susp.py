@@ -11,6 +11,7 @@ Sources: IEEE P1281 (SUSP 1.12), IEEE P1282 (RRIP 1.12), and what Linux makes of
 
 from __future__ import annotations
 
+import itertools
 from functools import lru_cache
 
 from vml_jupyter.errors import Foreign
@@ -68,7 +69,7 @@ def long_name(name: bytes) -> list[bytes]:
     if len(name) <= _NM_BYTES:
         return [short_name(name)]
     cuts = (0, _NM_BYTES, _LINUX_NAME_BYTES, len(name))
-    pieces = [name[a:b] for a, b in zip(cuts, cuts[1:], strict=False) if a < b]
+    pieces = [name[a:b] for a, b in itertools.pairwise(cuts) if a < b]
     return [b"NM" + bytes((5 + len(p), 1, i < len(pieces) - 1)) + p for i, p in enumerate(pieces)]
 
 

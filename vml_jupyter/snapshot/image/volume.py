@@ -38,6 +38,7 @@ def path_table(rows: Sequence[tuple[bytes, int, int]], order: str) -> bytes:
     Parent numbers have 16 bits: a folder behind the 65,535th is no longer findable this way. Linux does not look here.
 
     Args:
+        rows: All folders, the root first, level by level.
         order: ``<`` or ``>``, as struct spells byte orders.
     """
     head = struct.Struct(order + "BBIH")

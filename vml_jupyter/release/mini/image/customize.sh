@@ -10,7 +10,7 @@ cd /mini
 
 chown -R root:root layers rootfs
 cp -a rootfs/. /
-chmod 0755 /etc/initramfs-tools/hooks/mini
+chmod 0755 /etc/initramfs-tools/hooks/mini /etc/acpi/PWRF/00000080 /usr/lib/mini/*
 useradd --uid 1000 --create-home --shell /bin/bash physicist
 : >/etc/fstab
 echo localhost >/etc/hostname
@@ -24,7 +24,7 @@ sed -e '/^#/d' masked-units.txt | while read -r unit; do
 	esac
 done
 rm -rf /etc/systemd/system/*.wants
-systemctl enable cloud-init.service udhcpc.service serial-getty@ttyS0.service
+systemctl enable acpid.service cloud-init.service udhcpc.service udhcpc-wait.service serial-getty@ttyS0.service
 systemctl set-default multi-user.target
 
 sed -e '/^#/d' systems.txt | while read -r tag version path; do
@@ -34,9 +34,9 @@ sed -e '/^#/d' systems.txt | while read -r tag version path; do
 	echo "CERN Virtual Machine $version" >"$layer/.installed_$tag"
 	echo "CERN Virtual Machine, version $version" >"$layer/etc/cernvm-release"
 	{
-		echo "Welcome to CERN Virtual Machine, version $version"
-		echo "  based on $(. /etc/os-release && echo "$PRETTY_NAME")"
-		echo '  Kernel \r on an \m'
+		printf '%s\n' "Welcome to CERN Virtual Machine, version $version"
+		printf '%s\n' "  based on $(. /etc/os-release && echo "$PRETTY_NAME")"
+		printf '%s\n' '  Kernel \r on an \m'
 	} >"$layer/etc/issue"
 	{
 		cat /usr/lib/os-release

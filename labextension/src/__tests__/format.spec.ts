@@ -1,0 +1,143 @@
+import { nullTranslator } from '@jupyterlab/translation';
+
+import {
+  ago,
+  amount,
+  bytes,
+  fraction,
+  jobTitle,
+  matching,
+  proposedTitle,
+  seconds,
+  subject
+} from '../format';
+import { entry, job, machine, stage } from './records';
+
+const trans = nullTranslator.load('vml_jupyter');
+
+describe('bytes', () => {
+  it.each([
+    [0, '0 B'],
+    [999, '999 B'],
+    [1000, '1.0 kB'],
+    [9940, '9.9 kB'],
+    [9960, '10 kB'],
+    [999_499, '999 kB'],
+    [999_500, '1.0 MB'],
+    [1_234_567, '1.2 MB'],
+    [48_300_000, '48 MB'],
+    [1.2e12, '1.2 TB'],
+    [5e18, '5000 PB']
+  ])('%d is %s', (count, said) => {
+    expect(bytes(count)).toBe(said);
+  });
+});
+
+describe('ago', () => {
+  const now = Date.parse('2026-06-15T12:00:00Z');
+  it.each([
+    ['2026-06-15T11:59:50Z', 'now'],
+    ['2026-06-15T12:05:00Z', 'now'],
+    ['2026-06-15T11:59:00Z', '1 minute ago'],
+    ['2026-06-15T09:30:00Z', '2 hours ago'],
+    ['2026-06-14T11:00:00Z', 'yesterday'],
+    ['2026-06-12T11:00:00Z', '3 days ago'],
+    ['2026-03-01T00:00:00.123456Z', '3 months ago'],
+    ['2009-06-01T12:00:00Z', '17 years ago'],
+    ['', '']
+  ])('%s is %s', (time, said) => {
+    expect(ago(time, now, 'en')).toBe(said);
+  });
+});
+
+describe('seconds', () => {
+  it.each([
+    [0.95, '0.9 s'],
+    [38.2, '38 s'],
+    [59.7, '1 min 0 s'],
+    [75.4, '1 min 15 s']
+  ])('%d is %s', (value, said) => {
+    expect(seconds(value)).toBe(said);
+  });
+});
+
+describe('how far a stage is', () => {
+  it('is unknown without a total', () => {
+    expect(fraction(undefined)).toBeNull();
+    expect(fraction(stage({ done: 3 }))).toBeNull();
+    expect(fraction(stage({ done: 0, total: 0 }))).toBeNull();
+  });
+
+  it('stays between nothing and all', () => {
+    expect(fraction(stage({ done: 1, total: 4 }))).toBe(0.25);
+    expect(fraction(stage({ done: 5, total: 4 }))).toBe(1);
+  });
+
+  it('is said in the unit of the stage', () => {
+    const of = (fields: object) => amount(stage(fields), trans);
+    expect(of({})).toBe('');
+    expect(of({ done: 12, unit: 'files' })).toBe('12 files');
+    expect(of({ done: 12, total: 40, unit: 'files' })).toBe('12 of 40 files');
+    expect(of({ done: 2, total: 5 })).toBe('2 of 5');
+    expect(of({ done: 1.2e6, total: 3.4e6, unit: 'bytes' })).toBe(
+      '1.2 MB of 3.4 MB'
+    );
+  });
+});
+
+describe('proposedTitle', () => {
+  const markdown = (source: string) => ({ type: 'markdown', source });
+
+  it('is the first heading', () => {
+    const cells = [
+      { type: 'code', source: '# a comment' },
+      markdown('no heading'),
+      markdown('words\n\n## The *dimuon* spectrum ##\n# Later')
+    ];
+    expect(proposedTitle(cells, 'x.ipynb')).toBe('The *dimuon* spectrum');
+  });
+
+  it('is else the name of the notebook', () => {
+    expect(proposedTitle([markdown('#hashtag')], 'fits/higgs.ipynb')).toBe(
+      'higgs'
+    );
+  });
+});
+
+describe('matching', () => {
+  const entries = [
+    entry({ id: 'a', title: 'Higgs fit', note: 'used in table 3' }),
+    entry({ id: 'b', title: 'Luminosity', notebook: 'lumi.ipynb' }),
+    entry({ id: 'c', title: 'Higgs mass', release: '4.5.1.0' })
+  ];
+  it.each([
+    ['', 'abc'],
+    ['  ', 'abc'],
+    ['higgs', 'ac'],
+    ['HIGGS 4.5.1', 'c'],
+    ['table higgs', 'a'],
+    ['lumi.ipynb', 'b'],
+    ['absent', '']
+  ])('%s finds %s', (query, found) => {
+    const ids = matching(entries, query).map(entry => entry.id);
+    expect(ids.join('')).toBe(found);
+  });
+});
+
+describe('a job', () => {
+  it('is named by the entry or machine it works on', () => {
+    const entries = [entry({ id: 'e1', title: 'Higgs fit' })];
+    const machines = [machine({ id: 'm1', title: 'Luminosity' })];
+    const named = (about: string) =>
+      subject(job({ subject: about, title: 'itself' }), entries, machines);
+    expect(named('e1')).toBe('Higgs fit');
+    expect(named('m1')).toBe('Luminosity');
+    expect(named('gone')).toBe('itself');
+  });
+
+  it('says what it does', () => {
+    expect(jobTitle(job({ kind: 'restore' }), 'Higgs fit', trans)).toBe(
+      'Restoring “Higgs fit”'
+    );
+  });
+});

@@ -1,0 +1,130 @@
+import { Signal } from '@lumino/signaling';
+
+import { IApi, Refusal } from '../api';
+import { failure, JOB_EVENT, LogbookModel } from '../model';
+import { IEntry, IJob, IMachine } from '../records';
+import { entry, job, machine } from './records';
+
+/**
+ * A server in memory.
+ */
+class FakeApi {
+  listed: IEntry[] = [entry()];
+  running: IMachine[] = [machine()];
+  active: IJob[] = [];
+  refusal: Refusal | null = null;
+  reads: string[] = [];
+
+  entries = async () => this._read('entries', this.listed);
+  machines = async () => this._read('machines', this.running);
+  jobs = async () => this._read('jobs', this.active);
+
+  private _read<T>(noun: string, records: T[]): T[] {
+    this.reads.push(noun);
+    if (this.refusal) {
+      throw this.refusal;
+    }
+    return [...records];
+  }
+}
+
+const settled = () => new Promise(resolve => setTimeout(resolve));
+
+describe('LogbookModel', () => {
+  let api: FakeApi;
+  let bus: Signal<object, { schema_id: string }>;
+  let model: LogbookModel;
+  let told: string[];
+
+  beforeEach(async () => {
+    api = new FakeApi();
+    bus = new Signal<object, { schema_id: string }>({});
+    model = new LogbookModel(api as unknown as IApi, bus);
+    told = [];
+    model.jobChanged.connect((_, job) => told.push(`${job.id} changed`));
+    model.jobEnded.connect((_, job) => told.push(`${job.id} ${job.state}`));
+    await model.refresh();
+  });
+
+  afterEach(() => model.dispose());
+
+  it('knows nothing before the first answer', () => {
+    const fresh = new LogbookModel(api as unknown as IApi);
+    expect([fresh.entries, fresh.machines]).toEqual([null, null]);
+    fresh.dispose();
+  });
+
+  it('reads everything', () => {
+    expect(model.entries).toEqual([entry()]);
+    expect(model.machines).toEqual([machine()]);
+    expect(model.jobs).toEqual([]);
+  });
+
+  it('keeps what it knew, and why nothing newer is known', async () => {
+    api.refusal = new Refusal({ code: 'wrong-password', message: 'no key' });
+    await model.refresh();
+    expect(model.entriesFailure?.code).toBe('wrong-password');
+    expect(model.entries).toEqual([entry()]);
+    api.refusal = null;
+    await model.refresh();
+    expect(model.entriesFailure).toBeNull();
+  });
+
+  it('reads the jobs when the server tells of one, and of nothing else', async () => {
+    api.reads = [];
+    bus.emit({ schema_id: 'https://events.jupyter.org/other' });
+    bus.emit({ schema_id: JOB_EVENT });
+    await settled();
+    expect(api.reads).toEqual(['jobs']);
+  });
+
+  it('reads once more, not often, when many events come at once', async () => {
+    api.reads = [];
+    for (let count = 0; count < 20; count++) {
+      bus.emit({ schema_id: JOB_EVENT });
+    }
+    await settled();
+    expect(api.reads).toEqual(['jobs', 'jobs']);
+  });
+
+  it('tells how a job gets on, and reads the lists when it ended', async () => {
+    model.track(job());
+    api.active = [job({ stages: [] })];
+    await model.readJobs();
+    expect(told).toEqual(['j1 changed']);
+    api.reads = [];
+    api.active = [job({ state: 'done' })];
+    await model.readJobs();
+    await settled();
+    expect(told).toEqual(['j1 changed', 'j1 done']);
+    expect(api.reads).toEqual(['jobs', 'entries', 'machines']);
+    await model.readJobs();
+    expect(told.length).toBe(2);
+  });
+
+  it('does not tell of jobs that ended before it looked', async () => {
+    api.active = [job({ state: 'failed' })];
+    await model.readJobs();
+    expect(told).toEqual([]);
+    expect(model.jobs.length).toBe(1);
+  });
+
+  it('tells of a job that another page started', async () => {
+    api.active = [job({ id: 'j2' })];
+    await model.readJobs();
+    expect(told).toEqual(['j2 changed']);
+  });
+
+  it('drops an entry that was forgotten', () => {
+    model.forgotten('entry1');
+    expect(model.entries).toEqual([]);
+  });
+});
+
+describe('failure', () => {
+  it('keeps what has a code, and words for the rest', () => {
+    const refusal = new Refusal({ code: 'usage', message: 'm', hint: 'h' });
+    expect(failure(refusal)).toBe(refusal);
+    expect(failure(new Error('boom')).message).toContain('boom');
+  });
+});

@@ -1,0 +1,171 @@
+/**
+ * The server's API as functions: <base_url>vml/api/... -> records, or a `Refusal`.
+ */
+
+import { URLExt } from '@jupyterlab/coreutils';
+import { ServerConnection } from '@jupyterlab/services';
+
+import {
+  IEntry,
+  IEnvironment,
+  IFailure,
+  IJob,
+  IMachine,
+  IOfferedRelease,
+  IOpening,
+  ISnapshotRequest
+} from './records';
+
+/**
+ * The server said no, or nothing: what, why, and what to do.
+ */
+export class Refusal extends Error implements IFailure {
+  constructor(failure: Partial<IFailure> & { message: string }) {
+    super(failure.message);
+    this.code = failure.code ?? 'unexpected';
+    this.hint = failure.hint ?? '';
+    this.console = failure.console ?? '';
+  }
+
+  readonly code: string;
+  readonly hint: string;
+  readonly console: string;
+}
+
+/**
+ * What the model and the commands ask of a server.
+ */
+export interface IApi {
+  entries(): Promise<IEntry[]>;
+  forget(entry: string): Promise<void>;
+  snapshot(asked: ISnapshotRequest): Promise<IJob>;
+  restore(entry: string, release: string): Promise<IJob>;
+  jobs(): Promise<IJob[]>;
+  endJob(job: string): Promise<void>;
+  machines(): Promise<IMachine[]>;
+  open(machine: string, trust: boolean): Promise<IOpening>;
+  power(machine: string, kind: 'start' | 'stop'): Promise<IJob>;
+  remove(machine: string): Promise<IJob>;
+  releases(): Promise<IOfferedRelease[]>;
+  environment(): Promise<IEnvironment>;
+}
+
+export class Api implements IApi {
+  constructor(settings: ServerConnection.ISettings) {
+    this._settings = settings;
+  }
+
+  async entries(): Promise<IEntry[]> {
+    return (await this._get<{ entries: IEntry[] }>('entries')).entries;
+  }
+
+  async forget(entry: string): Promise<void> {
+    await this._ask(['entries', entry], 'DELETE');
+  }
+
+  async snapshot(asked: ISnapshotRequest): Promise<IJob> {
+    return this._job(['snapshots'], 'POST', asked);
+  }
+
+  async restore(entry: string, release: string): Promise<IJob> {
+    return this._job(['entries', entry, 'restore'], 'POST', { release });
+  }
+
+  async jobs(): Promise<IJob[]> {
+    return (await this._get<{ jobs: IJob[] }>('jobs')).jobs;
+  }
+
+  async endJob(job: string): Promise<void> {
+    await this._ask(['jobs', job], 'DELETE');
+  }
+
+  async machines(): Promise<IMachine[]> {
+    return (await this._get<{ machines: IMachine[] }>('machines')).machines;
+  }
+
+  async open(machine: string, trust: boolean): Promise<IOpening> {
+    return this._ask(['machines', machine, 'open'], 'POST', { trust });
+  }
+
+  async power(machine: string, kind: 'start' | 'stop'): Promise<IJob> {
+    return this._job(['machines', machine, kind], 'POST');
+  }
+
+  async remove(machine: string): Promise<IJob> {
+    return this._job(['machines', machine], 'DELETE');
+  }
+
+  async releases(): Promise<IOfferedRelease[]> {
+    type Reply = { releases: IOfferedRelease[] };
+    return (await this._get<Reply>('releases')).releases;
+  }
+
+  async environment(): Promise<IEnvironment> {
+    return this._get('environment');
+  }
+
+  private _get<T>(noun: string): Promise<T> {
+    return this._ask<T>([noun], 'GET');
+  }
+
+  private async _job(
+    path: string[],
+    method: string,
+    body?: object
+  ): Promise<IJob> {
+    return (await this._ask<{ job: IJob }>(path, method, body)).job;
+  }
+
+  private async _ask<T>(
+    path: string[],
+    method: string,
+    body?: object
+  ): Promise<T> {
+    const url = URLExt.join(
+      this._settings.baseUrl,
+      'vml/api',
+      ...path.map(encodeURIComponent)
+    );
+    const init = { method, body: body ? JSON.stringify(body) : undefined };
+    let response: Response;
+    try {
+      response = await ServerConnection.makeRequest(url, init, this._settings);
+    } catch {
+      throw new Refusal({
+        code: 'no-answer',
+        message: 'The Jupyter server does not answer',
+        hint: 'Check that it still runs, and the network'
+      });
+    }
+    return decoded<T>(response);
+  }
+
+  private _settings: ServerConnection.ISettings;
+}
+
+/**
+ * Return the body of a response, or throw what the server said instead.
+ */
+export async function decoded<T>(response: Response): Promise<T> {
+  const text = await response.text();
+  let said: unknown;
+  try {
+    said = JSON.parse(text);
+  } catch {
+    said = null;
+  }
+  if (response.ok && said !== null) {
+    return said as T;
+  }
+  if (response.status === 404 && !(said && 'code' in (said as object))) {
+    throw new Refusal({
+      code: 'no-extension',
+      message: 'This Jupyter server has no logbook',
+      hint: 'Install vml_jupyter where the server runs, and restart it'
+    });
+  }
+  throw new Refusal({
+    message: `The Jupyter server answered ${response.status}`,
+    ...((said as IFailure | null) ?? {})
+  });
+}

@@ -1,0 +1,180 @@
+/**
+ * Records in words: sizes, times, titles. Nothing here knows the screen.
+ */
+
+import { TranslationBundle } from '@jupyterlab/translation';
+
+import { IEntry, IJob, IMachine, IStage } from './records';
+
+const UNITS = ['B', 'kB', 'MB', 'GB', 'TB', 'PB'];
+
+/**
+ * 1234567 -> '1.2 MB', in powers of 1000.
+ */
+export function bytes(count: number): string {
+  let power = 0;
+  let value = count;
+  // 999.95 would be shown as 1000.0 of the smaller unit.
+  while (value >= 999.5 && power < UNITS.length - 1) {
+    value /= 1000;
+    power += 1;
+  }
+  const digits = power > 0 && value < 9.95 ? 1 : 0;
+  return `${value.toFixed(digits)} ${UNITS[power]}`;
+}
+
+const STEPS: [Intl.RelativeTimeFormatUnit, number][] = [
+  ['minute', 60],
+  ['hour', 60],
+  ['day', 24],
+  ['month', 30.44],
+  ['year', 12]
+];
+
+/**
+ * '2026-01-02T08:00:00Z' -> '3 days ago', in the language of the screen.
+ */
+export function ago(
+  time: string,
+  now: number = Date.now(),
+  locale?: string
+): string {
+  const then = Date.parse(time);
+  if (isNaN(then)) {
+    return '';
+  }
+  let unit: Intl.RelativeTimeFormatUnit = 'second';
+  let value = Math.min(0, then - now) / 1000;
+  for (const [next, factor] of STEPS) {
+    if (Math.abs(value) < factor) {
+      break;
+    }
+    value /= factor;
+    unit = next;
+  }
+  const style = { numeric: 'auto' } as const;
+  return new Intl.RelativeTimeFormat(locale, style).format(
+    unit === 'second' ? 0 : Math.trunc(value),
+    unit
+  );
+}
+
+/**
+ * 75.4 -> '1 min 15 s'.
+ */
+export function seconds(value: number): string {
+  if (value < 10) {
+    return `${value.toFixed(1)} s`;
+  }
+  const whole = Math.round(value);
+  return whole < 60
+    ? `${whole} s`
+    : `${Math.floor(whole / 60)} min ${whole % 60} s`;
+}
+
+/**
+ * How far a stage is, from 0 to 1, or null where it cannot be known.
+ */
+export function fraction(stage: IStage | undefined): number | null {
+  if (!stage || !stage.total) {
+    return null;
+  }
+  return Math.min(1, Math.max(0, stage.done / stage.total));
+}
+
+/**
+ * '1.2 MB of 3.4 MB', '12 of 40 files', '12 files', or nothing.
+ */
+export function amount(stage: IStage, trans: TranslationBundle): string {
+  const say = (count: number) =>
+    stage.unit === 'bytes' || stage.unit === 'B' ? bytes(count) : `${count}`;
+  const unit =
+    stage.unit === 'bytes' || stage.unit === 'B' ? '' : ` ${stage.unit}`;
+  if (stage.total) {
+    const done = trans.__('%1 of %2', say(stage.done), say(stage.total));
+    return (done + unit).trim();
+  }
+  return stage.done ? (say(stage.done) + unit).trim() : '';
+}
+
+export function files(entry: IEntry, trans: TranslationBundle): string {
+  return trans._n('%1 file', '%1 files', entry.files);
+}
+
+/**
+ * The first heading of a notebook, else its name without the ending.
+ */
+export function proposedTitle(
+  cells: Iterable<{ type: string; source: string }>,
+  path: string
+): string {
+  for (const cell of cells) {
+    const heading =
+      cell.type === 'markdown' &&
+      cell.source.match(/^ {0,3}#{1,6}\s+(.+?)\s*#*\s*$/m);
+    if (heading) {
+      return heading[1].slice(0, 200);
+    }
+  }
+  const name = path.split('/').pop() ?? '';
+  return name.replace(/\.ipynb$/, '');
+}
+
+/**
+ * Entries that hold every word of the query in title, note, notebook, folder, release, or id.
+ */
+export function matching(
+  entries: ReadonlyArray<IEntry>,
+  query: string
+): IEntry[] {
+  const words = query.toLowerCase().split(/\s+/).filter(Boolean);
+  return entries.filter(entry => {
+    const text = [
+      entry.title,
+      entry.note,
+      entry.notebook,
+      entry.area,
+      entry.environment.release?.label ?? '',
+      entry.tags.join(' '),
+      entry.id
+    ]
+      .join('\n')
+      .toLowerCase();
+    return words.every(word => text.includes(word));
+  });
+}
+
+/**
+ * What a job works on, in the words of the lists beside it.
+ */
+export function subject(
+  job: IJob,
+  entries: ReadonlyArray<IEntry>,
+  machines: ReadonlyArray<IMachine>
+): string {
+  const entry = entries.find(entry => entry.id === job.subject);
+  const machine = machines.find(machine => machine.id === job.subject);
+  return entry?.title || machine?.title || job.title;
+}
+
+/**
+ * 'Restoring “Higgs fit”'.
+ */
+export function jobTitle(
+  job: IJob,
+  name: string,
+  trans: TranslationBundle
+): string {
+  switch (job.kind) {
+    case 'snapshot':
+      return trans.__('Snapshot of “%1”', name);
+    case 'restore':
+      return trans.__('Restoring “%1”', name);
+    case 'start':
+      return trans.__('Starting “%1”', name);
+    case 'stop':
+      return trans.__('Stopping “%1”', name);
+    case 'delete':
+      return trans.__('Deleting the machine of “%1”', name);
+  }
+}

@@ -1,0 +1,221 @@
+/**
+ * What is known of the logbook, the machines and the jobs: the only state of the extension.
+ *
+ *    event on Jupyter's bus --wakes--> GET jobs --> changed, jobChanged, jobEnded
+ *    a job ended            --wakes--> GET entries, machines
+ *
+ * The events are only a hurry: jobs are also read again now and then, more often while one is active,
+ * so after a lost connection or a server restart the picture is right again by itself.
+ */
+
+import { Poll } from '@lumino/polling';
+import { ISignal, Signal } from '@lumino/signaling';
+
+import { IApi, Refusal } from './api';
+import { IEntry, IFailure, IJob, IMachine, isActive } from './records';
+
+const IDLE_MS = 60_000;
+const BUSY_MS = 2_000;
+
+/**
+ * The id of the event by which the server tells that a job changed.
+ */
+export const JOB_EVENT = 'urn:vml-jupyter:job:v1';
+
+export class LogbookModel {
+  /**
+   * @param api - The server.
+   * @param wakes - Jupyter's events.
+   */
+  constructor(
+    readonly api: IApi,
+    wakes?: ISignal<unknown, { schema_id: string }>
+  ) {
+    wakes?.connect(this._onEvent, this);
+    this._poll = new Poll({
+      auto: false,
+      factory: () => this.readJobs(),
+      frequency: { interval: IDLE_MS, backoff: true, max: 300_000 },
+      name: 'vml-jupyter:jobs',
+      standby: 'when-hidden'
+    });
+  }
+
+  /** Newest first; null before the first answer. */
+  get entries(): ReadonlyArray<IEntry> | null {
+    return this._entries;
+  }
+
+  /** Null before the first answer. */
+  get machines(): ReadonlyArray<IMachine> | null {
+    return this._machines;
+  }
+
+  /** Newest first. */
+  get jobs(): ReadonlyArray<IJob> {
+    return this._jobs;
+  }
+
+  /** Why the entries cannot be shown. */
+  get entriesFailure(): IFailure | null {
+    return this._entriesFailure;
+  }
+
+  /** Why the machines cannot be shown. */
+  get machinesFailure(): IFailure | null {
+    return this._machinesFailure;
+  }
+
+  /** Anything above changed. */
+  get changed(): ISignal<this, void> {
+    return this._changed;
+  }
+
+  /** An active job is new or got on. */
+  get jobChanged(): ISignal<this, IJob> {
+    return this._jobChanged;
+  }
+
+  /** A job that was active ended. */
+  get jobEnded(): ISignal<this, IJob> {
+    return this._jobEnded;
+  }
+
+  /**
+   * Read everything, now and whenever it changes from now on.
+   */
+  async start(): Promise<void> {
+    void this._poll.start();
+    await this.refresh();
+  }
+
+  /**
+   * Read entries, machines and jobs again.
+   */
+  async refresh(): Promise<void> {
+    await Promise.all([
+      this._readEntries(),
+      this._readMachines(),
+      this.readJobs().catch(() => undefined)
+    ]);
+  }
+
+  /**
+   * Read the jobs again; while one reading is under way, at most one more is due after it.
+   */
+  async readJobs(): Promise<void> {
+    if (this._reading) {
+      this._readAgain = true;
+      return this._reading;
+    }
+    this._reading = this._readJobsUntilQuiet();
+    try {
+      await this._reading;
+    } finally {
+      this._reading = null;
+    }
+  }
+
+  /**
+   * Show a job that was just submitted without waiting for the server to tell.
+   */
+  track(job: IJob): void {
+    if (!this._jobs.some(known => known.id === job.id)) {
+      this._setJobs([job, ...this._jobs]);
+    }
+  }
+
+  /**
+   * Drop an entry that the server has forgotten.
+   */
+  forgotten(entry: string): void {
+    this._entries = this._entries?.filter(known => known.id !== entry) ?? null;
+    this._changed.emit();
+  }
+
+  dispose(): void {
+    this._poll.dispose();
+    Signal.clearData(this);
+  }
+
+  private _onEvent(_: unknown, event: { schema_id: string }): void {
+    if (event.schema_id === JOB_EVENT) {
+      void this.readJobs().catch(() => undefined);
+    }
+  }
+
+  private async _readJobsUntilQuiet(): Promise<void> {
+    do {
+      this._readAgain = false;
+      this._setJobs(await this.api.jobs());
+    } while (this._readAgain);
+  }
+
+  private _setJobs(jobs: IJob[]): void {
+    const before = new Map(this._jobs.map(job => [job.id, job]));
+    this._jobs = jobs;
+    const ended = jobs.filter(job => {
+      const known = before.get(job.id);
+      return known && isActive(known) && !isActive(job);
+    });
+    const moved = jobs.filter(
+      job =>
+        isActive(job) &&
+        JSON.stringify(job) !== JSON.stringify(before.get(job.id))
+    );
+    moved.forEach(job => this._jobChanged.emit(job));
+    ended.forEach(job => this._jobEnded.emit(job));
+    if (ended.length > 0) {
+      void this._readEntries();
+      void this._readMachines();
+    }
+    const interval = jobs.some(isActive) ? BUSY_MS : IDLE_MS;
+    if (interval !== this._poll.frequency.interval) {
+      this._poll.frequency = { ...this._poll.frequency, interval };
+      void this._poll.schedule({ interval, phase: 'refreshed' });
+    }
+    this._changed.emit();
+  }
+
+  private async _readEntries(): Promise<void> {
+    try {
+      this._entries = await this.api.entries();
+      this._entriesFailure = null;
+    } catch (reason) {
+      this._entriesFailure = failure(reason);
+    }
+    this._changed.emit();
+  }
+
+  private async _readMachines(): Promise<void> {
+    try {
+      this._machines = await this.api.machines();
+      this._machinesFailure = null;
+    } catch (reason) {
+      this._machinesFailure = failure(reason);
+    }
+    this._changed.emit();
+  }
+
+  private _entries: ReadonlyArray<IEntry> | null = null;
+  private _machines: ReadonlyArray<IMachine> | null = null;
+  private _jobs: ReadonlyArray<IJob> = [];
+  private _entriesFailure: IFailure | null = null;
+  private _machinesFailure: IFailure | null = null;
+  private _reading: Promise<void> | null = null;
+  private _readAgain = false;
+  private _poll: Poll;
+  private _changed = new Signal<this, void>(this);
+  private _jobChanged = new Signal<this, IJob>(this);
+  private _jobEnded = new Signal<this, IJob>(this);
+}
+
+/**
+ * Any reason as message and hint.
+ */
+export function failure(reason: unknown): IFailure {
+  const known = typeof reason === 'object' && reason && 'code' in reason;
+  return known
+    ? (reason as IFailure)
+    : new Refusal({ message: String(reason) });
+}

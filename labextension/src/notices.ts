@@ -1,0 +1,185 @@
+/**
+ * Jobs as notifications: one per job, from its first stage to what came of it.
+ */
+
+import { Notification } from '@jupyterlab/apputils';
+import { TranslationBundle } from '@jupyterlab/translation';
+import { CommandRegistry } from '@lumino/commands';
+
+import { showFailure } from './failures';
+import { amount, bytes, fraction, jobTitle, seconds, subject } from './format';
+import { LogbookModel } from './model';
+import { IJob, IRelease } from './records';
+import { CommandIDs } from './tokens';
+
+const TOLD_MS = 10_000;
+
+export class Notices {
+  /**
+   * @param openWhenReady - Whether a restored notebook is to be opened without being asked for.
+   */
+  constructor(
+    private _model: LogbookModel,
+    private _commands: CommandRegistry,
+    private _trans: TranslationBundle,
+    private _openWhenReady: () => boolean
+  ) {
+    _model.jobChanged.connect((_, job) => this._progressed(job));
+    _model.jobEnded.connect((_, job) => this._ended(job));
+  }
+
+  private _progressed(job: IJob): void {
+    // The others take moments, and their machine shows the change itself.
+    if (job.kind !== 'snapshot' && job.kind !== 'restore') {
+      return;
+    }
+    const stage = job.stages[job.stages.length - 1];
+    const far = stage ? amount(stage, this._trans) : '';
+    const doing = stage
+      ? `${stage.title}${far ? ` (${far})` : ''}`
+      : this._trans.__('waiting for its turn');
+    this._tell(job, `${this._title(job)}: ${doing}`, 'in-progress', {
+      autoClose: false,
+      progress: fraction(stage) ?? undefined,
+      actions: [
+        {
+          label: this._trans.__('Cancel'),
+          callback: event => {
+            event.preventDefault();
+            void this._commands.execute(CommandIDs.endJob, { job: job.id });
+          }
+        }
+      ]
+    });
+  }
+
+  private _ended(job: IJob): void {
+    switch (job.state) {
+      case 'done':
+        return this._done(job);
+      case 'failed':
+        return this._failed(job);
+      default:
+        this._tell(
+          job,
+          this._trans.__('%1: cancelled', this._title(job)),
+          'info',
+          { autoClose: TOLD_MS, progress: undefined, actions: [] }
+        );
+    }
+  }
+
+  private _done(job: IJob): void {
+    const trans = this._trans;
+    const result = job.result ?? {};
+    const release = result.release as IRelease | null;
+    if (job.kind === 'snapshot') {
+      const size = trans.__(
+        '%1, %2 new',
+        bytes(result.bytes as number),
+        bytes(result.new_bytes as number)
+      );
+      const what = [size, release?.label].filter(Boolean).join(', ');
+      this._tell(
+        job,
+        trans.__('“%1” is in the logbook (%2)', result.title as string, what),
+        'success',
+        {
+          autoClose: TOLD_MS,
+          actions: [this._action(trans.__('Show'), CommandIDs.show, {})]
+        }
+      );
+    } else if (job.kind === 'restore') {
+      const machine = result.machine as string;
+      const took = Object.values(result.seconds as Record<string, number>);
+      const what = [
+        release?.label,
+        seconds(took.reduce((sum, value) => sum + value, 0))
+      ];
+      this._tell(
+        job,
+        trans.__(
+          '“%1” is ready (%2)',
+          subject(job, this._model.entries ?? [], []),
+          what.filter(Boolean).join(', ')
+        ),
+        'success',
+        {
+          autoClose: false,
+          actions: [
+            this._action(trans.__('Open'), CommandIDs.open, { machine }, true)
+          ]
+        }
+      );
+      if (this._openWhenReady()) {
+        void this._commands.execute(CommandIDs.open, { machine });
+      }
+    } else {
+      this._drop(job);
+    }
+  }
+
+  private _failed(job: IJob): void {
+    const { message, hint } = job.error ?? { message: '', hint: '' };
+    const said = [message, hint].filter(Boolean).join('. ');
+    const title = this._title(job);
+    this._tell(job, `${title}: ${said}`, 'error', {
+      autoClose: false,
+      actions: [
+        {
+          label: this._trans.__('Details'),
+          callback: () => void showFailure(title, job.error, this._trans)
+        }
+      ]
+    });
+  }
+
+  private _title(job: IJob): string {
+    const { entries, machines } = this._model;
+    const name = subject(job, entries ?? [], machines ?? []);
+    return jobTitle(job, name, this._trans);
+  }
+
+  private _action(
+    label: string,
+    command: string,
+    args: Record<string, string>,
+    accent = false
+  ): Notification.IAction {
+    return {
+      label,
+      displayType: accent ? 'accent' : 'default',
+      callback: () => void this._commands.execute(command, args)
+    };
+  }
+
+  private _tell(
+    job: IJob,
+    message: string,
+    type: Notification.TypeOptions,
+    options: Notification.IOptions<never>
+  ): void {
+    const known = this._shown.get(job.id);
+    if (known && Notification.manager.has(known)) {
+      Notification.update({
+        id: known,
+        message,
+        type,
+        progress: undefined,
+        ...options
+      });
+    } else if (!known || type !== 'in-progress') {
+      // A notification that the user dismissed comes back only with the outcome.
+      this._shown.set(job.id, Notification.emit(message, type, options));
+    }
+  }
+
+  private _drop(job: IJob): void {
+    const known = this._shown.get(job.id);
+    if (known) {
+      Notification.dismiss(known);
+    }
+  }
+
+  private _shown = new Map<string, string>();
+}

@@ -1,0 +1,108 @@
+/**
+ * What the server tells, as JSON. The words are those of the Python records.
+ */
+
+export interface IRelease {
+  system: string;
+  bootloader: string;
+  label: string;
+}
+
+export interface IOfferedRelease extends IRelease {
+  /** Whether its image is on the server's computer already. */
+  here: boolean;
+}
+
+export interface IEnvironment {
+  release: IRelease | null;
+  release_chosen: boolean;
+  os: string;
+  python: string;
+}
+
+export interface IEntry {
+  id: string;
+  /** UTC, ISO 8601. */
+  time: string;
+  title: string;
+  note: string;
+  /** Relative to the working area; empty for an area without one. */
+  notebook: string;
+  area: string;
+  parent: string;
+  tags: string[];
+  files: number;
+  bytes: number;
+  new_bytes: number;
+  environment: IEnvironment;
+}
+
+export type MachineState =
+  'starting' | 'running' | 'stopped' | 'suspended' | 'broken';
+
+export interface IMachine {
+  id: string;
+  entry: string;
+  title: string;
+  notebook: string;
+  state: MachineState;
+  created: string;
+  release: IRelease | null;
+  accelerator: string;
+  shape: { cpus: number; memory_mib: number; scratch_gib: number };
+}
+
+export interface IStage {
+  name: string;
+  title: string;
+  seconds: number;
+  done: number;
+  /** Null where it cannot be known. */
+  total: number | null;
+  unit: string;
+}
+
+export interface IFailure {
+  code: string;
+  message: string;
+  hint: string;
+  console: string;
+}
+
+export type JobState = 'queued' | 'running' | 'done' | 'failed' | 'cancelled';
+
+export interface IJob {
+  id: string;
+  kind: 'snapshot' | 'restore' | 'start' | 'stop' | 'delete';
+  title: string;
+  state: JobState;
+  /** The entry or machine it works on; for a snapshot the path. */
+  subject: string;
+  created: string;
+  finished: string;
+  stages: IStage[];
+  notes: string[];
+  result: Record<string, unknown> | null;
+  error: IFailure | null;
+}
+
+export interface IOpening {
+  /** Empty where the user must first be asked for trust. */
+  url: string;
+  access: 'direct' | 'proxy';
+  trusted: boolean;
+}
+
+export interface ISnapshotRequest {
+  path: string;
+  title: string;
+  note: string;
+  release: string;
+}
+
+/**
+ * Whether a job may still change.
+ */
+export function isActive(job: IJob): boolean {
+  return job.state === 'queued' || job.state === 'running';
+}

@@ -1,0 +1,129 @@
+/**
+ * The dialog of a snapshot: title, note, and the release where none is detected.
+ */
+
+import { Dialog, ReactWidget } from '@jupyterlab/apputils';
+import { TranslationBundle } from '@jupyterlab/translation';
+import { InputGroup } from '@jupyterlab/ui-components';
+import * as React from 'react';
+
+import { IEnvironment, IOfferedRelease } from './records';
+import { ReleaseSelect } from './releases';
+
+export interface ISnapshotForm {
+  title: string;
+  note: string;
+  release: string;
+}
+
+export interface ISnapshotFormOptions {
+  /** What the fields hold at first. */
+  proposed: ISnapshotForm;
+  environment: Promise<IEnvironment>;
+  offered: Promise<IOfferedRelease[]>;
+  trans: TranslationBundle;
+}
+
+class SnapshotForm
+  extends ReactWidget
+  implements Dialog.IBodyWidget<ISnapshotForm>
+{
+  constructor(private _options: ISnapshotFormOptions) {
+    super();
+    this._value = { ..._options.proposed };
+    this.addClass('vml-Form');
+  }
+
+  getValue(): ISnapshotForm {
+    return this._value;
+  }
+
+  protected render(): JSX.Element {
+    return (
+      <SnapshotFields
+        {...this._options}
+        onChange={changed => Object.assign(this._value, changed)}
+      />
+    );
+  }
+
+  private _value: ISnapshotForm;
+}
+
+function SnapshotFields(
+  props: ISnapshotFormOptions & {
+    onChange: (changed: Partial<ISnapshotForm>) => void;
+  }
+): JSX.Element {
+  const { trans, proposed, onChange } = props;
+  const [release, setRelease] = React.useState(proposed.release);
+  const [environment, setEnvironment] = React.useState<IEnvironment | null>(
+    null
+  );
+  React.useEffect(() => {
+    props.environment.then(setEnvironment, () => undefined);
+  }, [props.environment]);
+  const detected = environment?.release_chosen ? null : environment?.release;
+
+  return (
+    <>
+      <label htmlFor="vml-snapshot-title">{trans.__('Title')}</label>
+      <InputGroup
+        id="vml-snapshot-title"
+        className="vml-Form-title"
+        data-testid="vml-title"
+        defaultValue={proposed.title}
+        onChange={event => onChange({ title: event.target.value })}
+      />
+      <label htmlFor="vml-snapshot-note">{trans.__('Note')}</label>
+      <textarea
+        id="vml-snapshot-note"
+        className="jp-mod-styled"
+        data-testid="vml-note"
+        rows={3}
+        placeholder={trans.__('What is worth remembering (Markdown)')}
+        defaultValue={proposed.note}
+        onChange={event => onChange({ note: event.target.value })}
+      />
+      <label htmlFor="vml-snapshot-release">{trans.__('CernVM release')}</label>
+      {detected ? (
+        <span className="vml-Form-detected" data-testid="vml-detected">
+          {trans.__('%1, detected', detected.label)}
+        </span>
+      ) : (
+        <ReleaseSelect
+          id="vml-snapshot-release"
+          value={release}
+          none={trans.__('None; choose when restoring')}
+          offered={props.offered}
+          trans={trans}
+          onChange={system => {
+            setRelease(system);
+            onChange({ release: system });
+          }}
+        />
+      )}
+    </>
+  );
+}
+
+/**
+ * Ask for title, note and release; null when the user thought better of it.
+ */
+export async function askForSnapshot(
+  options: ISnapshotFormOptions
+): Promise<ISnapshotForm | null> {
+  const { trans } = options;
+  const dialog = new Dialog<ISnapshotForm>({
+    title: trans.__('Snapshot to the logbook'),
+    body: new SnapshotForm(options),
+    buttons: [
+      Dialog.cancelButton({ label: trans.__('Cancel') }),
+      Dialog.okButton({ label: trans.__('Take snapshot') })
+    ],
+    focusNodeSelector: '#vml-snapshot-title'
+  });
+  dialog.addClass('vml-SnapshotDialog');
+  const result = await dialog.launch();
+  return result.button.accept ? result.value : null;
+}

@@ -1,0 +1,28 @@
+/**
+ * The names by which plugins, commands and elements find each other.
+ */
+
+import { Token } from '@lumino/coreutils';
+
+import { LogbookModel } from './model';
+
+export const ILogbookModel = new Token<LogbookModel>(
+  'vml-jupyter:ILogbookModel',
+  'The state of the Virtual Machine Logbook: its entries, machines and jobs.'
+);
+
+export const PLUGIN = 'vml-jupyter:plugin';
+
+export namespace CommandIDs {
+  export const snapshot = 'vml:snapshot';
+  export const restore = 'vml:restore';
+  export const forget = 'vml:forget';
+  export const copyId = 'vml:copy-entry-id';
+  export const open = 'vml:open-machine';
+  export const start = 'vml:start-machine';
+  export const stop = 'vml:stop-machine';
+  export const remove = 'vml:delete-machine';
+  export const endJob = 'vml:end-job';
+  export const show = 'vml:show-logbook';
+  export const refresh = 'vml:refresh';
+}

@@ -1,0 +1,94 @@
+"""The main job by clicking: Snapshot, change a file, Restore, see the old notebook run in the recorded CernVM."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import BrowserContext, Page, expect
+
+from vml_jupyter.flows import machines
+from vml_jupyter.flows.settings import Settings
+
+from .conftest import running_lab, shot
+
+pytestmark = [pytest.mark.machine, pytest.mark.browser, pytest.mark.timeout(900)]
+
+BOOT_MS = 300_000
+GUEST_MS = 180_000  # a page of Lab out of an emulated machine
+
+
+def test_snapshot_and_restore_by_clicking(
+    context: BrowserContext, environ: dict[str, str], machine_settings: Settings, dimuon: Path
+) -> None:
+    heading = first_heading(dimuon)
+    with running_lab(dimuon, environ) as lab:
+        page = context.new_page()
+        page.goto(lab.page("lab/tree/dimuon.ipynb"))
+        take_snapshot(page, title="before the change", release="4.5.0.1")
+
+        (dimuon / "dimuon.ipynb").write_text(
+            (dimuon / "dimuon.ipynb").read_text().replace(heading, "Overwritten")
+        )
+        (dimuon / "dimuon.csv").write_text("changed since\n")
+
+        inside = restore(page, context)
+        expect(inside.get_by_role("heading", name=heading)).to_be_visible(timeout=GUEST_MS)
+        expect(inside.get_by_text("Overwritten")).to_have_count(0)
+        run_all(inside)
+        expect(inside.get_by_text(re.compile(r"CernVM 4\.5\.0\.1")).first).to_be_visible(timeout=GUEST_MS)
+        shot(inside, "notebook-in-machine")
+
+        assert inside.url.split("/")[2] != page.url.split("/")[2], "the machine has an origin of its own"
+        delete_machine(page)
+    assert machines.list_machines(machine_settings) == []
+
+
+def first_heading(area: Path) -> str:
+    found = re.search(r'"# ([^"\\]+)', (area / "dimuon.ipynb").read_text())
+    assert found
+    return found[1]
+
+
+def take_snapshot(page: Page, *, title: str, release: str) -> None:
+    page.locator("[data-command='vml:snapshot'], [data-jp-item-name='vml-snapshot']").first.click()
+    page.get_by_test_id("vml-title").fill(title)
+    choice = page.get_by_test_id("vml-release")
+    expect(choice.locator("option", has_text=release)).to_have_count(1)
+    choice.select_option(label=choice.locator("option", has_text=release).inner_text())
+    shot(page, "snapshot-dialog")
+    page.locator(".jp-Dialog .jp-mod-accept").click()
+    open_logbook(page)
+    expect(page.get_by_test_id("vml-entry").filter(has_text=title)).to_be_visible(timeout=60_000)
+    shot(page, "logbook-with-entry")
+
+
+def open_logbook(page: Page) -> None:
+    panel = page.get_by_test_id("vml-search")
+    if not panel.is_visible():
+        page.locator(".jp-SideBar [data-id^='vml']").first.click()
+    expect(panel).to_be_visible()
+
+
+def restore(page: Page, context: BrowserContext) -> Page:
+    page.get_by_test_id("vml-restore").first.click()
+    page.locator(".jp-Dialog .jp-mod-accept").click()
+    expect(page.get_by_test_id("vml-job")).to_be_visible()
+    shot(page, "restore-under-way")
+    with context.expect_page(timeout=BOOT_MS) as opened:
+        pass
+    shot(page, "machine-ready")
+    return opened.value
+
+
+def run_all(page: Page) -> None:
+    page.get_by_role("menuitem", name="Run", exact=True).click()
+    page.get_by_role("menuitem", name=re.compile("^Run All Cells")).first.click()
+
+
+def delete_machine(page: Page) -> None:
+    page.bring_to_front()
+    page.get_by_test_id("vml-machine-delete").click()
+    page.locator(".jp-Dialog .jp-mod-accept").click()
+    expect(page.get_by_test_id("vml-machine")).to_have_count(0, timeout=60_000)

@@ -1,0 +1,246 @@
+"""``%vml`` in a real IPython shell, on a real logbook; only what boots machines is replaced."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from IPython.core.interactiveshell import InteractiveShell
+
+from vml_jupyter.errors import LogbookMissing, MachineNotReady, Usage
+from vml_jupyter.flows import machines as machine_flows
+from vml_jupyter.flows import restore as restore_flows
+from vml_jupyter.kernel import load_ipython_extension, unload_ipython_extension, views
+from vml_jupyter.model import Machine, Release
+
+MACHINE = Machine(
+    id="k3v9x0c2mqa7",
+    entry="0123456789ab",
+    release=Release(system="4.5.0.1"),
+    state="running",
+    accelerator="tcg",
+    url="http://k3v9x0c2mqa7.localhost:4444/lab?token=secret",
+)
+
+
+@pytest.fixture
+def area(tmp_path: Path) -> Path:
+    folder = tmp_path / "dimuon"
+    folder.mkdir()
+    (folder / "dimuon.csv").write_text("pt1,eta1\n1,2\n")
+    return folder
+
+
+@pytest.fixture
+def shell(tmp_path: Path, area: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[InteractiveShell]:
+    for name, value in {
+        "VML_DATA": tmp_path / "data",
+        "VML_CONFIG": tmp_path / "config",
+        "VML_RELEASE_URLS": "http://127.0.0.1:9",
+        "IPYTHONDIR": tmp_path / "ipython",
+    }.items():
+        monkeypatch.setenv(name, str(value))
+    for name in ("VML_LOGBOOK", "VML_LOGBOOK_PASSWORD", "VML_RELEASE", "JPY_SESSION_NAME"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.chdir(area)
+    InteractiveShell.clear_instance()
+    made = InteractiveShell.instance()
+    made.history_manager.enabled = False
+    load_ipython_extension(made)
+    yield made
+    unload_ipython_extension(made)
+    InteractiveShell.clear_instance()
+
+
+def run(shell: InteractiveShell, line: str) -> Any:
+    return shell.run_line_magic("vml", line)
+
+
+def both(view: views.View) -> str:
+    return f"{view.text()}\n{view.html()}"
+
+
+def notebook(file: Path, *cells: str) -> Path:
+    written = [{"cell_type": "code", "source": cell.splitlines(keepends=True)} for cell in cells]
+    for number, cell in enumerate(written):
+        cell.update({"id": f"c{number}", "metadata": {}, "outputs": [], "execution_count": None})
+    file.write_text(json.dumps({"cells": written, "metadata": {}, "nbformat": 4, "nbformat_minor": 5}))
+    return file
+
+
+def test_a_snapshot_is_listed_and_its_files_come_back(
+    shell: InteractiveShell, area: Path, tmp_path: Path
+) -> None:
+    captured = run(shell, 'snapshot -m "first <b>fit</b>"')
+    assert captured.entry.title == "first <b>fit</b>"
+    assert captured.entry.area == str(area)
+    assert captured.entry.files == 1
+    assert "first &lt;b&gt;fit&lt;/b&gt;" in captured.html()
+    assert "Which notebook" in captured.notes[0]
+
+    listed = run(shell, "list")
+    assert [entry.id for entry in listed.entries] == [captured.entry.id]
+    assert captured.entry.id in listed.text()
+
+    back = run(shell, f"restore {captured.entry.id[:6]} --to {tmp_path / 'back'}")
+    assert "1 files" in both(back)
+    assert (tmp_path / "back" / "dimuon.csv").read_text() == (area / "dimuon.csv").read_text()
+
+
+def test_only_the_newest_are_listed_on_request(shell: InteractiveShell) -> None:
+    for title in ("one", "two", "three"):
+        run(shell, f"snapshot -m {title}")
+    listed = run(shell, "list -n 2")
+    assert [entry.title for entry in listed.entries] == ["three", "two"]
+    assert "newest 2 of 3" in listed.html()
+
+
+def test_the_front_end_tells_the_notebook(shell: InteractiveShell, area: Path) -> None:
+    file = notebook(area / "dimuon.ipynb", "%vml snapshot")
+    shell.user_ns["__session__"] = str(file)
+    captured = run(shell, "snapshot")
+    assert captured.entry.notebook == "dimuon.ipynb"
+    assert captured.notes == []
+
+
+def test_a_notebook_that_is_behind_the_browser_is_noticed(shell: InteractiveShell, area: Path) -> None:
+    file = notebook(area / "dimuon.ipynb", "1 + 1", "entry = %vml snapshot")
+    shell.user_ns["__session__"] = str(file)
+    run_cell(shell, "1 + 1")
+    os.utime(file, (1, 1))
+    run_cell(shell, "entry = %vml snapshot")
+    assert "older than what you see" in shell.user_ns["entry"].notes[0]
+
+    notebook(file, "1 + 1")
+    run_cell(shell, "entry = %vml snapshot")
+    assert "older than what you see" in shell.user_ns["entry"].notes[0], "this cell is not in the file"
+
+    notebook(file, "1 + 1", "entry = %vml snapshot")
+    run_cell(shell, "entry = %vml snapshot")
+    assert shell.user_ns["entry"].notes == []
+
+
+def run_cell(shell: InteractiveShell, cell: str) -> None:
+    shell.run_cell(cell, store_history=True).raise_error()
+
+
+def test_a_notebook_elsewhere_is_not_claimed(shell: InteractiveShell, tmp_path: Path) -> None:
+    shell.user_ns["__session__"] = str(notebook(tmp_path / "other.ipynb"))
+    captured = run(shell, "snapshot")
+    assert captured.entry.notebook == ""
+    assert "outside the working area" in captured.notes[0]
+
+
+@pytest.mark.parametrize("line", ["", "--help", "snapshot --help"])
+def test_help_is_printed(shell: InteractiveShell, capsys: pytest.CaptureFixture[str], line: str) -> None:
+    assert run(shell, line) is None
+    assert "usage: %vml" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("line", ["snap", "restore", "snapshot 'open", "list -n 0", "list -n x", "--json"])
+def test_a_line_that_is_not_understood_is_told(shell: InteractiveShell, line: str) -> None:
+    with pytest.raises(Usage) as caught:
+        run(shell, line)
+    assert caught.value.hint
+
+
+def test_an_error_is_shown_without_a_traceback(
+    shell: InteractiveShell, capsys: pytest.CaptureFixture[str]
+) -> None:
+    result = shell.run_cell("%vml restore abc")
+    assert isinstance(result.error_in_exec, LogbookMissing)
+    shown = capsys.readouterr().out
+    assert "there is no logbook" in shown
+    assert "Take a snapshot" in shown
+    assert "Traceback" not in shown
+    assert ".py" not in shown
+
+
+def test_a_restored_notebook_is_announced_without_its_key(
+    shell: InteractiveShell, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def restore(settings: object, entry: str, **more: object) -> restore_flows.Restored:
+        return restore_flows.Restored(
+            machine=MACHINE,
+            url=MACHINE.url,
+            accelerator="tcg",
+            warm=False,
+            seconds={"find": 0.5, "boot": 30.0},
+            notes=["without hardware acceleration, /dev/kvm does not run guests"],
+        )
+
+    monkeypatch.setattr(restore_flows, "restore", restore)
+    opened = run(shell, "restore 0123")
+    assert "CernVM 4.5.0.1" in opened.text()
+    assert "30.5 s" in opened.text()
+    assert "hardware acceleration" in both(opened)
+    assert "secret" not in both(opened), "outputs are saved with the notebook"
+    assert opened.url == MACHINE.url
+    assert MACHINE.url in capsys.readouterr().out, "in a terminal nothing is saved"
+
+
+def test_machines_are_listed_and_handled(shell: InteractiveShell, monkeypatch: pytest.MonkeyPatch) -> None:
+    called = []
+
+    def handle(verb: str) -> Any:
+        return lambda settings, machine, *more: called.append((verb, machine)) or MACHINE
+
+    for verb in ("start", "stop", "delete"):
+        monkeypatch.setattr(machine_flows, verb, handle(verb))
+    monkeypatch.setattr(machine_flows, "find_machine", handle("open"))
+    monkeypatch.setattr(machine_flows, "list_machines", lambda settings: [MACHINE])
+    listed = run(shell, "machines")
+    assert MACHINE.id in both(listed)
+    assert "secret" not in both(listed)
+    for verb in ("open", "start", "stop", "delete"):
+        assert MACHINE.id in both(run(shell, f"{verb} k3v9"))
+    assert called == [(verb, "k3v9") for verb in ("open", "start", "stop", "delete")]
+
+
+def test_empty_lists_say_what_to_do(shell: InteractiveShell) -> None:
+    assert "%vml snapshot" in both(run(shell, "list"))
+    assert "%vml restore" in both(run(shell, "machines"))
+
+
+def test_an_interrupt_is_no_traceback(shell: InteractiveShell, monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted(*all: object, **more: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(restore_flows, "restore", interrupted)
+    result = shell.run_cell("%vml restore 0123")
+    assert type(result.error_in_exec).__name__ == "Cancelled"
+
+
+def test_unloading_takes_the_magic_away(shell: InteractiveShell) -> None:
+    unload_ipython_extension(shell)
+    assert shell.find_line_magic("vml") is None
+    load_ipython_extension(shell)
+
+
+def test_hostile_text_is_shown_not_obeyed() -> None:
+    hostile = '<script>alert(1)</script>\x1b[2J"&\u202e'
+    view = views.Machines([Machine(id="a", entry="b", release=Release(system="1"), state="x", title=hostile)])
+    assert "<script>" not in view.html()
+    assert "\x1b" not in view.text()
+    assert "\u202e" not in view.text()
+    told = "".join(views.problem(MachineNotReady(f"a\n{hostile}", hostile, console=hostile)))
+    assert told.replace("\x1b[31m", "").replace("\x1b[0m", "").count("\x1b") == 0
+
+
+def test_tables_can_be_read_aloud() -> None:
+    html = views.table_html("Logbook", ["Entry", "Title"], [["a", "b"]])
+    assert "<caption>Logbook</caption>" in html
+    assert html.count('scope="col"') == 2
+    assert html.count('scope="row"') == 1
+
+
+@pytest.mark.parametrize(
+    ("count", "text"),
+    [(0, "0 B"), (999, "999 B"), (1000, "1.0 kB"), (205_400_000, "205.4 MB"), (2 * 10**13, "20000.0 GB")],
+)
+def test_sizes_are_decimal(count: int, text: str) -> None:
+    assert views.size(count) == text

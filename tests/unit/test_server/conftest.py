@@ -1,0 +1,69 @@
+"""A real Jupyter server with the extension, and flows that need no hypervisor."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pytest_jupyter.jupyter_server import *  # noqa: F403  # its fixtures and hooks, for this folder only
+from tornado.httpclient import HTTPClientError
+
+from .fake_flows import FakeFlows, entry, machine
+
+Api = Callable[..., Awaitable[Any]]
+
+
+@pytest.fixture
+def jp_server_config(tmp_path: Path) -> dict[str, Any]:
+    return {
+        "ServerApp": {"jpserver_extensions": {"vml_jupyter.server": True}},
+        "VmlExtension": {"data_folder": str(tmp_path / "data"), "logbook": str(tmp_path / "logbook")},
+    }
+
+
+@pytest.fixture
+def vml(jp_serverapp: Any) -> Any:
+    (app,) = jp_serverapp.extension_manager.extension_apps["vml_jupyter.server"]
+    return app
+
+
+@pytest.fixture
+def flows(vml: Any) -> FakeFlows:
+    """What the server calls; two entries and one machine are there."""
+    vml.flows = FakeFlows(listed=[entry(2), entry(1)], running=[machine(1)])
+    return vml.flows
+
+
+@pytest.fixture
+def api(jp_fetch: Any, flows: FakeFlows) -> Api:
+    """Call the API and return (status, decoded body)."""
+
+    async def call(method: str, path: str, body: Any = None, **options: Any) -> tuple[int, Any]:
+        options.setdefault("allow_nonstandard_methods", True)
+        text = None if body is None else body if isinstance(body, str) else json.dumps(body)
+        try:
+            response = await jp_fetch("vml", "api", *path.split("/"), method=method, body=text, **options)
+        except HTTPClientError as refused:
+            response = refused.response
+        return response.code, json.loads(response.body)
+
+    return call
+
+
+@pytest.fixture
+def ended(api: Api) -> Callable[[str], Awaitable[Any]]:
+    """Wait for a job, as a browser does."""
+    import asyncio
+
+    async def wait(job_id: str) -> Any:
+        for _ in range(1000):
+            _, body = await api("GET", f"jobs/{job_id}")
+            if body["job"]["state"] not in ("queued", "running"):
+                return body["job"]
+            await asyncio.sleep(0.01)
+        raise AssertionError(f"job {job_id} did not end")
+
+    return wait

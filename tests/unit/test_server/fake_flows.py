@@ -1,0 +1,136 @@
+"""Flows in memory: entries and machines are lists, and nothing boots."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import msgspec
+
+from vml_jupyter.errors import NotFound
+from vml_jupyter.model import Entry, Environment, Machine, Release
+from vml_jupyter.progress import Progress
+
+OLD = Release(system="4.5.0.1", bootloader="2021.05-1", flavour="mini")
+NEW = Release(system="4.5.1.0", bootloader="2021.05-1", flavour="mini")
+
+
+def entry(number: int, **fields: Any) -> Entry:
+    said = {
+        "id": f"entry{number}",
+        "time": f"2026-01-{number + 1:02}T08:00:00Z",
+        "title": f"Fit {number}",
+        "notebook": "higgs.ipynb",
+        "area": "/home/ada/fits",
+        "environment": Environment(release=OLD, packages={"numpy": "2.0"}, python="3.9.2", os="CernVM 4"),
+        "files": 3,
+        "bytes": 4096,
+    }
+    return Entry(**{**said, **fields})
+
+
+def machine(number: int, **fields: Any) -> Machine:
+    said = {
+        "id": f"m{number}",
+        "entry": f"entry{number}",
+        "release": OLD,
+        "state": "running",
+        "title": f"Fit {number}",
+        "notebook": "higgs.ipynb",
+        "accelerator": "tcg",
+        "port": 40000 + number,
+        "url": f"http://vml-m{number}.localhost:{40000 + number}/lab/tree/higgs.ipynb?token=secret",
+    }
+    return Machine(**{**said, **fields})
+
+
+@dataclass
+class FakeFlows:
+    """Satisfies ``vml_jupyter.server.flows.Flows``; ``calls`` keeps what was asked for."""
+
+    listed: list[Entry] = field(default_factory=list)
+    running: list[Machine] = field(default_factory=list)
+    calls: list[tuple[Any, ...]] = field(default_factory=list)
+    fails_with: Exception | None = None
+    hold: threading.Event | None = None
+
+    def entries(self) -> list[Entry]:
+        self._asked("entries")
+        return self.listed
+
+    def forget(self, entry: str) -> Entry:
+        self._asked("forget", entry)
+        found = _by_id(self.listed, entry)
+        self.listed.remove(found)
+        return found
+
+    def capture(self, area: Path, *, title: str, progress: Progress, **asked: Any) -> Entry:
+        self._asked("capture", area, title, asked)
+        progress.stage("take", "Writing the working area into the logbook")
+        self._hold(lambda: progress.advance(1, 3, "files"))
+        taken = entry(len(self.listed) + 1, title=title or "proposed", note=asked["note"], area=str(area))
+        self.listed.insert(0, taken)
+        return taken
+
+    def restore(self, entry: str, *, base_url: str, progress: Progress, **asked: Any) -> Any:
+        self._asked("restore", entry, base_url, asked)
+        _by_id(self.listed, entry)
+        progress.stage("boot", "Starting CernVM 4.5.0.1")
+        self._hold(lambda: progress.advance(1))
+        made = machine(len(self.running) + 1, entry=entry, base_url=base_url.format(machine="m1"))
+        self.running.append(made)
+        return SimpleNamespace(
+            machine=made, url=made.url, accelerator="tcg", warm=False, seconds={"boot": 1.0}, notes=[]
+        )
+
+    def machines(self) -> list[Machine]:
+        self._asked("machines")
+        return self.running
+
+    def start(self, machine: str, progress: Progress) -> None:
+        self._switch(machine, "running", 40000)
+
+    def stop(self, machine: str, progress: Progress) -> None:
+        self._switch(machine, "stopped", 0)
+
+    def delete(self, machine: str, progress: Progress) -> None:
+        self._asked("delete", machine)
+        self.running.remove(_by_id(self.running, machine))
+
+    def machine_token(self, machine: str) -> str:
+        return f"token-of-{machine}"
+
+    def releases(self) -> list[Any]:
+        self._asked("releases")
+        return [SimpleNamespace(release=NEW, path=None), SimpleNamespace(release=OLD, path=Path("/here.hdd"))]
+
+    def environment(self) -> Environment:
+        return Environment(os="Debian 12", python="3.11.2")
+
+    def _asked(self, *call: Any) -> None:
+        self.calls.append(call)
+        if self.fails_with:
+            raise self.fails_with
+
+    def _hold(self, report: Callable[[], None]) -> None:
+        report()
+        while self.hold and not self.hold.wait(0.005):
+            report()
+
+    def _switch(self, machine: str, state: str, port: int) -> None:
+        self._asked(state, machine)
+        found = _by_id(self.running, machine)
+        url = found.url if port else ""
+        changed = msgspec.structs.replace(found, state=state, port=port, url=url)
+        self.running[self.running.index(found)] = changed
+
+
+def _by_id(records: list[Any], sought: str) -> Any:
+    for record in records:
+        if record.id == sought:
+            return record
+    raise NotFound(f"There is no {sought}", "Look at the list")

@@ -1,0 +1,118 @@
+"""What can be done with machines once they are there: list, find, open, start, stop, delete."""
+
+from __future__ import annotations
+
+from urllib.parse import quote, urlencode, urlsplit
+
+import msgspec
+
+from vml_jupyter.errors import MachineError, MachineNotReady
+from vml_jupyter.flows import areas
+from vml_jupyter.flows.settings import Settings
+from vml_jupyter.guest import AgentClient, wait_ready
+from vml_jupyter.machine import Host
+from vml_jupyter.model import Machine
+from vml_jupyter.progress import SILENT, Progress
+
+
+def list_machines(settings: Settings) -> list[Machine]:
+    """Return the machines that VML made here, newest first, each with its address while it runs."""
+    if not settings.machines.is_dir():
+        return []
+    with _host(settings) as host:
+        return [_addressed(host, machine) for machine in host.machines()]
+
+
+def find_machine(settings: Settings, machine_id: str) -> Machine:
+    """Return the machine with this id or unambiguous beginning of an id.
+
+    Raises:
+        NotFound, Ambiguous: There is none, or several.
+    """
+    with _host(settings) as host:
+        return _addressed(host, host.get(machine_id))
+
+
+def machine_token(settings: Settings, machine_id: str) -> str:
+    """Return the token of a machine's own Jupyter; never to be logged."""
+    with _host(settings) as host:
+        return host.spec(machine_id).token
+
+
+def start(settings: Settings, machine_id: str, progress: Progress = SILENT) -> Machine:
+    """Start a stopped machine again, with all that was written in it, and wait until it answers."""
+    with _host(settings) as host:
+        machine = host.get(machine_id)
+        spec = host.spec(machine.id)
+        progress.stage("start", f"Starting {machine.release.label}")
+        areas.begin(
+            settings,
+            spec.folder,
+            machine.id,
+            areas.source_of(spec.folder),
+            token=spec.area_cookie.partition("=")[2],
+            port=urlsplit(spec.area_url).port or 0,
+        )
+        areas.served(spec.folder)
+        host.start(machine.id, progress=progress)
+        return _addressed(host, await_ready(settings, host, machine.id, progress))
+
+
+def stop(settings: Settings, machine_id: str, progress: Progress = SILENT) -> Machine:
+    """Shut a machine down; its disk is kept."""
+    with _host(settings) as host:
+        machine = host.get(machine_id)
+        progress.stage("stop", f"Shutting down {machine.id}")
+        host.stop(machine.id)
+        return host.get(machine.id)
+
+
+def delete(settings: Settings, machine_id: str, progress: Progress = SILENT) -> Machine:
+    """Remove a machine and all that belongs to it; its entry and its release image stay."""
+    with _host(settings) as host:
+        machine = host.get(machine_id)
+        progress.stage("delete", f"Deleting {machine.id}")
+        host.delete(machine.id)
+        return machine
+
+
+def await_ready(settings: Settings, host: Host, machine_id: str, progress: Progress) -> Machine:
+    """Wait until the machine's agent and Jupyter answer.
+
+    Raises:
+        MachineNotReady: They did not in time; carries the console's last lines.
+    """
+    spec = host.spec(machine_id)
+    try:
+        with AgentClient(spec.agent_socket) as agent:
+            wait_ready(
+                agent,
+                port=spec.port,
+                base_url=spec.base_url,
+                token=spec.token,
+                timeout_s=settings.ready_timeout_s,
+                alive=lambda: host.is_active(machine_id),
+                progress=progress,
+            )
+    except MachineError as error:
+        raise MachineNotReady(error.message, error.hint, host.console_tail(machine_id)) from error
+    return host.mark_ready(machine_id)
+
+
+def address(machine: Machine, token: str) -> str:
+    """Return where a browser on this host opens the machine's notebook, on an origin of the machine's own."""
+    page = f"lab/tree/{quote(machine.notebook)}" if machine.notebook else "lab"
+    return (
+        f"http://{machine.id}.localhost:{machine.port}{machine.base_url}{page}?{urlencode({'token': token})}"
+    )
+
+
+def _addressed(host: Host, machine: Machine) -> Machine:
+    if machine.state != "running":
+        return machine
+    return msgspec.structs.replace(machine, url=address(machine, host.spec(machine.id).token))
+
+
+def _host(settings: Settings) -> Host:
+    settings.data.mkdir(parents=True, exist_ok=True)
+    return Host.connect(settings.libvirt_uri, settings.data)

@@ -1,0 +1,529 @@
+"""The agent: one file of Python's standard library (3.6 and later) that runs as root inside a machine.
+
+It mounts the working area, starts Jupyter in it as the machine's user, keeps it running, and answers the host:
+
+    /etc/vml/machine.json                      in:  token, base_url, user, area, origin, ... (mode 0600)
+    disk labelled VML_AREA                     in:  the working area, ISO 9660, mounted at /run/vml/area
+    /mnt/.rw/vml or /var/lib/vml               out: upper/ and work/ of the overlay: what changed is exactly upper/
+    /home/USER/AREA                            out: the overlay of the two, where Jupyter's root is
+    /run/vml/jupyter.json, jupyter.log         out: Jupyter's configuration (mode 0600, the user's), and what it says
+    /dev/virtio-ports/org.vml.agent.0          JSON lines, at most 64 KiB each:
+
+        <- {"v": 1, "id": 7, "do": "state"}
+        -> {"v": 1, "id": 7, "state": {"stage": "ready", "detail": "", "area": "overlay", "release": {...}, ...}}
+        <- {"v": 1, "id": 8, "do": "shutdown"}
+        -> {"v": 1, "id": 8, "done": true}
+        -> {"v": 1, "id": 9, "error": "unknown request"}
+
+Stages: starting, area, jupyter, ready; or failed, with the reason in ``detail``. The token is written to Jupyter's
+configuration and nowhere else: not to a command line, a log or the console.
+"""
+
+# pathlib would cost time at every boot; Jupyter listens on all of the guest's addresses on purpose.
+# ruff: noqa: PTH101, PTH103, PTH104, PTH108, PTH110, PTH112, PTH116, PTH118, PTH119, PTH123, PTH207, PTH208, S104
+
+import errno
+import glob
+import json
+import os
+import pwd
+import select
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+
+TYPE_CHECKING = False  # typing itself would only cost time at every boot
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
+
+    Config = dict[str, Any]  # what machine.json holds
+
+CONFIG = "/etc/vml/machine.json"
+RUN = "/run/vml"
+LABEL = b"VML_AREA"
+PORT_NAME = "org.vml.agent.0"
+LINE_LIMIT = 64 * 1024
+JUPYTER_PORT = 8888
+RESTARTS = 3
+DISK_WAIT_S = 30
+USER_WAIT_S = 60
+JUPYTER_WAIT_S = 600
+PROGRAMS = (("lab", "jupyter-lab"), ("notebook", "jupyter-notebook"), ("server", "jupyter-server"))
+SEARCHED = "/usr/local/bin:/usr/bin:/bin:/opt/conda/bin:/usr/local/sbin:/usr/sbin:/sbin"
+
+
+class Failed(Exception):
+    """Something without which the machine is of no use."""
+
+
+def say(text: str) -> None:
+    """Write a line to the journal and the console."""
+    sys.stderr.write(f"vml-agent: {text}\n")
+    sys.stderr.flush()
+
+
+class State:
+    """What the host is told; changed by the main thread, read by the channel's."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._facts = {
+            "stage": "starting",
+            "detail": "",
+            "area": "",
+            "app": "",
+            "release": {},
+            "versions": {},
+        }  # type: dict[str, object]
+
+    def set(self, **facts: object) -> None:
+        with self._lock:
+            self._facts.update(facts)
+        if "stage" in facts:
+            say(f"{facts['stage']} {facts.get('detail', '')}".rstrip())
+
+    def get(self) -> "dict[str, object]":
+        with self._lock:
+            return dict(self._facts)
+
+
+# --- the channel to the host
+
+
+def find_port() -> "str | None":
+    """Return the device of our virtio-serial port, or None while its driver is not there yet."""
+    path = "/dev/virtio-ports/" + PORT_NAME
+    if os.path.exists(path):
+        return path
+    for name_file in glob.glob("/sys/class/virtio-ports/*/name"):  # where udev makes no links
+        with open(name_file) as file:
+            if file.read().strip() == PORT_NAME:
+                return "/dev/" + name_file.split("/")[-2]
+    return None
+
+
+def answer(line: bytes, state: State, actions: "dict[str, Callable[[], None]]") -> "dict[str, object]":
+    """Return the answer to one request line, as a dictionary."""
+    try:
+        request = json.loads(line.decode("utf-8"))
+    except ValueError:
+        return {"v": 1, "id": None, "error": "not JSON"}
+    if not isinstance(request, dict):
+        return {"v": 1, "id": None, "error": "not an object"}
+    number = request.get("id")
+    reply = {"v": 1, "id": number if isinstance(number, int) else None}  # type: dict[str, object]
+    if request.get("v") != 1:
+        reply["error"] = "unknown version"
+    elif request.get("do") == "state":
+        reply["state"] = state.get()
+    elif request.get("do") in actions:
+        actions[request["do"]]()
+        reply["done"] = True
+    else:
+        reply["error"] = "unknown request"
+    return reply
+
+
+class Lines:
+    """Cut a stream into lines; a line longer than the limit becomes one None, and is skipped to its end."""
+
+    def __init__(self, limit: int = LINE_LIMIT) -> None:
+        self._limit = limit
+        self._rest = b""
+        self._skipping = False
+
+    def feed(self, data: bytes) -> "list[bytes | None]":
+        lines = []  # type: list[bytes | None]
+        parts = (self._rest + data).split(b"\n")
+        self._rest = parts.pop()
+        for part in parts:
+            if self._skipping:
+                self._skipping = False
+            else:
+                lines.append(part if len(part) <= self._limit else None)
+        if self._skipping:
+            self._rest = b""
+        elif len(self._rest) > self._limit:
+            self._rest = b""
+            self._skipping = True
+            lines.append(None)
+        return lines
+
+    def clear(self) -> None:
+        self._rest = b""
+        self._skipping = False
+
+
+def serve_channel(state: State, actions: "dict[str, Callable[[], None]]") -> None:
+    """Answer the host for ever; the host may go and come back at any time."""
+    while True:
+        path = find_port()
+        if path is not None:
+            try:
+                fd = os.open(path, os.O_RDWR | os.O_NONBLOCK)
+            except OSError as error:
+                say(f"cannot open {path}: {error.strerror}")
+            else:
+                try:
+                    serve_fd(fd, state, actions)
+                except OSError as error:
+                    say(f"the channel broke: {error.strerror}")
+                finally:
+                    os.close(fd)
+        time.sleep(0.1)
+
+
+def serve_fd(fd: int, state: State, actions: "dict[str, Callable[[], None]]") -> None:
+    """Serve one opening of the port. No host on the other side looks like POLLHUP and reading nothing."""
+    poll = select.poll()
+    poll.register(fd, select.POLLIN)
+    lines = Lines()
+    while True:
+        events = poll.poll(1000)
+        if not events:
+            continue
+        try:
+            data = os.read(fd, 16384) if events[0][1] & select.POLLIN else b""
+        except OSError as error:
+            if error.errno not in (errno.EAGAIN, errno.EINTR):
+                raise
+            continue
+        if not data:
+            lines.clear()
+            time.sleep(0.05)  # poll() returns at once as long as nobody is there
+            continue
+        for line in lines.feed(data):
+            if line is None:
+                send(fd, {"v": 1, "id": None, "error": "line too long"})
+            elif line.strip():
+                send(fd, answer(line, state, actions))
+
+
+def send(fd: int, reply: "dict[str, object]") -> None:
+    """Write one answer; give it up when the host goes or does not read.
+
+    It begins with a line end, so that it stands alone even after an answer that was cut off.
+    """
+    data = b"\n" + json.dumps(reply).encode("ascii") + b"\n"
+    deadline = time.time() + 5
+    poll = select.poll()
+    poll.register(fd, select.POLLOUT)
+    while data and time.time() < deadline:
+        events = poll.poll(1000)
+        if events and events[0][1] & select.POLLHUP:
+            return
+        try:
+            data = data[os.write(fd, data) :]
+        except OSError as error:
+            if error.errno not in (errno.EAGAIN, errno.EINTR):
+                raise
+
+
+# --- who and where
+
+
+def find_user(wanted: str) -> pwd.struct_passwd:
+    """Return the account that Jupyter runs as: the one asked for, else the first ordinary one, else root."""
+    deadline = time.time() + USER_WAIT_S
+    while wanted and time.time() < deadline:  # the context may make it while we start
+        try:
+            return pwd.getpwnam(wanted)
+        except KeyError:
+            time.sleep(0.5)
+    ordinary = [
+        entry for entry in pwd.getpwall() if 1000 <= entry.pw_uid < 60000 and os.path.isdir(entry.pw_dir)
+    ]
+    return min(ordinary, key=lambda entry: entry.pw_uid) if ordinary else pwd.getpwuid(0)
+
+
+def identity() -> "dict[str, str]":
+    """Return which release this is, from the files that CernVM and its bootloader leave."""
+    installed = sorted(glob.glob("/.installed_cernvm-system-*"))
+    system = installed[-1].split("cernvm-system-", 1)[1] if installed else ""
+    bootloader = first_line("/mnt/.rw/aux/ucernvm-version")
+    return {
+        "system": system,
+        "tag": "cernvm-system-" + system if system else "",
+        "root_hash": first_line("/mnt/.rw/aux/cvmfs_snapshot"),
+        "bootloader": bootloader.split(".cernvm.")[0],
+        "name": first_line("/etc/cernvm-release"),
+    }
+
+
+def first_line(path: str) -> str:
+    try:
+        with open(path, errors="replace") as file:
+            return file.readline().strip()[:200]
+    except OSError:
+        return ""
+
+
+def set_hostname(name: str) -> None:
+    if name and name != socket.gethostname():
+        socket.sethostname(name)
+        with open("/etc/hosts", "a") as file:
+            file.write(f"127.0.1.1\t{name}\n")
+
+
+# --- the working area
+
+
+def find_area_disk() -> str:
+    """Return the block device whose ISO 9660 label is ours, read from the disk itself: udev may not be there yet."""
+    deadline = time.time() + DISK_WAIT_S
+    while True:
+        for name in sorted(os.listdir("/sys/class/block"), reverse=True):
+            if volume_label("/dev/" + name) == LABEL:
+                return "/dev/" + name
+        if time.time() > deadline:
+            raise Failed("there is no disk labelled " + LABEL.decode("ascii"))
+        time.sleep(0.1)
+
+
+def volume_label(device: str) -> bytes:
+    try:
+        fd = os.open(device, os.O_RDONLY | os.O_NONBLOCK)
+    except OSError:
+        return b""
+    try:
+        descriptor = os.pread(fd, 72, 32768)
+    except OSError:
+        return b""
+    finally:
+        os.close(fd)
+    return descriptor[40:72].rstrip() if descriptor[1:6] == b"CD001" else b""
+
+
+def mount_area(config: "Config", user: pwd.struct_passwd) -> "tuple[str, str]":
+    """Make the working area writable at its place; return (path, 'overlay' or 'copy' or 'empty')."""
+    target = os.path.join(user.pw_dir, os.path.basename(config.get("area") or "area"))
+    make_folder(target, user)
+    if not config.get("disk", True):
+        return target, "empty"
+    if os.path.ismount(target):
+        return target, "overlay"
+    lower = os.path.join(RUN, "area")
+    if not os.path.ismount(lower):
+        os.makedirs(lower, exist_ok=True)
+        # All of it belongs to the machine's user, whoever's it was: nothing needs to be copied up for that.
+        options = f"ro,nosuid,nodev,uid={user.pw_uid},gid={user.pw_gid}"
+        run("mount", "-t", "iso9660", "-o", options, find_area_disk(), lower)
+    base = writable_folder()
+    upper, work = os.path.join(base, "upper"), os.path.join(base, "work")
+    make_folder(upper, user, os.stat(lower).st_mode & 0o777 | 0o700)
+    os.makedirs(work, exist_ok=True)
+    try:
+        options = f"nosuid,nodev,lowerdir={lower},upperdir={upper},workdir={work}"
+        run("mount", "-t", "overlay", "-o", options, "vml", target)
+    except Failed as error:
+        say(f"no overlay: {error}; copying the working area")
+        copy_once(lower, target, os.path.join(base, "copied"))
+        return target, "copy"
+    return target, "overlay"
+
+
+def writable_folder() -> str:
+    """Return where the overlay's upper folder goes: on a disk, as the root may be an overlay itself."""
+    return "/mnt/.rw/vml" if os.path.ismount("/mnt/.rw") else "/var/lib/vml"
+
+
+def copy_once(lower: str, target: str, marker: str) -> None:
+    if not os.path.exists(marker):
+        run("cp", "-a", lower + "/.", target)
+        open(marker, "w").close()
+
+
+def make_folder(path: str, user: pwd.struct_passwd, mode: int = 0o755) -> None:
+    os.makedirs(path, exist_ok=True)
+    if not os.path.ismount(path):
+        os.chown(path, user.pw_uid, user.pw_gid)
+        os.chmod(path, mode)
+
+
+def run(*command: str) -> None:
+    done = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    output = done.communicate()[0]
+    if done.returncode != 0:
+        raise Failed(f"{command[0]}: {output.decode('utf-8', 'replace').strip()}")
+
+
+# --- Jupyter
+
+
+def find_jupyter() -> "tuple[str, str]":
+    """Return (what it is, its program), the richest there is."""
+    for kind, program in PROGRAMS:
+        for folder in SEARCHED.split(":"):
+            path = os.path.join(folder, program)
+            if os.access(path, os.X_OK):
+                return kind, path
+    raise Failed("there is no Jupyter in this system")
+
+
+def jupyter_config(config: "Config", area: str, user: pwd.struct_passwd) -> "dict[str, object]":
+    """Return Jupyter's configuration, for jupyter_server and for the classic notebook server alike."""
+    token = config["token"]
+    server = {
+        "ip": "0.0.0.0",  # the only way in is the port that the host forwards
+        "port": JUPYTER_PORT,
+        "port_retries": 0,
+        "open_browser": False,
+        "base_url": config.get("base_url") or "/",
+        "token": token,
+        "password": "",
+        "allow_remote_access": True,
+        "allow_root": user.pw_uid == 0,
+        "quit_button": False,
+    }
+    if config.get("origin"):
+        server["allow_origin"] = config["origin"]
+    return {
+        "ServerApp": dict(server, root_dir=area),
+        "NotebookApp": dict(server, notebook_dir=area),
+        "IdentityProvider": {"token": token},
+        # Nobody installs extensions into a machine, and asking the network for news delays its first page.
+        "LabApp": {"extension_manager": "readonly", "news_url": None},
+    }
+
+
+def write_private(path: str, text: str, user: pwd.struct_passwd) -> None:
+    """Write a file that only the user can read, from its first byte on."""
+    temporary = path + ".new"
+    if os.path.exists(temporary):
+        os.unlink(temporary)
+    fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(fd, "w") as file:
+        os.fchown(fd, user.pw_uid, user.pw_gid)
+        file.write(text)
+    os.rename(temporary, path)
+
+
+def start_jupyter(program: str, area: str, user: pwd.struct_passwd) -> "subprocess.Popen[bytes]":
+    """Start Jupyter as the user, in the working area, with its log beside its configuration."""
+    home = user.pw_dir
+    environment = {
+        "HOME": home,
+        "USER": user.pw_name,
+        "LOGNAME": user.pw_name,
+        "SHELL": user.pw_shell or "/bin/sh",
+        "PATH": SEARCHED,
+        "LANG": "C.UTF-8",
+        "JUPYTER_CONFIG_DIR": os.path.join(home, ".jupyter"),
+    }
+
+    def become_user() -> None:
+        os.initgroups(user.pw_name, user.pw_gid)
+        os.setgid(user.pw_gid)
+        os.setuid(user.pw_uid)
+        os.umask(0o022)
+
+    with open(RUN + "/jupyter.log", "ab") as log:
+        os.fchmod(log.fileno(), 0o600)
+        return subprocess.Popen(
+            [program, "--config=" + RUN + "/jupyter.json"],
+            cwd=area,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            preexec_fn=become_user,
+            start_new_session=True,
+        )
+
+
+def jupyter_version(base_url: str) -> str:
+    """Ask Jupyter's /api; return its version, '' while it does not answer."""
+    try:
+        with socket.create_connection(("127.0.0.1", JUPYTER_PORT), 5) as link:
+            link.sendall(f"GET {base_url}api HTTP/1.0\r\nHost: localhost\r\n\r\n".encode("ascii"))
+            received = b""
+            while len(received) < LINE_LIMIT:
+                data = link.recv(4096)
+                if not data:
+                    break
+                received += data
+    except OSError:
+        return ""
+    head, _, body = received.partition(b"\r\n\r\n")
+    if b" 200 " not in head.split(b"\r\n")[0]:
+        return ""
+    try:
+        return str(json.loads(body.decode("utf-8")).get("version", "unknown"))
+    except (ValueError, AttributeError):
+        return ""
+
+
+def supervise(config: "Config", area: str, user: pwd.struct_passwd, state: State) -> None:
+    """Run Jupyter; start it again a few times when it dies."""
+    base_url = (config.get("base_url") or "/").rstrip("/") + "/"
+    kind, program = find_jupyter()
+    write_private(RUN + "/jupyter.json", json.dumps(jupyter_config(config, area, user)), user)
+    for attempt in range(RESTARTS + 1):
+        state.set(stage="jupyter", detail=f"attempt {attempt + 1}" if attempt else "", app=kind)
+        process = start_jupyter(program, area, user)
+        if wait_for_jupyter(process, base_url, state):
+            process.wait()
+        elif process.poll() is None:
+            process.kill()
+            process.wait()
+        say(f"Jupyter ended with status {process.returncode}: {log_tail(config['token'])}")
+    raise Failed("Jupyter does not stay up: " + log_tail(config["token"]))
+
+
+def wait_for_jupyter(process: "subprocess.Popen[bytes]", base_url: str, state: State) -> bool:
+    deadline = time.time() + JUPYTER_WAIT_S
+    while process.poll() is None and time.time() < deadline:
+        version = jupyter_version(base_url)
+        if version:
+            state.set(stage="ready", detail="", versions=versions(version))
+            return True
+        time.sleep(0.1)
+    return False
+
+
+def versions(jupyter: str) -> "dict[str, str]":
+    return {
+        "jupyter": jupyter,
+        "python": ".".join(map(str, sys.version_info[:3])),
+        "kernel": os.uname().release,
+    }
+
+
+def log_tail(token: str) -> str:
+    with open(RUN + "/jupyter.log", errors="replace") as file:
+        lines = file.read()[-4000:].replace(token, "...").strip().splitlines()
+    return " | ".join(lines[-3:])
+
+
+# --- all of it
+
+
+def power_off() -> None:
+    """Power off in a moment, so that the answer gets out first."""
+    threading.Timer(0.3, subprocess.call, (["systemctl", "poweroff"],)).start()
+
+
+def main() -> None:
+    os.makedirs(RUN, mode=0o755, exist_ok=True)
+    state = State()
+    threading.Thread(target=serve_channel, args=(state, {"shutdown": power_off}), daemon=True).start()
+    try:
+        with open(CONFIG) as file:
+            config = json.load(file)
+        set_hostname(config.get("hostname"))
+        user = find_user(config.get("user"))
+        state.set(stage="area", release=identity())
+        area, how = mount_area(config, user)
+        state.set(area=how)
+        supervise(config, area, user, state)
+    except (Failed, OSError, ValueError, KeyError) as error:
+        state.set(stage="failed", detail=f"{type(error).__name__}: {error}")
+        signal.pause()  # the host asks why
+
+
+if __name__ == "__main__":
+    main()

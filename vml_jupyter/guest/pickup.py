@@ -1,0 +1,125 @@
+"""The archive that a fresh machine unpacks into ``/`` at its first boot: the agent and what it must know.
+
+    usr/lib/vml/agent.py
+    etc/vml/machine.json                                              mode 0600: it holds the token
+    etc/systemd/system/vml-agent.service
+    etc/systemd/system/multi-user.target.wants/vml-agent.service ->  ../vml-agent.service
+
+The same configuration gives the same bytes. Only folders of our own are named, so that unpacking changes the mode
+of no other.
+"""
+
+from __future__ import annotations
+
+import gzip
+import io
+import re
+import tarfile
+from importlib import resources
+
+import msgspec
+
+from vml_jupyter.errors import Usage
+
+AGENT = "usr/lib/vml/agent.py"
+CONFIG = "etc/vml/machine.json"
+UNIT = "etc/systemd/system/vml-agent.service"
+WANTS = "etc/systemd/system/multi-user.target.wants/vml-agent.service"
+
+_UNIT = """\
+[Unit]
+Description=VML agent: the working area, Jupyter, and the channel to the host
+# It needs a root, /run and nothing else; udev and the network may come up beside it.
+DefaultDependencies=no
+After=systemd-remount-fs.service
+Conflicts=shutdown.target
+Before=shutdown.target
+
+[Service]
+Environment=PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
+ExecStart=/usr/bin/env python3 -IS /usr/lib/vml/agent.py
+Restart=on-failure
+StandardOutput=journal+console
+StandardError=journal+console
+TimeoutStopSec=5
+
+[Install]
+WantedBy=multi-user.target
+"""
+
+
+class GuestConfig(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What the agent must know.
+
+    ``area`` is the name of the working area's folder in the user's home, as near as that can be had; ``disk`` is
+    False for a machine without a working area. ``user`` is the account Jupyter runs as, the first ordinary one when
+    empty. ``origin`` is the one origin elsewhere from which its Jupyter takes requests, as a browser writes it:
+    ``https://hub.example.org``.
+    """
+
+    token: str
+    machine: str
+    entry: str = ""
+    base_url: str = "/"
+    notebook: str = ""
+    hostname: str = ""
+    release: str = ""
+    user: str = ""
+    area: str = "area"
+    disk: bool = True
+    origin: str = ""
+
+
+def pickup(config: GuestConfig) -> bytes:
+    """Return the archive, a gzip'd tar.
+
+    Raises:
+        Usage: A field cannot be what it says: no token, a base URL without slashes, a host name with a blank.
+    """
+    _check(config)
+    config = msgspec.structs.replace(config, area=folder_name(config.area))
+    buffer = io.BytesIO()
+    with (
+        gzip.GzipFile(filename="", mode="wb", fileobj=buffer, mtime=0) as packed,
+        tarfile.open(fileobj=packed, mode="w", format=tarfile.USTAR_FORMAT) as archive,
+    ):
+        _add_folder(archive, "etc/vml", 0o700)
+        _add_file(archive, CONFIG, msgspec.json.encode(config), 0o600)
+        _add_folder(archive, "usr/lib/vml", 0o755)
+        _add_file(archive, AGENT, agent_source(), 0o755)
+        _add_file(archive, UNIT, _UNIT.encode("ascii"), 0o644)
+        link = tarfile.TarInfo(WANTS)
+        link.type, link.linkname, link.mode = tarfile.SYMTYPE, "../vml-agent.service", 0o777
+        archive.addfile(link)
+    return buffer.getvalue()
+
+
+def agent_source() -> bytes:
+    """Return the agent's source text."""
+    return resources.files("vml_jupyter.guest").joinpath("agent.py").read_bytes()
+
+
+def folder_name(name: str) -> str:
+    """Return a name that a folder, a mount option and a URL can all bear, as near to the given one as may be."""
+    return re.sub(r"[/\x00-\x1f\x7f,:\\]+", "_", name)[:80].strip(" .") or "area"
+
+
+def _check(config: GuestConfig) -> None:
+    if not config.token:
+        raise Usage("a machine needs a token")
+    if not re.fullmatch(r"/([A-Za-z0-9._~-]+/)*", config.base_url):
+        raise Usage(f"{config.base_url!r} is no base URL", "It begins and ends with a slash.")
+    if config.hostname and not re.fullmatch(r"[a-z0-9][a-z0-9-]{0,62}", config.hostname):
+        raise Usage(f"{config.hostname!r} is no host name")
+
+
+def _add_folder(archive: tarfile.TarFile, name: str, mode: int) -> None:
+    entry = tarfile.TarInfo(name)
+    entry.type, entry.mode = tarfile.DIRTYPE, mode
+    archive.addfile(entry)
+
+
+def _add_file(archive: tarfile.TarFile, name: str, data: bytes, mode: int) -> None:
+    entry = tarfile.TarInfo(name)
+    entry.size, entry.mode = len(data), mode
+    archive.addfile(entry, io.BytesIO(data))

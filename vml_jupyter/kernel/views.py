@@ -1,0 +1,227 @@
+"""What ``%vml`` shows: each result as HTML for notebooks and as text for everything else.
+
+Titles, notes and names in entries may be written by others, so all text is escaped in HTML, and in plain
+text characters that a terminal would obey are replaced. Tables have a caption and header cells with a scope,
+so that a screen reader can tell what a cell belongs to.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from html import escape
+from pathlib import Path
+
+from vml_jupyter.errors import VmlError
+from vml_jupyter.model import Entry, Machine
+
+Rows = Sequence[Sequence[str]]
+
+_RED, _PLAIN = "\x1b[31m", "\x1b[0m"
+
+
+class View:
+    """A result: ``html()`` and ``text()`` say the same."""
+
+    def html(self) -> str:
+        raise NotImplementedError
+
+    def text(self) -> str:
+        raise NotImplementedError
+
+    def _repr_html_(self) -> str:
+        return self.html()
+
+    def __repr__(self) -> str:
+        return self.text()
+
+
+class Done(View):
+    """One sentence."""
+
+    def __init__(self, sentence: str) -> None:
+        self.sentence = sentence
+
+    def html(self) -> str:
+        return f"<p>{escape(self.sentence)}</p>"
+
+    def text(self) -> str:
+        return printable(self.sentence)
+
+
+class _Listing(View):
+    """A table, or a sentence where it would be empty."""
+
+    caption: str
+    columns: Sequence[str]
+    rows: Rows
+    empty: str
+
+    def html(self) -> str:
+        return (
+            table_html(self.caption, self.columns, self.rows) if self.rows else f"<p>{escape(self.empty)}</p>"
+        )
+
+    def text(self) -> str:
+        return table_text(self.columns, self.rows) if self.rows else self.empty
+
+
+class Entries(_Listing):
+    """The logbook."""
+
+    columns = ("Entry", "Time (UTC)", "Title", "Release", "Notebook", "Size")
+    empty = "The logbook has no entries yet. %vml snapshot writes the first one."
+
+    def __init__(self, entries: Sequence[Entry], total: int) -> None:
+        self.entries = list(entries)
+        shown = "" if len(entries) == total else f", the newest {len(entries)} of {total}"
+        self.caption = f"Logbook{shown}"
+        self.rows = [
+            (e.id, when(e.time), e.title, release_name(e), e.notebook or "none", size(e.bytes))
+            for e in entries
+        ]
+
+
+class Machines(_Listing):
+    """The machines on this computer; their links hold their keys, so they are shown by ``%vml open`` only."""
+
+    columns = ("Machine", "State", "Release", "Entry", "Title")
+    caption = "Machines"
+    empty = "There are no machines. %vml restore ENTRY makes one."
+
+    def __init__(self, machines: Sequence[Machine]) -> None:
+        self.machines = list(machines)
+        self.rows = [(m.id, m.state, m.release.label, m.entry, m.title) for m in machines]
+
+
+class Captured(View):
+    """A new entry, and what the user should know of it."""
+
+    def __init__(self, entry: Entry, notes: Sequence[str]) -> None:
+        self.entry = entry
+        self.notes = list(notes)
+
+    def _sentence(self) -> str:
+        e = self.entry
+        content = (
+            f"{e.files} file{'' if e.files == 1 else 's'}, {size(e.bytes)}, {size(e.new_bytes)} of it new"
+        )
+        return f"{content}, in {release_name(e)}"
+
+    def html(self) -> str:
+        heading = f"<strong>Entry <code>{escape(self.entry.id)}</code></strong>: {escape(self.entry.title)}"
+        return f"<p>{heading}<br>{escape(self._sentence())}</p>{notes_html(self.notes)}"
+
+    def text(self) -> str:
+        lines = [
+            f"Entry {self.entry.id}: {self.entry.title}",
+            f"  {self._sentence()}",
+            *notes_text(self.notes),
+        ]
+        return "\n".join(printable(line) for line in lines)
+
+
+class FilesWritten(View):
+    """The files of an entry, in a folder."""
+
+    def __init__(self, folder: Path, files: int, size_bytes: int) -> None:
+        self.folder, self.files, self.size_bytes = folder, files, size_bytes
+
+    def text(self) -> str:
+        return printable(f"{self.files} files, {size(self.size_bytes)}, are in {self.folder}.")
+
+    def html(self) -> str:
+        return f"<p>{escape(self.text())}</p>"
+
+
+class Opened(View):
+    """A machine with the notebook in it.
+
+    Its address holds the machine's key and outputs are saved with the notebook, so the address is an
+    attribute and no part of what is shown.
+    """
+
+    def __init__(
+        self, machine: Machine, seconds: Mapping[str, float], notes: Sequence[str], *, url: str
+    ) -> None:
+        self.machine, self.seconds, self.notes = machine, dict(seconds), list(notes)
+        self.url = url
+
+    def _sentence(self) -> str:
+        m = self.machine
+        after = f" after {sum(self.seconds.values()):.1f} s" if self.seconds else ""
+        how = f", {m.accelerator}" if m.accelerator else ""
+        next_step = f"%vml open {m.id} shows its link again" if self.url else f"%vml start {m.id} starts it"
+        return f"{m.release.label}{how}, is {m.state}{after}. {next_step}."
+
+    def html(self) -> str:
+        heading = f"<strong>Machine <code>{escape(self.machine.id)}</code></strong>"
+        return f"<p>{heading}: {escape(self._sentence())}</p>{notes_html(self.notes)}"
+
+    def text(self) -> str:
+        lines = [f"Machine {self.machine.id}: {self._sentence()}", *notes_text(self.notes)]
+        return "\n".join(printable(line) for line in lines)
+
+
+def problem(error: VmlError) -> list[str]:
+    """Return the lines that a front end shows in the place of a traceback."""
+    heading, *more = str(error.message).splitlines() or [error.code]
+    console = getattr(error, "console", "")
+    lines = [f"{_RED}{printable(heading)}{_PLAIN}", *map(printable, more)]
+    lines += [printable(error.hint)] if error.hint else []
+    return lines + [printable(line) for line in console.splitlines()]
+
+
+def table_html(caption: str, columns: Sequence[str], rows: Rows) -> str:
+    """Return a table whose first column names its rows."""
+    head = "".join(f'<th scope="col" style="text-align: left">{escape(name)}</th>' for name in columns)
+    body = "".join(
+        f'<tr><th scope="row" style="text-align: left"><code>{escape(first)}</code></th>'
+        + "".join(f'<td style="text-align: left">{escape(cell)}</td>' for cell in rest)
+        + "</tr>"
+        for first, *rest in rows
+    )
+    return f"<table><caption>{escape(caption)}</caption><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
+
+
+def table_text(columns: Sequence[str], rows: Rows) -> str:
+    """Return the same table in columns of characters."""
+    lines = [[name.upper() for name in columns], *([printable(cell) for cell in row] for row in rows)]
+    widths = [max(len(line[column]) for line in lines) for column in range(len(columns))]
+    return "\n".join(
+        "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip()
+        for line in lines
+    )
+
+
+def notes_html(notes: Sequence[str]) -> str:
+    items = "".join(f"<li>{escape(note)}</li>" for note in notes)
+    return f"<ul>{items}</ul>" if items else ""
+
+
+def notes_text(notes: Sequence[str]) -> list[str]:
+    return [f"  note: {note}" for note in notes]
+
+
+def release_name(entry: Entry) -> str:
+    release = entry.environment.release
+    return release.label if release else "no CernVM"
+
+
+def when(time: str) -> str:
+    """Return the minute of an ISO 8601 time."""
+    return time[:16].replace("T", " ")
+
+
+def size(count: int) -> str:
+    """Return a number of bytes as people read it: ``12.3 MB`` (decimal units)."""
+    value, unit = float(count), "B"
+    for unit in ("B", "kB", "MB", "GB"):
+        if value < 1000 or unit == "GB":
+            break
+        value /= 1000
+    return f"{value:.0f} {unit}" if unit == "B" else f"{value:.1f} {unit}"
+
+
+def printable(text: str) -> str:
+    """Replace what a terminal would obey instead of show."""
+    return "".join(char if char.isprintable() else "\N{REPLACEMENT CHARACTER}" for char in text)

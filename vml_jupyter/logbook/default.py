@@ -1,0 +1,82 @@
+"""The logbook that a user has without asking for one.
+
+    <folder>/                the repository
+    <password file>          its generated password, mode 0600
+
+The password is in the user's configuration and not beside the data, so a copy of the data alone is safe.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from vml_jupyter.errors import LogbookMissing, StoreUnreachable, WrongPassword
+from vml_jupyter.logbook.logbook import Logbook
+from vml_jupyter.repository import SCRYPT_N_GENERATED, generate_password
+
+
+def open_or_create_default(folder: Path, password_file: Path) -> Logbook:
+    """Open the logbook in ``folder``, or make it, with the password in ``password_file``.
+
+    Raises:
+        WrongPassword: The logbook is there, but the password file is lost or of another logbook.
+        StoreUnreachable: Folder or password file cannot be used.
+        LogbookDamaged: What is there is broken.
+    """
+    try:
+        with _alone(password_file.parent):
+            password = _read(password_file)
+            if password is None:
+                _require_no_logbook(folder, password_file)
+                password = generate_password()
+                _write(password_file, password)
+            try:
+                return Logbook.open(str(folder), password)
+            except LogbookMissing:
+                return Logbook.create(str(folder), password, scrypt_n=SCRYPT_N_GENERATED)
+    except OSError as error:
+        raise StoreUnreachable(
+            f"{password_file} cannot be used: {error.strerror}", "Check that you may write in that folder"
+        ) from error
+
+
+@contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    """Let one process at a time in: two that start together must not make two passwords."""
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _read(path: Path) -> str | None:
+    try:
+        return path.read_text().strip() or None
+    except FileNotFoundError:
+        return None
+
+
+def _write(path: Path, password: str) -> None:
+    temporary = path.with_name(f".{path.name}-{secrets.token_hex(4)}")
+    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+    with open(descriptor, "w") as file:  # noqa: PTH123 - a descriptor, no path
+        file.write(password + "\n")
+        file.flush()
+        os.fsync(descriptor)
+    temporary.rename(path)
+
+
+def _require_no_logbook(folder: Path, password_file: Path) -> None:
+    if (folder / "config").exists():
+        raise WrongPassword(
+            f"the logbook in {folder} is there, but its password is not in {password_file}",
+            "Put the password back, or move the logbook's folder away to begin a new one",
+        )

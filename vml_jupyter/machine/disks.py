@@ -1,0 +1,57 @@
+"""The one disk that a machine can write: blank, sparse, in its folder.
+
+    <folder>/scratch.qcow2      GiB as large as the shape says, 200 KiB at first
+
+Micro-CernVM partitions the first writable disk without partitions, even one that holds a file system, so nothing
+else that a machine is given is writable.
+"""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+from pathlib import Path
+
+from vml_jupyter.errors import DiskFull, HostError, ToolMissing
+from vml_jupyter.model import Shape
+
+_LEAST_FREE = 1 << 30  # what a fresh machine writes before anybody works in it, generously
+_CREATE_S = 30.0
+
+
+def create_scratch(path: Path, shape: Shape) -> None:
+    """Make the scratch disk of a machine.
+
+    Raises:
+        DiskFull: Not even a fresh machine would have room.
+        ToolMissing: ``qemu-img`` is not installed.
+        HostError: It fails.
+    """
+    require_free(path.parent, _LEAST_FREE)
+    if shutil.which("qemu-img") is None:
+        raise ToolMissing("qemu-img is not installed", "On Debian: apt install qemu-utils")
+    command = ["qemu-img", "create", "-q", "-f", "qcow2", "-o", "lazy_refcounts=on", str(path)]
+    try:
+        done = subprocess.run(
+            [*command, f"{shape.scratch_gib}G"], capture_output=True, timeout=_CREATE_S, check=False
+        )
+    except subprocess.TimeoutExpired as error:
+        raise HostError(f"qemu-img does not finish on {path}", "Is the file system slow or hung?") from error
+    if done.returncode != 0:
+        said = done.stderr.decode("utf-8", "replace").strip()
+        raise HostError(f"the scratch disk {path} cannot be made: {said}")
+    path.chmod(0o600)
+
+
+def require_free(folder: Path, size_bytes: int) -> None:
+    """Refuse where a file system has less room than that.
+
+    Raises:
+        DiskFull: It has.
+    """
+    free = shutil.disk_usage(folder).free
+    if free < size_bytes:
+        raise DiskFull(
+            f"{folder} has {free >> 20} MiB free and {size_bytes >> 20} MiB are needed",
+            "Remove something, or delete machines you no longer need.",
+        )

@@ -1,0 +1,307 @@
+"""Machines on one host: made, listed, started, stopped, deleted.
+
+    define_and_start:  scratch disk -> network -> description -> domain runs      each undone if a later one fails
+    delete:            domain ends and is forgotten -> processes beside it end -> its folder goes
+
+A machine is a domain that bears our metadata, and its folder. Other domains are never touched, and of the release
+image a machine only ever gets a read-only view.
+"""
+
+from __future__ import annotations
+
+import datetime
+from collections.abc import Callable
+from contextlib import AbstractContextManager, ExitStack
+from pathlib import Path
+from types import TracebackType
+
+import msgspec
+import platformdirs
+
+from vml_jupyter.errors import (
+    Ambiguous,
+    Foreign,
+    MachineError,
+    MachineGone,
+    MachineRefused,
+    NotFound,
+    PortTaken,
+)
+from vml_jupyter.machine import companion, folders
+from vml_jupyter.machine.disks import create_scratch
+from vml_jupyter.machine.domain_xml import domain_xml
+from vml_jupyter.machine.host import Domain, Hypervisor
+from vml_jupyter.machine.logs import remove_domain_log
+from vml_jupyter.machine.network import Network, start_network, stop_network
+from vml_jupyter.machine.session import SESSION
+from vml_jupyter.machine.spec import MachineSpec, decode_spec, save_spec, with_secrets
+from vml_jupyter.machine.waiting import wait_until
+from vml_jupyter.model import Machine
+from vml_jupyter.progress import SILENT, Progress
+
+_SHUTDOWN_S = 20.0
+_PORT_TRIES = 3
+
+
+class Host:
+    """A hypervisor and our data folder: everything that can be done with machines."""
+
+    def __init__(self, hypervisor: Hypervisor, data: Path) -> None:
+        self.hypervisor = hypervisor
+        self.folders = data / "machines"
+
+    @classmethod
+    def connect(cls, uri: str = SESSION, data: Path | None = None) -> Host:
+        """Connect to a hypervisor.
+
+        Args:
+            uri: A libvirt URI.
+            data: Our data folder; the user's own when None.
+
+        Raises:
+            ToolMissing: libvirt is not installed.
+            LibvirtUnreachable: It does not answer.
+        """
+        data = data or Path(platformdirs.user_data_path("vml"))
+        return cls(Hypervisor.connect(uri, data), data)
+
+    def close(self) -> None:
+        self.hypervisor.close()
+
+    def __enter__(self) -> Host:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def new_folder(self, machine_id: str) -> AbstractContextManager[Path]:
+        """Make the folder of a machine to be; it is kept if the ``with`` succeeds and removed if it fails."""
+        return folders.new_folder(self.folders, machine_id)
+
+    def define_and_start(self, spec: MachineSpec, progress: Progress = SILENT) -> Machine:
+        """Make a machine whose folder, image and context ISO exist, and start it.
+
+        Returns:
+            The machine, ``starting``, with the port it got.
+
+        Raises:
+            DiskFull, ToolMissing, PortTaken: The host lacks something.
+            MachineRefused: libvirt would not; nothing of the machine is left then but its folder.
+        """
+        now = datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
+        spec = msgspec.structs.replace(spec, created=spec.created or now, uri=self.hypervisor.uri)
+        with folders.locked(spec.folder), ExitStack() as undo:
+            undo.callback(spec.scratch.unlink, missing_ok=True)
+            create_scratch(spec.scratch, spec.shape)
+            undo.callback((spec.folder / "machine.json").unlink, missing_ok=True)
+            undo.callback(self._forget, spec.name)
+            spec = self._bring_up(spec, undo, progress)
+            undo.pop_all()
+        return spec.machine("starting")
+
+    def start(
+        self,
+        machine_id: str,
+        *,
+        area_url: str = "",
+        area_cookie: str = "",
+        area_path: Path | None = None,
+        progress: Progress = SILENT,
+    ) -> Machine:
+        """Start a stopped machine again, on the same port if that is free, with its working area served anew.
+
+        Raises:
+            NotFound: There is no such machine.
+            MachineRefused: It runs already, or libvirt would not.
+        """
+        spec = self.spec(machine_id)
+        if area_url or area_path:
+            spec = msgspec.structs.replace(
+                spec, area_url=area_url, area_cookie=area_cookie, area_path=area_path
+            )
+        with folders.locked(spec.folder), ExitStack() as undo:
+            if self._state_of(machine_id) != "off":
+                raise MachineRefused(f"the machine {machine_id} is not stopped", "Stop it first.")
+            spec = self._bring_up(spec, undo, progress)
+            undo.pop_all()
+        return spec.machine("starting")
+
+    def machines(self) -> list[Machine]:
+        """Return the machines of this hypervisor, newest first; one whose domain has vanished is ``broken``."""
+        found: dict[str, Machine] = {}
+        for domain in self.hypervisor.domains():
+            try:
+                spec = with_secrets(decode_spec(domain.record))
+            except Foreign:
+                continue
+            found[spec.id] = spec.machine(_state(domain, spec))
+        for folder in folders.all_folders(self.folders):
+            spec_there = self._spec_in(folder)
+            if spec_there is not None and folder.name not in found:
+                found[folder.name] = spec_there.machine("broken")
+        return sorted(found.values(), key=lambda machine: machine.created, reverse=True)
+
+    def get(self, machine_id: str) -> Machine:
+        """Return the machine whose id is, or begins with, that.
+
+        Raises:
+            NotFound: There is none.
+            Ambiguous: There are several.
+        """
+        matching = [machine for machine in self.machines() if machine.id.startswith(machine_id)]
+        if len(matching) > 1:
+            ids = ", ".join(machine.id for machine in matching)
+            raise Ambiguous(f"{machine_id} may be any of {ids}", "Give more of the id.")
+        if not matching or not machine_id:
+            raise NotFound(
+                f"there is no machine {machine_id[:40]!r}", "The list of machines shows their ids."
+            )
+        return matching[0]
+
+    def spec(self, machine_id: str) -> MachineSpec:
+        """Return what a machine was made of, with its secrets.
+
+        Raises:
+            NotFound: There is no such machine.
+        """
+        folder = folders.folder_of(self.folders, machine_id)
+        domain = self.hypervisor.find(f"vml-{machine_id}")
+        spec = decode_spec(domain.record) if domain is not None else self._spec_in(folder)
+        if spec is None:
+            raise NotFound(f"there is no machine {machine_id}", "The list of machines shows their ids.")
+        return with_secrets(spec)
+
+    def is_active(self, machine_id: str) -> bool:
+        """Tell whether the machine's processor is there, running or paused."""
+        return self._state_of(machine_id) in ("active", "paused")
+
+    def mark_ready(self, machine_id: str) -> Machine:
+        """Note that the machine has answered as ready: from now on it is ``running``.
+
+        Raises:
+            NotFound: There is no such machine.
+            MachineGone: It does not run any more.
+        """
+        spec = self.spec(machine_id)
+        if not self.is_active(machine_id):
+            raise MachineGone(f"the machine {machine_id} has stopped", "Its console may tell why.")
+        spec.ready.touch(mode=0o600)
+        return spec.machine("running")
+
+    def stop(
+        self, machine_id: str, patience_s: float = _SHUTDOWN_S, ask: Callable[[], None] | None = None
+    ) -> None:
+        """Shut a machine down, at once if it does not listen; its disk is kept. A stopped one stays as it is.
+
+        Args:
+            machine_id: The whole id.
+            patience_s: How long the guest may take.
+            ask: Asks the guest in another way than the power button, which not every guest heeds.
+
+        Raises:
+            NotFound: There is no such machine.
+        """
+        spec = self.spec(machine_id)
+        with folders.locked(spec.folder):
+            state = self._state_of(machine_id)
+            if state == "active":
+                self._shut_down(spec, patience_s, ask)
+            if state == "saved":
+                self.hypervisor.discard_saved(spec.name)
+            if self.is_active(machine_id):
+                self.hypervisor.destroy(spec.name)
+            spec.ready.unlink(missing_ok=True)
+            companion.stop_all(spec.folder)
+
+    def delete(self, machine_id: str) -> None:
+        """Remove a machine and everything that is its own; nothing happens where there is none."""
+        folder = folders.folder_of(self.folders, machine_id)
+        name = f"vml-{machine_id}"
+        if folder.is_dir():
+            with folders.locked(folder):
+                self._forget(name)
+                folders.remove_folder(folder)
+        else:
+            self._forget(name)
+            folders.remove_folder(folder)
+        remove_domain_log(name)
+
+    def console_tail(self, machine_id: str, lines: int = 20) -> str:
+        """Return the last lines that a machine wrote to its serial console, as plain text."""
+        return folders.console_tail(folders.folder_of(self.folders, machine_id) / "console.log", lines)
+
+    def sweep(self) -> None:
+        """Clear what crashes leave: folders of machines never finished, processes beside machines that are off."""
+        for folder in folders.all_folders(self.folders):
+            if folders.is_left_over(folder):
+                folders.remove_folder(folder)
+                continue
+            spec = self._spec_in(folder)
+            if spec is not None and self._state_of(folder.name) in ("off", "crashed"):
+                companion.stop_all(folder)
+
+    def _bring_up(self, spec: MachineSpec, undo: ExitStack, progress: Progress) -> MachineSpec:
+        spec.sockets.mkdir(mode=0o700, exist_ok=True)
+        spec.ready.unlink(missing_ok=True)
+        undo.callback(stop_network, spec.folder)
+        for _ in range(_PORT_TRIES):
+            network = self._network(spec, progress)
+            placed = msgspec.structs.replace(
+                spec, port=network.port if network else 0, network=network.kind if network else "none"
+            )
+            save_spec(placed)
+            self.hypervisor.define(domain_xml(placed, network))
+            try:
+                self.hypervisor.start(placed.name)
+            except MachineRefused as error:
+                # slirp takes its port only now, so that another program may have been faster
+                if "host forwarding" not in error.message:
+                    raise
+            else:
+                return placed
+        raise PortTaken("no free port on 127.0.0.1 was to be had", "Try again.")
+
+    @staticmethod
+    def _network(spec: MachineSpec, progress: Progress) -> Network | None:
+        if spec.network == "none":
+            return None
+        return start_network(spec.folder, spec.network_socket, spec.port, spec.network, progress)
+
+    def _shut_down(self, spec: MachineSpec, patience_s: float, ask: Callable[[], None] | None) -> None:
+        try:
+            self.hypervisor.shut_down(spec.name)
+            if ask is not None:
+                ask()
+        except MachineError:
+            return  # it cannot be asked, or has gone meanwhile
+        wait_until(lambda: not self.is_active(spec.id), patience_s)
+
+    def _forget(self, name: str) -> None:
+        domain = self.hypervisor.find(name)
+        if domain is None:
+            return
+        if domain.state in ("active", "paused"):
+            self.hypervisor.destroy(name)
+        self.hypervisor.undefine(name)
+
+    def _state_of(self, machine_id: str) -> str:
+        domain = self.hypervisor.find(f"vml-{machine_id}")
+        return domain.state if domain is not None else "absent"
+
+    def _spec_in(self, folder: Path) -> MachineSpec | None:
+        try:
+            spec = decode_spec((folder / "machine.json").read_text("utf-8"))
+        except (OSError, Foreign):
+            return None
+        return with_secrets(spec) if spec.uri == self.hypervisor.uri else None
+
+
+def _state(domain: Domain, spec: MachineSpec) -> str:
+    if domain.state == "active":
+        if spec.network == "passt" and not companion.is_running(spec.folder, "net"):
+            return "broken"  # nobody can reach it any more: passt cannot be joined again
+        return "running" if spec.ready.exists() else "starting"
+    states = {"paused": "suspended", "saved": "suspended", "off": "stopped"}
+    return states.get(domain.state, "broken") if spec.folder.is_dir() else "broken"

@@ -1,0 +1,182 @@
+"""Read one file of a working area into blobs, and notice if it is written to meanwhile.
+
+    up to 512 KiB   one blob
+    more            FastCDC: pieces of 512 KiB to 8 MiB, 1 MiB on average, cut where the content says so
+
+A byte inserted at the front of a large file therefore changes one piece, not all of them.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+import time
+from collections import deque
+from collections.abc import Iterator
+from concurrent.futures import Executor, Future
+from typing import NamedTuple
+
+from fastcdc.fastcdc_cy import fastcdc_cy
+
+from vml_jupyter.repository import ExtendedAttribute, Node, Repository
+from vml_jupyter.repository.turn import turn
+from vml_jupyter.snapshot.describe import attributes_of, describe, describe_special
+from vml_jupyter.snapshot.walk import Item
+
+_SMALLEST = 512 << 10
+_AVERAGE = 1 << 20
+_LARGEST = 8 << 20
+_BLOCK = 4 << 20
+_IN_FLIGHT = 6
+_ATTEMPTS = 3
+_OPEN = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
+_TICK_NS = 20_000_000  # the kernel stamps files with a clock that moves every 1 to 10 ms
+
+
+class NotRegular(OSError):
+    """What was a file when its folder was listed is something else now."""
+
+
+class Content(NamedTuple):
+    """A file that was read: its node, the bytes it added to the store, and whether it kept changing."""
+
+    node: Node
+    new_bytes: int
+    changing: bool
+
+
+class _Small(NamedTuple):
+    """A file that was read whole and is not saved yet."""
+
+    item: Item
+    status: os.stat_result
+    attributes: list[ExtendedAttribute] | None
+    data: bytes
+    changing: bool
+
+    def saved_as(self, blob: tuple[str, int] | None) -> Content:
+        content, new_bytes = ([blob[0]], blob[1]) if blob else ([], 0)
+        node = describe(self.item.name, self.status, self.attributes, size=len(self.data), content=content)
+        return Content(node, new_bytes, self.changing)
+
+
+def read_files(
+    repository: Repository, folder: int, items: list[Item], pool: Executor
+) -> list[Content | OSError]:
+    """Save the bytes of files and return, for each, its node or why it cannot be read.
+
+    Small files are saved together: one long call into native code, where many short ones would spend
+    their time handing the interpreter's lock to and fro between the readers.
+
+    Args:
+        repository: Where the bytes go.
+        folder: Descriptor of the folder the files are in.
+        items: The files; links, pipes and devices among them are described and not opened.
+        pool: Where the pieces of large files are saved.
+    """
+    with turn(len(items) > 1):
+        read = [_read(repository, folder, item, pool) for item in items]
+    saved = iter(repository.save_blobs([one.data for one in read if isinstance(one, _Small) and one.data]))
+    return [
+        one.saved_as(next(saved) if one.data else None) if isinstance(one, _Small) else one for one in read
+    ]
+
+
+def _read(repository: Repository, folder: int, item: Item, pool: Executor) -> Content | _Small | OSError:
+    try:
+        if not stat.S_ISREG(item.status.st_mode):
+            return Content(describe_special(folder, item), 0, False)
+        descriptor = os.open(item.name, _OPEN, dir_fd=folder)
+        try:
+            status = os.fstat(descriptor)
+            if not stat.S_ISREG(status.st_mode):
+                raise NotRegular(0, "is no regular file any more")
+            if status.st_size <= _SMALLEST:
+                return _read_small(descriptor, item, status)
+            return _read_large(repository, descriptor, item, status, pool)
+        finally:
+            os.close(descriptor)
+    except OSError as error:
+        return error
+
+
+def _read_small(descriptor: int, item: Item, status: os.stat_result) -> _Small:
+    """Read a file whole; one that changes meanwhile is read again, and kept as read last if it never rests."""
+    for _ in range(_ATTEMPTS):
+        _let_clock_tick(status)
+        before = status
+        data = os.pread(descriptor, before.st_size, 0) if before.st_size else b""
+        status = os.fstat(descriptor)
+        changing = _stamp(before) != _stamp(status)
+        if not changing:
+            break
+    return _Small(item, before, attributes_of(descriptor), data, changing)
+
+
+def _read_large(
+    repository: Repository, descriptor: int, item: Item, status: os.stat_result, pool: Executor
+) -> Content:
+    """Save a file in pieces; one that changes meanwhile as ``_read_small`` does."""
+    new_bytes = 0
+    for _ in range(_ATTEMPTS):
+        _let_clock_tick(status)
+        before = status
+        os.lseek(descriptor, 0, os.SEEK_SET)
+        ids, size_bytes, stored = _save(repository, descriptor, before.st_size, pool)
+        new_bytes += stored
+        status = os.fstat(descriptor)
+        changing = _stamp(before) != _stamp(status)
+        if not changing:
+            break
+    node = describe(item.name, before, attributes_of(descriptor), size=size_bytes, content=ids)
+    return Content(node, new_bytes, changing)
+
+
+def _stamp(status: os.stat_result) -> tuple[int, int, int]:
+    return status.st_size, status.st_mtime_ns, status.st_ctime_ns
+
+
+def _let_clock_tick(status: os.stat_result) -> None:
+    """Wait until a later change must get a later time, so that no snapshot ever takes it for unchanged."""
+    age_ns = time.time_ns() - max(status.st_ctime_ns, status.st_mtime_ns)
+    if 0 <= age_ns < _TICK_NS:
+        time.sleep((_TICK_NS - age_ns) / 1e9)
+
+
+def _save(repository: Repository, descriptor: int, size: int, pool: Executor) -> tuple[list[str], int, int]:
+    """Save the first ``size`` bytes of a file: blob ids, bytes read, bytes stored."""
+    ids: list[str] = []
+    read = stored = 0
+    saving: deque[Future[tuple[str, int]]] = deque()
+    for piece in _cut(descriptor, size):
+        read += len(piece)
+        saving.append(pool.submit(repository.save_blob, piece))
+        while len(saving) > _IN_FLIGHT:
+            stored += _collect(saving.popleft(), ids)
+    while saving:
+        stored += _collect(saving.popleft(), ids)
+    return ids, read, stored
+
+
+def _collect(saved: Future[tuple[str, int]], ids: list[str]) -> int:
+    id, stored = saved.result()
+    ids.append(id)
+    return stored
+
+
+def _cut(descriptor: int, size: int) -> Iterator[memoryview]:
+    """Yield the pieces of a file; a cut depends on the bytes before it alone, but for the last of a block."""
+    rest = memoryview(b"")
+    while True:
+        block = os.read(descriptor, min(_BLOCK, size))
+        size -= len(block)
+        data = memoryview(b"".join((rest, block)))
+        pieces = [
+            data[chunk.offset : chunk.offset + chunk.length]
+            for chunk in fastcdc_cy(data, _SMALLEST, _AVERAGE, _LARGEST)
+        ]
+        if not block or not size:
+            yield from pieces
+            return
+        yield from pieces[:-1]
+        rest = pieces[-1]

@@ -1,0 +1,122 @@
+"""What ``stat`` says of a file, as a node of a tree.
+
+    os.stat_result + name (+ extended attributes)  ->  Node without content or subtree
+
+Access times are recorded as the times of last change, as restic does, so that reading changes nothing.
+"""
+
+from __future__ import annotations
+
+import errno
+import grp
+import os
+import pwd
+import stat
+from functools import lru_cache
+from typing import Any
+
+from vml_jupyter.repository import ExtendedAttribute, Node
+from vml_jupyter.repository.gomode import from_stat
+from vml_jupyter.repository.gonames import quote_name
+from vml_jupyter.repository.gotime import format_time
+from vml_jupyter.snapshot.walk import Item
+
+_TYPES = {
+    stat.S_IFREG: "file",
+    stat.S_IFDIR: "dir",
+    stat.S_IFLNK: "symlink",
+    stat.S_IFBLK: "dev",
+    stat.S_IFCHR: "chardev",
+    stat.S_IFIFO: "fifo",
+}
+_LINKED = ("file", "symlink", "dev", "chardev")
+_NO_ATTRIBUTES = (errno.ENOTSUP, errno.ENODATA, errno.EPERM, errno.EACCES, errno.ENOENT)
+
+
+def describe(
+    name: str, status: os.stat_result, attributes: list[ExtendedAttribute] | None, **rest: Any
+) -> Node:
+    """Return the node of a thing called ``name``; ``rest`` are the fields that ``stat`` does not know."""
+    kind = _TYPES[stat.S_IFMT(status.st_mode)]
+    mtime = format_time(status.st_mtime_ns)
+    return Node(
+        name=quote_name(os.fsencode(name)),
+        type=kind,
+        mode=from_stat(status.st_mode),
+        mtime=mtime,
+        atime=mtime,
+        ctime=format_time(status.st_ctime_ns),
+        uid=status.st_uid,
+        gid=status.st_gid,
+        user=_user(status.st_uid),
+        group=_group(status.st_gid),
+        inode=status.st_ino,
+        device_id=status.st_dev if status.st_nlink > 1 and kind == "file" else 0,
+        links=status.st_nlink if kind in _LINKED else 0,
+        device=status.st_rdev if kind in ("dev", "chardev") else 0,
+        extended_attributes=attributes,
+        **rest,
+    )
+
+
+def describe_special(folder: int, item: Item) -> Node:
+    """Return the node of a link, pipe or device in the folder with descriptor ``folder``; none is opened.
+
+    Raises:
+        OSError: It is gone, or its link cannot be read.
+    """
+    attributes = attributes_of(f"/proc/self/fd/{folder}/{item.name}")
+    if not stat.S_ISLNK(item.status.st_mode):
+        return describe(item.name, item.status, attributes)
+    target = os.fsencode(os.readlink(item.name, dir_fd=folder))
+    try:
+        return describe(item.name, item.status, attributes, linktarget=target.decode())
+    except UnicodeDecodeError:
+        lossy = target.decode("utf-8", "replace")
+        return describe(item.name, item.status, attributes, linktarget=lossy, linktarget_raw=target)
+
+
+def is_unchanged(node: Node, status: os.stat_result) -> bool:
+    """Tell whether ``node`` still describes the file: everything that can be changed moves its ctime."""
+    return (
+        node.inode == status.st_ino
+        and (node.size == status.st_size or node.type != "file")
+        and node.ctime == format_time(status.st_ctime_ns)
+        and node.mtime == format_time(status.st_mtime_ns)
+    )
+
+
+def attributes_of(file: int | str) -> list[ExtendedAttribute] | None:
+    """Return the extended attributes that may be read, or None where there are none.
+
+    Args:
+        file: A descriptor, or a path whose last part is not followed.
+    """
+    follow = isinstance(file, int)
+    try:
+        names = os.listxattr(file, follow_symlinks=follow)
+        found = [
+            ExtendedAttribute(name=name, value=os.getxattr(file, name, follow_symlinks=follow))
+            for name in names
+        ]
+    except OSError as error:
+        if error.errno in _NO_ATTRIBUTES:
+            return None
+        raise
+    return found or None
+
+
+@lru_cache(maxsize=1024)
+def _user(uid: int) -> str:
+    try:
+        return pwd.getpwuid(uid).pw_name
+    except KeyError:
+        return ""
+
+
+@lru_cache(maxsize=1024)
+def _group(gid: int) -> str:
+    try:
+        return grp.getgrgid(gid).gr_name
+    except KeyError:
+        return ""

@@ -1,0 +1,150 @@
+"""A working area as a disk: read any bytes of an ISO 9660 image that nobody ever wrote.
+
+    tree --Layout--> | metadata (kept) || data area (blobs, fetched when read) |     read(offset, length) -> bytes
+
+``write`` puts the same bytes into a file, for hypervisors that cannot read from a URL.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections import deque
+from itertools import islice
+from pathlib import Path
+from types import TracebackType
+
+import msgspec
+
+from vml_jupyter.errors import LogbookDamaged
+from vml_jupyter.progress import SILENT, Progress
+from vml_jupyter.repository.node import Node
+from vml_jupyter.snapshot.image.blobs import BlobCache
+from vml_jupyter.snapshot.image.file import write_new
+from vml_jupyter.snapshot.image.layout import VERSION, Layout, Owner
+from vml_jupyter.snapshot.image.numbers import BLOCK_BYTES
+from vml_jupyter.snapshot.image.source import Source
+
+_ROOT = Node(name="area", type="dir", mode=1 << 31 | 0o755)
+_AHEAD_BYTES = 8 << 20
+_AHEAD_BLOBS = 4
+_STREAMS = 16
+_WRITE_BYTES = 4 << 20
+
+
+class AreaImage:
+    """Compute the image of ``tree`` and serve its bytes; reads may come from several threads.
+
+    Args:
+        source: Where trees and blobs come from, for instance a repository.
+        tree: The tree id of the working area.
+        uid: Who shall own everything in the guest; None keeps what the snapshot says.
+        gid: Likewise for the group.
+        root: The node of the working area itself, for its mode, time and owner; a plain folder if None.
+
+    Attributes:
+        size: Bytes of the image, a multiple of 2048.
+        data_start: Offset behind which only bytes of files lie.
+        etag: Names the bytes: equal for the same tree, owner and root, in every process. Without quotes.
+        files: How many files, links and devices there are.
+        clipped: Names of which Linux shows only the first 253 bytes (the first hundred of them).
+
+    Raises:
+        Foreign: The trees break their format, or hold more than an image can.
+    """
+
+    def __init__(
+        self,
+        source: Source,
+        tree: str,
+        *,
+        uid: int | None = None,
+        gid: int | None = None,
+        root: Node | None = None,
+    ) -> None:
+        root = root or _ROOT
+        layout = Layout(source, tree, root, Owner(uid, gid))
+        self._source = source
+        self._metadata = layout.metadata
+        self._extents = layout.extents
+        self._blobs = BlobCache(self._fetch)
+        self._ends: deque[int] = deque(maxlen=_STREAMS)
+        self.size = layout.blocks * BLOCK_BYTES
+        self.data_start = len(layout.metadata)
+        self.etag = _etag(tree, uid, gid, root)
+        self.files = layout.files
+        self.clipped = tuple(layout.clipped)
+
+    def read(self, offset: int, length: int) -> bytes:
+        """Return ``length`` bytes from ``offset`` on, fewer only where the image ends.
+
+        Raises:
+            LogbookDamaged: A blob is absent, or not what its file says.
+            ValueError: A number is negative.
+        """
+        if offset < 0 or length < 0:
+            raise ValueError(f"no such part of an image: {length} bytes at {offset}")
+        end = min(offset + length, self.size)
+        parts: list[bytes | bytearray] = []
+        if offset < self.data_start:
+            parts.append(self._metadata[offset : min(end, self.data_start)])
+        start, stop = max(0, offset - self.data_start), end - self.data_start
+        if start < stop:
+            parts += self._data(start, stop)
+            self._read_ahead(offset, end)
+        return bytes(parts[0]) if len(parts) == 1 else b"".join(parts)
+
+    def write(self, path: Path, progress: Progress = SILENT) -> None:
+        """Write the whole image to a new file; nothing is left behind unless all of it is there.
+
+        Raises:
+            WouldOverwrite: There is something at ``path``.
+            DiskFull: It does not fit.
+            LogbookDamaged: A blob is absent, or not what its file says.
+        """
+        pieces = (self.read(at, _WRITE_BYTES) for at in range(0, self.size, _WRITE_BYTES))
+        write_new(path, pieces, self.size, progress)
+
+    def close(self) -> None:
+        """End the read-ahead and give back the memory of the blobs."""
+        self._blobs.close()
+
+    def __enter__(self) -> AreaImage:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _data(self, start: int, stop: int) -> list[bytes]:
+        parts: list[bytes] = []
+        for id, begin, end in self._extents.pieces(self._source, start, stop):
+            if not id:
+                parts.append(bytes(end - begin))
+                continue
+            blob = self._blobs.get(id)
+            parts.append(blob if end - begin == len(blob) else blob[begin:end])
+        return parts
+
+    def _fetch(self, id: str) -> bytes:
+        blob = self._source.blob(id)
+        if len(blob) != self._source.blob_size(id):
+            raise LogbookDamaged(
+                f"the blob {id[:16]} has another length than the index says",
+                "Run vml check --read-data",
+            )
+        return blob
+
+    def _read_ahead(self, offset: int, end: int) -> None:
+        """Fetch what comes next, where this read began where another had ended."""
+        if offset in self._ends:
+            start = end - self.data_start
+            stop = min(start + _AHEAD_BYTES, self.size - self.data_start)
+            pieces = islice(self._extents.pieces(self._source, start, stop), 2 * _AHEAD_BLOBS)
+            self._blobs.ahead(id for id, _, _ in pieces if id)
+        self._ends.append(end)
+
+
+def _etag(tree: str, uid: int | None, gid: int | None, root: Node) -> str:
+    what = msgspec.json.encode([VERSION, tree, uid, gid, root])
+    return hashlib.sha256(what).hexdigest()[:32]

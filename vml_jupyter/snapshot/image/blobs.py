@@ -1,0 +1,90 @@
+"""Keep the blobs that were read last, and fetch the next ones while the reader is busy.
+
+    get(id)      kept -> returned | being fetched -> waited for | else fetched here
+    ahead(ids)   what is neither kept nor being fetched is fetched by one thread
+
+Many readers may ask at once: a blob that several want is decoded once, and kept until newer ones need its place.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Callable, Iterable
+from concurrent.futures import Future, ThreadPoolExecutor
+from threading import Lock
+
+KEPT_BYTES = 64 << 20
+_WAITING_AHEAD = 4
+
+
+class BlobCache:
+    """Stand in front of ``fetch``, which may raise; an error is given to all who wait and is not kept."""
+
+    def __init__(self, fetch: Callable[[str], bytes], kept_bytes: int = KEPT_BYTES) -> None:
+        self._fetch = fetch
+        self._limit = kept_bytes
+        self._kept: OrderedDict[str, bytes] = OrderedDict()
+        self._kept_bytes = 0
+        self._pending: dict[str, Future[bytes]] = {}
+        self._lock = Lock()
+        self._ahead: ThreadPoolExecutor | None = None
+        self._closed = False
+
+    def get(self, id: str) -> bytes:
+        """Return a blob."""
+        with self._lock:
+            kept = self._kept.get(id)
+            if kept is not None:
+                self._kept.move_to_end(id)
+                return kept
+            future = self._pending.get(id)
+            mine = future is None
+            if future is None:
+                future = self._pending[id] = Future()
+        if mine:
+            self._settle(id, future)
+        return future.result()
+
+    def ahead(self, ids: Iterable[str]) -> None:
+        """Begin to fetch blobs that will be wanted soon; do nothing where enough is under way."""
+        for id in ids:
+            with self._lock:
+                if self._closed or len(self._pending) >= _WAITING_AHEAD:
+                    return
+                if id in self._kept or id in self._pending:
+                    continue
+                if self._ahead is None:
+                    self._ahead = ThreadPoolExecutor(1, thread_name_prefix="vml-read-ahead")
+                future: Future[bytes] = Future()
+                self._pending[id] = future
+                self._ahead.submit(self._settle, id, future)
+
+    def close(self) -> None:
+        """Fetch nothing ahead any more and forget everything; ``get`` still works."""
+        with self._lock:
+            self._closed = True
+            ahead, self._ahead = self._ahead, None
+        if ahead is not None:
+            ahead.shutdown(wait=True)
+        with self._lock:
+            self._kept.clear()
+            self._kept_bytes = 0
+
+    def _settle(self, id: str, future: Future[bytes]) -> None:
+        try:
+            blob = self._fetch(id)
+        except BaseException as error:  # noqa: BLE001  whatever it is belongs to those who wait for this blob
+            with self._lock:
+                del self._pending[id]
+            future.set_exception(error)
+            return
+        with self._lock:
+            del self._pending[id]
+            self._keep(id, blob)
+        future.set_result(blob)
+
+    def _keep(self, id: str, blob: bytes) -> None:
+        self._kept[id] = blob
+        self._kept_bytes += len(blob)
+        while self._kept_bytes > self._limit and len(self._kept) > 1:
+            self._kept_bytes -= len(self._kept.popitem(last=False)[1])

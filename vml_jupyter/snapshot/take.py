@@ -1,0 +1,251 @@
+"""Take a snapshot: a working area becomes a tree in a repository.
+
+    walk --folders, top down--> readers (threads) --nodes--> tree, once a folder and all below it is read
+
+Only what changed is read: a file whose size, inode, mtime and ctime are those of the parent snapshot keeps
+its node, and a folder in which nothing changed keeps its tree. The walk runs ahead of the readers by a
+bounded number of files, so memory does not grow with the area.
+"""
+
+from __future__ import annotations
+
+import os
+from collections import deque
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from vml_jupyter.errors import LogbookDamaged
+from vml_jupyter.progress import SILENT, Progress
+from vml_jupyter.repository import Node, Repository
+from vml_jupyter.repository.gonames import quote_name
+from vml_jupyter.repository.node import encode_tree
+from vml_jupyter.snapshot.content import Content, read_files
+from vml_jupyter.snapshot.describe import attributes_of, describe, is_unchanged
+from vml_jupyter.snapshot.ignore import Rules
+from vml_jupyter.snapshot.walk import Findings, Folder, Item, open_area, printable, walk
+
+_READERS = 2
+_SAVERS = max(2, min(8, os.cpu_count() or 2))
+_BATCH_FILES = 64
+_BATCH_BYTES = 2 << 20
+_FILES_AHEAD = 4096
+
+
+@dataclass(frozen=True)
+class Taken:
+    """A snapshot's tree, and what it cost. ``unreadable`` names what is missing in it, and why."""
+
+    tree: str
+    files: int
+    bytes: int
+    new_bytes: int
+    unreadable: list[str]
+
+
+@dataclass
+class _Growing:
+    """A folder whose tree is not complete.
+
+    ``node``, ``tree`` and ``previous`` are what the parent snapshot has of it; ``nodes`` grows while
+    ``batches`` are read and ``missing_subfolders`` come in.
+    """
+
+    folder: Folder
+    above: _Growing | None
+    node: Node | None
+    tree: str | None
+    previous: dict[str, Node]
+    missing_subfolders: int
+    nodes: list[Node] = field(default_factory=list)
+    batches: list[tuple[list[Item], Future[list[Content | OSError]]]] = field(default_factory=list)
+    read: bool = False
+
+
+def take(
+    repository: Repository,
+    area: Path,
+    progress: Progress = SILENT,
+    parent_tree: str | None = None,
+    total_bytes: int | None = None,
+) -> Taken:
+    """Save ``area`` and return its tree; hold the repository's lock around this and the snapshot that names it.
+
+    Args:
+        repository: Where it goes.
+        area: The working area.
+        progress: Told the bytes done, and what the user should know.
+        parent_tree: The tree of an earlier snapshot of the same area.
+        total_bytes: What ``survey`` counted, for the progress bar.
+
+    Raises:
+        BadArea: The area is missing, no folder, or cannot be read.
+        StoreUnreachable, DiskFull, LogbookLocked: The repository cannot take it.
+        Cancelled: The user ended it; what was stored so far is not stored again next time.
+    """
+    with repository.lock():
+        top = open_area(area)
+        with _pool(_READERS) as readers, _pool(_SAVERS) as savers:
+            taker = _Taker(repository, progress, readers, savers, total_bytes)
+            taken = taker.run(top, Rules.of(area), parent_tree)
+        repository.flush()
+    return taken
+
+
+@contextmanager
+def _pool(workers: int) -> Iterator[ThreadPoolExecutor]:
+    """Give a pool whose waiting work is dropped when the ``with`` is left early."""
+    pool = ThreadPoolExecutor(workers, thread_name_prefix="vml-take")
+    try:
+        yield pool
+    finally:
+        pool.shutdown(wait=True, cancel_futures=True)
+
+
+class _Taker:
+    """One run of ``take``."""
+
+    def __init__(
+        self,
+        repository: Repository,
+        progress: Progress,
+        readers: ThreadPoolExecutor,
+        savers: ThreadPoolExecutor,
+        total_bytes: int | None,
+    ) -> None:
+        self._repository = repository
+        self._progress = progress
+        self._readers = readers
+        self._savers = savers
+        self._total_bytes = total_bytes
+        self._findings = Findings()
+        self._growing: dict[str, _Growing] = {}
+        self._ahead: deque[_Growing] = deque()
+        self._files_ahead = 0
+        self._files = self._bytes = self._new_bytes = 0
+        self._tree = ""
+
+    def run(self, top: Folder, rules: Rules, parent_tree: str | None) -> Taken:
+        for folder in walk(top, rules, self._findings):
+            self._ahead.append(self._begin(folder, parent_tree))
+            while self._ahead and (self._files_ahead > _FILES_AHEAD or not self._ahead[0].batches):
+                self._settle(self._ahead.popleft())
+        while self._ahead:
+            self._settle(self._ahead.popleft())
+        for note in self._findings.notes:
+            self._progress.note(note)
+        return Taken(self._tree, self._files, self._bytes, self._new_bytes, self._findings.unreadable)
+
+    def _begin(self, folder: Folder, parent_tree: str | None) -> _Growing:
+        """Keep what did not change, and have the rest read."""
+        above = self._growing[folder.parent.relative] if folder.parent else None
+        node = above.previous.get(quote_name(os.fsencode(folder.name))) if above else None
+        tree = node.subtree if node else None if above else parent_tree
+        grown = _Growing(folder, above, node, tree, self._nodes_of(tree), len(folder.subfolders))
+        if folder.subfolders:
+            self._growing[folder.relative] = grown
+        batch: list[Item] = []
+        size = 0
+        for item in folder.items:
+            if self._keep(grown, item):
+                continue
+            batch.append(item)
+            size += item.status.st_size
+            if len(batch) == _BATCH_FILES or size >= _BATCH_BYTES:
+                self._submit(grown, batch)
+                batch, size = [], 0
+        if batch:
+            self._submit(grown, batch)
+        return grown
+
+    def _nodes_of(self, tree: str | None) -> dict[str, Node]:
+        """Return the nodes of an earlier tree by name; one that is damaged is as good as none."""
+        if tree is None:
+            return {}
+        try:
+            return {node.name: node for node in self._repository.tree(tree)}
+        except LogbookDamaged:
+            return {}
+
+    def _keep(self, grown: _Growing, item: Item) -> bool:
+        """Take over the earlier node of something that did not change; False where it has to be looked at."""
+        node = grown.previous.get(quote_name(os.fsencode(item.name)))
+        if node is None or not is_unchanged(node, item.status):
+            return False
+        if not all(map(self._repository.has_blob, node.content or ())):
+            return False
+        grown.nodes.append(node)
+        self._count(node)
+        return True
+
+    def _submit(self, grown: _Growing, batch: list[Item]) -> None:
+        grown.batches.append((batch, self._readers.submit(self._read, grown.folder, batch)))
+        self._files_ahead += len(batch)
+
+    def _read(self, folder: Folder, batch: list[Item]) -> list[Content | OSError]:
+        """Read a batch, in a reader thread."""
+        descriptor = folder.descriptor
+        assert descriptor is not None, "a folder that was not entered has no items"
+        return read_files(self._repository, descriptor.number, batch, self._savers)
+
+    def _settle(self, grown: _Growing) -> None:
+        """Wait for a folder's files, then finish it and every folder above that waited for it."""
+        for batch, reading in grown.batches:
+            for item, result in zip(batch, reading.result(), strict=True):
+                self._take_in(grown, item, result)
+            self._files_ahead -= len(batch)
+        grown.batches.clear()
+        grown.read = True
+        self._progress.advance(self._bytes, self._total_bytes, "B")
+        done: _Growing | None = grown
+        while done is not None and done.read and not done.missing_subfolders:
+            done = self._finish(done)
+
+    def _take_in(self, grown: _Growing, item: Item, result: Content | OSError) -> None:
+        relative = grown.folder.relative + item.name
+        if isinstance(result, FileNotFoundError):
+            return  # removed since its folder was listed
+        if isinstance(result, OSError):
+            self._findings.unread(relative, result)
+            return
+        if result.changing:
+            self._findings.notes.append(f"{printable(relative)} changed while it was read, three times over")
+        grown.nodes.append(result.node)
+        self._new_bytes += result.new_bytes
+        self._count(result.node)
+
+    def _count(self, node: Node) -> None:
+        if node.type == "file":
+            self._files += 1
+            self._bytes += node.size
+
+    def _finish(self, grown: _Growing) -> _Growing | None:
+        """Save a folder's tree, put the folder into the one above, and return that."""
+        self._tree = self._save_tree(grown)
+        self._growing.pop(grown.folder.relative, None)
+        above = grown.above
+        if above is not None:
+            above.nodes.append(_folder_node(grown, self._tree))
+            above.missing_subfolders -= 1
+        return above
+
+    def _save_tree(self, grown: _Growing) -> str:
+        previous = grown.previous
+        same = len(grown.nodes) == len(previous) and all(
+            previous.get(node.name) == node for node in grown.nodes
+        )
+        if grown.tree and same:
+            return grown.tree
+        tree, stored = self._repository.save_blob(encode_tree(grown.nodes), "tree")
+        self._new_bytes += stored
+        return tree
+
+
+def _folder_node(grown: _Growing, tree: str) -> Node:
+    folder, node = grown.folder, grown.node
+    if node is not None and node.subtree == tree and is_unchanged(node, folder.status):
+        return node
+    attributes = attributes_of(folder.descriptor.number) if folder.descriptor else None
+    return describe(folder.name, folder.status, attributes, subtree=tree)
