@@ -17,6 +17,7 @@ const esModules = [
 module.exports = {
   ...jestJupyterLab(__dirname),
   automock: false,
+  reporters: ['default'],
   collectCoverageFrom: ['labextension/src/**/*.{ts,tsx}'],
   coverageReporters: ['text'],
   modulePathIgnorePatterns: ['<rootDir>/.venv', '<rootDir>/vml_jupyter'],

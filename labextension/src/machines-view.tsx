@@ -119,7 +119,7 @@ function MachineItem(props: {
         {state === 'running' &&
           action(
             CommandIDs.open,
-            'vml-open',
+            'vml-machine-open',
             launchIcon,
             trans.__('Open'),
             trans.__('Open “%1”', name)
@@ -127,21 +127,21 @@ function MachineItem(props: {
         {state === 'stopped' || state === 'suspended'
           ? action(
               CommandIDs.start,
-              'vml-start',
+              'vml-machine-start',
               runIcon,
               trans.__('Start'),
               trans.__('Start “%1”', name)
             )
           : action(
               CommandIDs.stop,
-              'vml-stop',
+              'vml-machine-stop',
               stopIcon,
               trans.__('Stop'),
               trans.__('Stop “%1”', name)
             )}
         {action(
           CommandIDs.remove,
-          'vml-delete',
+          'vml-machine-delete',
           deleteIcon,
           trans.__('Delete'),
           trans.__('Delete the machine of “%1”', name)

@@ -24,7 +24,7 @@ from vml_jupyter.context import (
     user_data,
     write_context_iso,
 )
-from vml_jupyter.errors import ReleaseUnknown, Usage
+from vml_jupyter.errors import HostError, ReleaseUnknown, Usage
 from vml_jupyter.model import Release
 
 RELEASE = Release(system="4.5.0.1", bootloader="2021.05-1", flavour="v4prod")
@@ -217,6 +217,11 @@ def test_the_iso_is_for_its_owner_and_appears_whole(iso: Path, tmp_path: Path) -
     write_context_iso(iso, b"data", b"", UUID)
     assert stat.S_IMODE(iso.stat().st_mode) == 0o600
     assert b"pickup" not in iso.read_bytes()
+
+
+def test_a_place_that_cannot_be_written_is_told(tmp_path: Path) -> None:
+    with pytest.raises(HostError, match="cannot be written"):
+        write_context_iso(tmp_path / "absent" / "context.iso", b"", b"", UUID)
 
 
 def test_a_machines_own_id_becomes_a_uuid(tmp_path: Path) -> None:

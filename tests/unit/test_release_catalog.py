@@ -14,6 +14,7 @@ import pytest
 
 from vml_jupyter.progress import SILENT, Stopwatch
 from vml_jupyter.release import PRODUCTION, available, find_local
+from vml_jupyter.release.digests import digest
 from vml_jupyter.release.mirror import served
 from vml_jupyter.release.names import ImageName
 
@@ -69,6 +70,9 @@ def test_what_is_here_says_where(site: str, tmp_path: Path) -> None:
         ("here", str(here), "2020.07-1")
     }
     assert find_local(found[0].release, [tmp_path]) == here
+    assert found[0].release.image_sha256 == "", "listing reads no image"
+    known = digest(here, tmp_path / "cache")
+    assert available([tmp_path], [site], tmp_path / "cache")[0].release.image_sha256 == known
 
 
 def test_without_network_the_last_list_counts(site: str, tmp_path: Path) -> None:

@@ -20,6 +20,7 @@ from vml_jupyter.errors import (
     DigestMismatch,
     DiskFull,
     Foreign,
+    HostError,
     ReleaseNotFound,
     RepositoryUnreachable,
     Usage,
@@ -27,6 +28,7 @@ from vml_jupyter.errors import (
 from vml_jupyter.model import Release
 from vml_jupyter.progress import SILENT, Silent
 from vml_jupyter.release import fetch, latest, published_digest
+from vml_jupyter.release.digests import recall
 from vml_jupyter.release.names import ImageName
 
 IMAGE = ImageName(flavour="v4prod", bootloader="2021.05-1")
@@ -153,6 +155,11 @@ def test_an_image_arrives_whole_and_once(run: Run) -> None:
     assert listener.seen[-1] == (len(CONTENT), len(CONTENT), "bytes")
     run.fetch()
     assert run.transfers() == [""], "the second time it is here already"
+
+
+def test_what_was_verified_is_not_read_again(run: Run, tmp_path: Path) -> None:
+    final = run.fetch(cache=tmp_path / "cache")
+    assert recall(final, tmp_path / "cache") == hashlib.sha256(CONTENT).hexdigest()
 
 
 def test_what_the_release_leaves_open_the_repository_decides(run: Run) -> None:
@@ -294,6 +301,12 @@ def test_the_room_is_looked_at_first(run: Run, monkeypatch: pytest.MonkeyPatch) 
     with pytest.raises(DiskFull):
         run.fetch()
     assert only(run.folder) == []
+
+
+def test_a_folder_that_cannot_be_written_is_told(run: Run) -> None:
+    run.folder.write_text("a file")
+    with pytest.raises(HostError, match="cannot be written"):
+        run.fetch()
 
 
 def test_a_repository_without_the_image_says_so(run: Run) -> None:

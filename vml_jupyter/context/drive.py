@@ -15,13 +15,13 @@ import errno
 import io
 import json
 import os
-import tempfile
+import secrets
 import uuid
 from pathlib import Path
 
 import pycdlib
 
-from vml_jupyter.errors import DiskFull
+from vml_jupyter.errors import DiskFull, HostError
 
 LABEL = "config-2"
 
@@ -45,23 +45,26 @@ def write_context_iso(
         hostname: The name that cloud-init gives it, '' for none.
 
     Raises:
-        DiskFull: There is no room for it.
+        DiskFull, HostError: There is no room for it, or it cannot be written there.
     """
     files = _files(user_data, pickup, _identity(machine_uuid, hostname))
     content = _master(files)
-    descriptor, draft = tempfile.mkstemp(prefix=f"{path.name}.", dir=path.parent)  # mode 0600
+    draft = path.with_name(f"{path.name}.{secrets.token_hex(4)}")
     try:
+        descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         with os.fdopen(descriptor, "wb") as file:
             file.write(content)
             file.flush()
             os.fsync(file.fileno())
-        Path(draft).replace(path)
+        draft.replace(path)
     except OSError as error:
-        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
-            raise
-        raise DiskFull(f"there is no room for the context in {path.parent}", "Make room there.") from error
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise DiskFull(
+                f"there is no room for the context in {path.parent}", "Make room there."
+            ) from error
+        raise HostError(f"{path} cannot be written: {error.strerror}", "Name another place.") from error
     finally:
-        Path(draft).unlink(missing_ok=True)
+        draft.unlink(missing_ok=True)
 
 
 def _identity(machine_uuid: str, hostname: str) -> dict[str, str]:

@@ -6,7 +6,7 @@ from urllib.parse import quote, urlencode, urlsplit
 
 import msgspec
 
-from vml_jupyter.errors import MachineError, MachineNotReady
+from vml_jupyter.errors import MachineRefused
 from vml_jupyter.flows import areas
 from vml_jupyter.flows.settings import Settings
 from vml_jupyter.guest import AgentClient, wait_ready
@@ -77,25 +77,32 @@ def delete(settings: Settings, machine_id: str, progress: Progress = SILENT) -> 
 
 
 def await_ready(settings: Settings, host: Host, machine_id: str, progress: Progress) -> Machine:
-    """Wait until the machine's agent and Jupyter answer.
+    """Wait until the machine's agent and Jupyter answer, and it says that it is what it was made to be.
 
     Raises:
         MachineNotReady: They did not in time; carries the console's last lines.
+        MachineRefused: It came up as another release.
     """
     spec = host.spec(machine_id)
-    try:
-        with AgentClient(spec.agent_socket) as agent:
-            wait_ready(
-                agent,
-                port=spec.port,
-                base_url=spec.base_url,
-                token=spec.token,
-                timeout_s=settings.ready_timeout_s,
-                alive=lambda: host.is_active(machine_id),
-                progress=progress,
-            )
-    except MachineError as error:
-        raise MachineNotReady(error.message, error.hint, host.console_tail(machine_id)) from error
+    progress.stage("ready", f"Waiting for {spec.release.label} and its Jupyter")
+    state = wait_ready(
+        AgentClient(spec.agent_socket),
+        port=spec.port,
+        base_url=spec.base_url,
+        token=spec.token,
+        timeout_s=settings.ready_timeout_s,
+        alive=lambda: host.is_active(machine_id),
+        console=lambda: host.console_tail(machine_id),
+        progress=progress,
+    )
+    said = state.release.system
+    if said and said != spec.release.system:
+        raise MachineRefused(
+            f"the machine came up as CernVM {said}, not as {spec.release.label}",
+            "The image does not carry that system, or does not heed its pin; choose another image.",
+        )
+    if state.area == "copy":
+        progress.note("the machine has no overlay file system: the working area was copied into it")
     return host.mark_ready(machine_id)
 
 

@@ -64,16 +64,9 @@ def proposed_title(area: Path, notebook: str) -> str:
     return PurePosixPath(notebook).stem
 
 
-def kernelspec_of(area: Path, notebook: str) -> str:
-    """Return the name of the kernelspec that the notebook asks for, or ''."""
-    if not notebook:
-        return ""
-    return str(_read(area / notebook).metadata.get("kernelspec", {}).get("name", ""))
-
-
 def _read(file: Path) -> nbformat.NotebookNode:
     try:
-        return nbformat.read(file, as_version=4)
+        notebook: nbformat.NotebookNode = nbformat.read(file, as_version=4)  # type: ignore[no-untyped-call]
     except PermissionError as error:
         raise BadNotebook(f"the notebook {file} cannot be read", "Ask its owner for the right to.") from error
     except (
@@ -87,3 +80,4 @@ def _read(file: Path) -> nbformat.NotebookNode:
             f"{file} is not a notebook: {str(error).splitlines()[0][:120]}",
             "Save it again from Jupyter, or name another.",
         ) from error
+    return notebook

@@ -22,6 +22,7 @@ from msgspec.structs import replace
 from vml_jupyter.errors import Foreign, ReleaseError, ReleaseNotFound, RepositoryUnreachable
 from vml_jupyter.model import Release
 from vml_jupyter.progress import SILENT, Progress
+from vml_jupyter.release.digests import recall
 from vml_jupyter.release.history import dated_systems, stratum_ones
 from vml_jupyter.release.local import Image, local_images
 from vml_jupyter.release.names import ImageName, bootloader_key, system_key
@@ -77,7 +78,7 @@ def available(
         if repository is None:
             continue
         for system, time in repository.systems:
-            line = _line(base_url, repository, system, time, here)
+            line = _line(base_url, repository, system, time, here, cache)
             if line:
                 found.setdefault((system.system, line.release.flavour), line)
     if here and not any(line.state == "here" for line in found.values()):
@@ -87,7 +88,12 @@ def available(
 
 
 def _line(
-    base_url: str, repository: _Repository, system: Release, time: int, here: Sequence[Image]
+    base_url: str,
+    repository: _Repository,
+    system: Release,
+    time: int,
+    here: Sequence[Image],
+    cache: Path | None,
 ) -> AvailableRelease | None:
     """Return what is to be said of one system, None where no image boots it."""
     offer = repository.offers.get(_major(system.system))
@@ -100,25 +106,14 @@ def _line(
         default=None,
     )
     if own:
-        same = own.bootloader == offer.image.bootloader
-        release = replace(system, bootloader=own.bootloader, flavour=own.flavour)
-        return AvailableRelease(
-            release=replace(release, image_sha256=offer.sha256) if same and own.sha256 else release,
-            state="here",
-            path=str(own.path),
-            **common,
-        )
-    return AvailableRelease(
-        release=replace(
-            system,
-            bootloader=offer.image.bootloader,
-            flavour=offer.image.flavour,
-            image_sha256=offer.sha256,
-        ),
-        state="downloadable",
-        url=f"{base_url.rstrip('/')}/{offer.image.path()}",
-        **common,
-    )
+        # Only a digest that is known already: listing must not read gigabytes.
+        sha256 = recall(own.path, cache)
+        release = replace(system, bootloader=own.bootloader, flavour=own.flavour, image_sha256=sha256)
+        return AvailableRelease(release=release, state="here", path=str(own.path), **common)
+    image = offer.image
+    release = replace(system, bootloader=image.bootloader, flavour=image.flavour, image_sha256=offer.sha256)
+    url = f"{base_url.rstrip('/')}/{image.path()}"
+    return AvailableRelease(release=release, state="downloadable", url=url, **common)
 
 
 def _ask(base_url: str, cache: Path | None, progress: Progress) -> _Repository | None:

@@ -18,6 +18,7 @@ import msgspec
 
 from vml_jupyter.progress import SILENT, Progress
 
+_NAME = "digests.json"
 _REMEMBERED = 500
 _PIECE = 1 << 20
 
@@ -33,16 +34,27 @@ def digest(file: Path, cache: Path | None = None, progress: Progress = SILENT) -
     Raises:
         OSError: The file cannot be read.
     """
-    key = _key(file)
-    store = cache / "digests.json" if cache else None
-    known = _load(store) if store else {}
-    if key in known:
-        return known[key]
+    known = recall(file, cache)
+    if known:
+        return known
+    before = _key(file)
     found = _hash(file, progress)
     # Hashed while somebody wrote to it: right for nobody, so not remembered.
-    if store and _key(file) == key:
-        _save(store, {**dict(list(_load(store).items())[1 - _REMEMBERED :]), key: found})
+    if _key(file) == before:
+        remember(file, found, cache)
     return found
+
+
+def recall(file: Path, cache: Path | None) -> str:
+    """Return the remembered SHA-256 of a file, '' where it would have to be read."""
+    return _load(cache / _NAME).get(_key(file), "") if cache else ""
+
+
+def remember(file: Path, sha256: str, cache: Path | None) -> None:
+    """Keep the SHA-256 of a file that is complete; the oldest of many is forgotten."""
+    if cache:
+        kept = list(_load(cache / _NAME).items())[1 - _REMEMBERED :]
+        _save(cache / _NAME, {**dict(kept), _key(file): sha256})
 
 
 def _key(file: Path) -> str:

@@ -19,10 +19,10 @@ from typing import BinaryIO
 
 import requests
 
-from vml_jupyter.errors import DigestMismatch, DiskFull, ReleaseNotFound, RepositoryUnreachable
+from vml_jupyter.errors import DigestMismatch, DiskFull, HostError, ReleaseNotFound, RepositoryUnreachable
 from vml_jupyter.model import Release
 from vml_jupyter.progress import SILENT, Progress
-from vml_jupyter.release.digests import digest
+from vml_jupyter.release.digests import digest, remember
 from vml_jupyter.release.names import ImageName
 from vml_jupyter.release.part import Part
 from vml_jupyter.release.source import get, published_image, unreachable
@@ -59,6 +59,7 @@ def fetch(
         RepositoryUnreachable: No answer, or too many interruptions; what has arrived is kept.
         DigestMismatch: The bytes are not the published ones, or the published ones not the recorded ones.
         DiskFull: There is no room for the image.
+        HostError: The folder cannot be written to.
     """
     image, sha256 = published_image(base_url, release, extension)
     if release.image_sha256 and release.image_sha256.lower() != sha256:
@@ -67,22 +68,35 @@ def fetch(
             f"(SHA-256 {release.image_sha256[:12]}..., now {sha256[:12]}...)",
             "Look for the old file in your own or a colleague's downloads, or choose another release.",
         )
-    folder.mkdir(parents=True, exist_ok=True)
     final = folder / image.file
-    if _is_here(final, sha256, cache, progress):
-        return final
-    with _full_disk(folder), _locked(final.with_name(f"{final.name}.part"), progress) as file:
-        # Whoever held the lock before may have finished the work.
+    with _writable(folder):
+        folder.mkdir(parents=True, exist_ok=True)
         if not _is_here(final, sha256, cache, progress):
-            part = Part(file, final, sha256)
-            try:
-                _download(image, [base_url, *mirrors], part, progress)
-                part.commit()
-            finally:
-                part.abandon()
-        else:
-            final.with_name(f"{final.name}.part").unlink(missing_ok=True)
+            _fetch_shared(image, [base_url, *mirrors], final, sha256, cache, progress)
     return final
+
+
+def _fetch_shared(
+    image: ImageName,
+    base_urls: Sequence[str],
+    final: Path,
+    sha256: str,
+    cache: Path | None,
+    progress: Progress,
+) -> None:
+    path = final.with_name(f"{final.name}.part")
+    with _locked(path, progress) as file:
+        # Whoever held the lock before may have finished the work.
+        if _is_here(final, sha256, cache, progress):
+            path.unlink(missing_ok=True)
+            return
+        part = Part(file, final, sha256)
+        try:
+            _download(image, base_urls, part, progress)
+            part.commit()
+            remember(final, sha256, cache)
+        finally:
+            part.abandon()
 
 
 def _is_here(final: Path, sha256: str, cache: Path | None, progress: Progress) -> bool:
@@ -173,13 +187,18 @@ def _make_room(part: Part, total: int | None) -> None:
 
 
 @contextmanager
-def _full_disk(folder: Path) -> Iterator[None]:
+def _writable(folder: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
-            raise
-        raise DiskFull(f"the disk of {folder} became full", "Make room; what has arrived is kept.") from error
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise DiskFull(
+                f"the disk of {folder} became full", "Make room; what has arrived is kept."
+            ) from error
+        raise HostError(
+            f"the image cannot be written to {folder}: {error.strerror or error}",
+            "Put VML's data elsewhere (VML_DATA).",
+        ) from error
 
 
 @contextmanager

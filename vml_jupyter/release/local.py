@@ -65,7 +65,7 @@ def find_local(
     """
     fitting = [image for image in local_images(folders) if _fits(image, release)]
     for image in sorted(fitting, key=lambda image: _preference(image, release)):
-        if not release.image_sha256 or digest(image.path, cache, progress) == release.image_sha256.lower():
+        if not release.image_sha256 or _digest(image, cache, progress) == release.image_sha256.lower():
             return image.path
     return None
 
@@ -123,6 +123,14 @@ def _candidates(folder: Path) -> Iterator[Path]:
     for file in names:
         if file.suffix in _SUFFIXES or (parse_image_name(file.name) and file.suffix == ".fat"):
             yield file
+
+
+def _digest(image: Image, cache: Path | None, progress: Progress) -> str:
+    """Return the digest of an image, '' where it vanished or cannot be read to its end."""
+    try:
+        return digest(image.path, cache, progress)
+    except OSError:
+        return ""
 
 
 def _preference(image: Image, release: Release) -> tuple[int, tuple[int, ...]]:

@@ -21,9 +21,11 @@ from fastcdc.fastcdc_cy import fastcdc_cy
 from vml_jupyter.repository import ExtendedAttribute, Node, Repository
 from vml_jupyter.repository.turn import turn
 from vml_jupyter.snapshot.describe import attributes_of, describe, describe_special
-from vml_jupyter.snapshot.walk import Item
+from vml_jupyter.snapshot.walk import Descriptor, Item
 
-_SMALLEST = 512 << 10
+SMALL_BYTES = 512 << 10
+"""A file up to this size is one piece."""
+
 _AVERAGE = 1 << 20
 _LARGEST = 8 << 20
 _BLOCK = 4 << 20
@@ -61,7 +63,7 @@ class _Small(NamedTuple):
 
 
 def read_files(
-    repository: Repository, folder: int, items: list[Item], pool: Executor
+    repository: Repository, files: list[tuple[Descriptor, Item]], pool: Executor
 ) -> list[Content | OSError]:
     """Save the bytes of files and return, for each, its node or why it cannot be read.
 
@@ -70,12 +72,11 @@ def read_files(
 
     Args:
         repository: Where the bytes go.
-        folder: Descriptor of the folder the files are in.
-        items: The files; links, pipes and devices among them are described and not opened.
+        files: Each with the folder it is in; links, pipes and devices are described and not opened.
         pool: Where the pieces of large files are saved.
     """
-    with turn(len(items) > 1):
-        read = [_read(repository, folder, item, pool) for item in items]
+    with turn(len(files) > 1):
+        read = [_read(repository, folder.number, item, pool) for folder, item in files]
     saved = iter(repository.save_blobs([one.data for one in read if isinstance(one, _Small) and one.data]))
     return [
         one.saved_as(next(saved) if one.data else None) if isinstance(one, _Small) else one for one in read
@@ -91,7 +92,7 @@ def _read(repository: Repository, folder: int, item: Item, pool: Executor) -> Co
             status = os.fstat(descriptor)
             if not stat.S_ISREG(status.st_mode):
                 raise NotRegular(0, "is no regular file any more")
-            if status.st_size <= _SMALLEST:
+            if status.st_size <= SMALL_BYTES:
                 return _read_small(descriptor, item, status)
             return _read_large(repository, descriptor, item, status, pool)
         finally:
@@ -173,7 +174,7 @@ def _cut(descriptor: int, size: int) -> Iterator[memoryview]:
         data = memoryview(b"".join((rest, block)))
         pieces = [
             data[chunk.offset : chunk.offset + chunk.length]
-            for chunk in fastcdc_cy(data, _SMALLEST, _AVERAGE, _LARGEST)
+            for chunk in fastcdc_cy(data, SMALL_BYTES, _AVERAGE, _LARGEST)
         ]
         if not block or not size:
             yield from pieces

@@ -22,16 +22,18 @@ from vml_jupyter.progress import SILENT, Progress
 from vml_jupyter.repository import Node, Repository
 from vml_jupyter.repository.gonames import quote_name
 from vml_jupyter.repository.node import encode_tree
-from vml_jupyter.snapshot.content import Content, read_files
+from vml_jupyter.repository.turn import turn
+from vml_jupyter.snapshot.content import SMALL_BYTES, Content, read_files
 from vml_jupyter.snapshot.describe import attributes_of, describe, is_unchanged
 from vml_jupyter.snapshot.ignore import Rules
-from vml_jupyter.snapshot.walk import Findings, Folder, Item, open_area, printable, walk
+from vml_jupyter.snapshot.walk import Descriptor, Findings, Folder, Item, open_area, printable, walk
 
 _READERS = 2
 _SAVERS = max(2, min(8, os.cpu_count() or 2))
 _BATCH_FILES = 64
 _BATCH_BYTES = 2 << 20
-_FILES_AHEAD = 4096
+_BATCH_FOLDERS = 32
+_BATCHES_AHEAD = 8
 
 
 @dataclass(frozen=True)
@@ -47,10 +49,9 @@ class Taken:
 
 @dataclass
 class _Growing:
-    """A folder whose tree is not complete.
+    """A folder whose tree is not complete: ``missing`` counts the files being read and the subfolders to come.
 
-    ``node``, ``tree`` and ``previous`` are what the parent snapshot has of it; ``nodes`` grows while
-    ``batches`` are read and ``missing_subfolders`` come in.
+    ``node``, ``tree`` and ``previous`` are what the parent snapshot has of it.
     """
 
     folder: Folder
@@ -58,10 +59,27 @@ class _Growing:
     node: Node | None
     tree: str | None
     previous: dict[str, Node]
-    missing_subfolders: int
+    missing: int
     nodes: list[Node] = field(default_factory=list)
-    batches: list[tuple[list[Item], Future[list[Content | OSError]]]] = field(default_factory=list)
-    read: bool = False
+
+
+@dataclass
+class _Batch:
+    """Files to be read together, each with the folder it is in; every folder is an open descriptor."""
+
+    files: list[tuple[_Growing, Item]] = field(default_factory=list)
+    bytes: int = 0
+    folders: int = 0
+
+    def add(self, grown: _Growing, item: Item) -> None:
+        if not self.files or self.files[-1][0] is not grown:
+            self.folders += 1
+        self.files.append((grown, item))
+        self.bytes += item.status.st_size
+
+    @property
+    def is_full(self) -> bool:
+        return len(self.files) >= _BATCH_FILES or self.bytes >= _BATCH_BYTES or self.folders >= _BATCH_FOLDERS
 
 
 def take(
@@ -122,43 +140,51 @@ class _Taker:
         self._total_bytes = total_bytes
         self._findings = Findings()
         self._growing: dict[str, _Growing] = {}
-        self._ahead: deque[_Growing] = deque()
-        self._files_ahead = 0
+        self._batch = _Batch()
+        self._reading: deque[tuple[_Batch, Future[list[Content | OSError]]]] = deque()
         self._files = self._bytes = self._new_bytes = 0
         self._tree = ""
 
     def run(self, top: Folder, rules: Rules, parent_tree: str | None) -> Taken:
-        for folder in walk(top, rules, self._findings):
-            self._ahead.append(self._begin(folder, parent_tree))
-            while self._ahead and (self._files_ahead > _FILES_AHEAD or not self._ahead[0].batches):
-                self._settle(self._ahead.popleft())
-        while self._ahead:
-            self._settle(self._ahead.popleft())
+        folders = walk(top, rules, self._findings)
+        while self._step(folders, parent_tree):
+            while len(self._reading) > _BATCHES_AHEAD:
+                self._settle(*self._reading.popleft())
+        self._submit_filled()
+        while self._reading:
+            self._settle(*self._reading.popleft())
         for note in self._findings.notes:
             self._progress.note(note)
         return Taken(self._tree, self._files, self._bytes, self._new_bytes, self._findings.unreadable)
 
-    def _begin(self, folder: Folder, parent_tree: str | None) -> _Growing:
+    def _step(self, folders: Iterator[Folder], parent_tree: str | None) -> bool:
+        """Walk on by one folder; False at the end."""
+        with turn():
+            folder = next(folders, None)
+            if folder is not None:
+                self._begin(folder, parent_tree)
+        return folder is not None
+
+    def _begin(self, folder: Folder, parent_tree: str | None) -> None:
         """Keep what did not change, and have the rest read."""
         above = self._growing[folder.parent.relative] if folder.parent else None
         node = above.previous.get(quote_name(os.fsencode(folder.name))) if above else None
         tree = node.subtree if node else None if above else parent_tree
-        grown = _Growing(folder, above, node, tree, self._nodes_of(tree), len(folder.subfolders))
+        missing = len(folder.subfolders) + len(folder.items)
+        grown = _Growing(folder, above, node, tree, self._nodes_of(tree), missing)
         if folder.subfolders:
             self._growing[folder.relative] = grown
-        batch: list[Item] = []
-        size = 0
         for item in folder.items:
             if self._keep(grown, item):
+                grown.missing -= 1
                 continue
-            batch.append(item)
-            size += item.status.st_size
-            if len(batch) == _BATCH_FILES or size >= _BATCH_BYTES:
-                self._submit(grown, batch)
-                batch, size = [], 0
-        if batch:
-            self._submit(grown, batch)
-        return grown
+            if item.status.st_size > SMALL_BYTES:
+                self._submit(_Batch([(grown, item)]))
+                continue
+            self._batch.add(grown, item)
+            if self._batch.is_full:
+                self._submit_filled()
+        self._finish_upwards(grown)
 
     def _nodes_of(self, tree: str | None) -> dict[str, Node]:
         """Return the nodes of an earlier tree by name; one that is damaged is as good as none."""
@@ -180,28 +206,26 @@ class _Taker:
         self._count(node)
         return True
 
-    def _submit(self, grown: _Growing, batch: list[Item]) -> None:
-        grown.batches.append((batch, self._readers.submit(self._read, grown.folder, batch)))
-        self._files_ahead += len(batch)
+    def _submit_filled(self) -> None:
+        """Have the batch read that is being filled, and begin another."""
+        self._submit(self._batch)
+        self._batch = _Batch()
 
-    def _read(self, folder: Folder, batch: list[Item]) -> list[Content | OSError]:
-        """Read a batch, in a reader thread."""
-        descriptor = folder.descriptor
-        assert descriptor is not None, "a folder that was not entered has no items"
-        return read_files(self._repository, descriptor.number, batch, self._savers)
+    def _submit(self, batch: _Batch) -> None:
+        files = [(_descriptor(grown.folder), item) for grown, item in batch.files]
+        self._reading.append((batch, self._readers.submit(read_files, self._repository, files, self._savers)))
 
-    def _settle(self, grown: _Growing) -> None:
-        """Wait for a folder's files, then finish it and every folder above that waited for it."""
-        for batch, reading in grown.batches:
-            for item, result in zip(batch, reading.result(), strict=True):
-                self._take_in(grown, item, result)
-            self._files_ahead -= len(batch)
-        grown.batches.clear()
-        grown.read = True
-        self._progress.advance(self._bytes, self._total_bytes, "B")
-        done: _Growing | None = grown
-        while done is not None and done.read and not done.missing_subfolders:
-            done = self._finish(done)
+    def _settle(self, batch: _Batch, reading: Future[list[Content | OSError]]) -> None:
+        """Wait for a batch, and finish every folder that waited for it alone."""
+        for (grown, item), result in zip(batch.files, reading.result(), strict=True):
+            grown.missing -= 1
+            self._take_in(grown, item, result)
+            self._finish_upwards(grown)
+
+    def _finish_upwards(self, grown: _Growing | None) -> None:
+        """Finish a folder if nothing of it is missing, then the one above it, and so on."""
+        while grown is not None and not grown.missing:
+            grown = self._finish(grown)
 
     def _take_in(self, grown: _Growing, item: Item, result: Content | OSError) -> None:
         relative = grown.folder.relative + item.name
@@ -223,12 +247,13 @@ class _Taker:
 
     def _finish(self, grown: _Growing) -> _Growing | None:
         """Save a folder's tree, put the folder into the one above, and return that."""
+        self._progress.advance(self._bytes, self._total_bytes, "B")
         self._tree = self._save_tree(grown)
         self._growing.pop(grown.folder.relative, None)
         above = grown.above
         if above is not None:
             above.nodes.append(_folder_node(grown, self._tree))
-            above.missing_subfolders -= 1
+            above.missing -= 1
         return above
 
     def _save_tree(self, grown: _Growing) -> str:
@@ -241,6 +266,11 @@ class _Taker:
         tree, stored = self._repository.save_blob(encode_tree(grown.nodes), "tree")
         self._new_bytes += stored
         return tree
+
+
+def _descriptor(folder: Folder) -> Descriptor:
+    assert folder.descriptor is not None, "a folder that was not entered has no items"
+    return folder.descriptor
 
 
 def _folder_node(grown: _Growing, tree: str) -> Node:

@@ -9,6 +9,8 @@
       cvmfs/cernvm-prod.cern.ch/.cvmfspublished        names the history object
       cvmfs/cernvm-prod.cern.ch/data/xx/yyyH           the history: which systems exist
     <data>/mini/.lock  <data>/mini/.building-*         one build at a time; what a killed one left
+
+A folder of another digest belongs to another recipe and may be deleted when no machine uses its image.
 """
 
 from vml_jupyter.release.mini.builder import build

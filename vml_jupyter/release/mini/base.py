@@ -13,6 +13,7 @@ from __future__ import annotations
 import os
 import shlex
 import shutil
+import subprocess
 from pathlib import Path
 
 from vml_jupyter.release.mini import recipe
@@ -44,7 +45,13 @@ def build_base(stage: Path, tar: Path, runner: Runner) -> None:
     Raises:
         HostError: mmdebstrap failed.
     """
-    command = ["mmdebstrap", "--format=tar", "--variant=minbase", f"--include={','.join(_packages())}"]
+    command = [
+        *_own_namespaces(),
+        "mmdebstrap",
+        "--format=tar",
+        "--variant=minbase",
+        f"--include={','.join(_packages())}",
+    ]
     command += [f"--dpkgopt={line}" for line in _lines("dpkg.cfg")]
     command += [f"--customize-hook={hook}" for hook in _hooks(stage)]
     command += [recipe.DEBIAN_SUITE, "-", *debian_sources(recipe.DEBIAN_SUITE)]
@@ -60,6 +67,15 @@ def _hooks(stage: Path) -> list[str]:
         'sh "$1/mini/fetch-tools.sh" "$1"',
         f'chroot "$1" env BOOT_START_SECTOR={BOOT_START_SECTOR} sh /mini/customize.sh',
     ]
+
+
+def _own_namespaces() -> list[str]:
+    """As root, let what mmdebstrap mounts and starts vanish with it, however it ends."""
+    if os.geteuid() != 0:
+        return []
+    alone = ["unshare", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc", "--"]
+    allowed = subprocess.run([*alone, "true"], capture_output=True, check=False).returncode == 0
+    return alone if allowed else []
 
 
 def _temporary_folder(folder: Path) -> dict[str, str]:

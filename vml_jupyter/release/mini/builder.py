@@ -10,6 +10,7 @@ import os
 import subprocess
 import tempfile
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -68,10 +69,11 @@ def _build(scratch: Path, progress: Progress, lock: int) -> Path:
 
 
 def _build_layers(scratch: Path, stage: Path, runner: programs.Runner) -> None:
+    wheels = scratch / "wheels"
+    with ThreadPoolExecutor() as pool:
+        list(pool.map(lambda s: layers.download(s, wheels / s.version, runner), recipe.SYSTEMS))
     for system in recipe.SYSTEMS:
-        wheels = scratch / "wheels" / system.version
-        layers.download(system, wheels, runner)
-        layers.lay(wheels, stage / "layers", system, runner)
+        layers.lay(wheels / system.version, stage / "layers", system, runner)
 
 
 def _publish(repository: Path, image: Path, scratch: Path) -> None:

@@ -4,6 +4,8 @@
     sector 2048     partition 1, active, FAT16: syslinux, kernel, initial RAM disk
     then, aligned   partition 2, ext4 "cernvm-mini": base/, <tag>/<path>/, systems
     at the end      the 64 KiB signature block (see signature.py)
+
+mke2fs fills the ext4 from a folder, so ownership needs root or fakeroot, and nothing else does.
 """
 
 from __future__ import annotations

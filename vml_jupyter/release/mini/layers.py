@@ -1,12 +1,15 @@
 """Lay a system's Python packages out as the folder that is stacked on the base.
 
-    locks/<tag>.txt -> pip download -> wheels -> <layer>/usr/local/{bin,lib/python3.11/dist-packages,share,etc}
+    locks/<tag>.txt -> pip download -> *.whl -> <layer>/usr/local/{bin,lib/python3.11/dist-packages,share}
+
+pip chooses the wheels, the package ``installer`` lays them out: neither runs anything of the guest.
 """
 
 from __future__ import annotations
 
 import shutil
 import sys
+import warnings
 from pathlib import Path
 
 from vml_jupyter.errors import ToolMissing
@@ -29,7 +32,6 @@ UNUSED = (
     "**/dist-packages/jedi/third_party/django-stubs",
     "**/dist-packages/babel/locale-data/[!er]*.dat",
     "**/dist-packages/babel/locale-data/e[!n]*.dat",
-    "**/dist-packages/jupyterlab/staging",
 )
 
 
@@ -84,7 +86,9 @@ def _install(wheel: Path, layer: Path) -> None:
     destination = SchemeDictionaryDestination(
         scheme, interpreter="/usr/bin/python3", script_kind="posix", destdir=str(layer)
     )
-    with WheelFile.open(wheel) as source:
+    with WheelFile.open(wheel) as source, warnings.catch_warnings():
+        # numpy 1.26 ships one compiled file, which installer skips and mentions.
+        warnings.simplefilter("ignore", RuntimeWarning)
         install(source, destination, additional_metadata={"INSTALLER": b"vml-mini\n"})
 
 

@@ -38,7 +38,9 @@ def _sources(apt: Path) -> Iterator[tuple[str, str, list[str], str]]:
 
 
 def _one_line_sources(text: str) -> Iterator[tuple[str, str, list[str], str]]:
-    pattern = re.compile(r"^deb\s+(?:\[(?P<options>[^\]]*)\]\s+)?(?P<uri>\S+)\s+(?P<suite>\S+)\s+(?P<rest>[^#]+)")
+    pattern = re.compile(
+        r"^deb\s+(?:\[(?P<options>[^\]]*)\]\s+)?(?P<uri>\S+)\s+(?P<suite>\S+)\s+(?P<rest>[^#]+)"
+    )
     for match in filter(None, map(pattern.match, text.splitlines())):
         signed_by = re.search(r"signed-by=(\S+)", match["options"] or "", re.IGNORECASE)
         yield match["uri"], match["suite"], match["rest"].split(), signed_by[1] if signed_by else ""

@@ -57,7 +57,12 @@ class Runner:
     inherited: tuple[int, ...] = ()
 
     def run(
-        self, name: str, command: Sequence[str], *, stdout: Path | None = None, env: Mapping[str, str] | None = None
+        self,
+        name: str,
+        command: Sequence[str],
+        *,
+        stdout: Path | None = None,
+        env: Mapping[str, str] | None = None,
     ) -> None:
         """Run ``command`` to its end, with its output in ``<log folder>/<name>.log``.
 

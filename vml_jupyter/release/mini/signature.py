@@ -1,8 +1,10 @@
 """Sign an image the way micro-CernVM images are signed, with a certificate authority made for the occasion.
 
-    payload | block 1, 32768 B | block 2, 32768 B      each block: JSON, "\\n", zeros
+    payload | block 1, 32768 B | block 2, 32768 B      each block: JSON, a newline, zeros
     block 1   {"ucernvm-version", "os-repo", "snapshot"}
-    block 2   {"certificate": b64(PEM), "signature": b64(RSA PKCS#1 v1.5 SHA-256 over all before), "howto-verify"}
+    block 2   {"certificate": b64(PEM), "signature": b64(signature), "howto-verify"}
+
+The signature is RSA PKCS#1 v1.5 with SHA-256 over the payload and block 1.
 """
 
 from __future__ import annotations

@@ -30,6 +30,8 @@ systemctl set-default multi-user.target
 sed -e '/^#/d' systems.txt | while read -r tag version path; do
 	layer=layers/$tag/$path
 	python3 -m compileall -q -j 0 -s "/mini/$layer" -p / "/mini/$layer/usr/local" || true
+	PYTHONPATH=/mini/$layer/usr/local/lib/python3.11/dist-packages \
+		python3 -c 'import ipykernel, jupyterlab.labapp, matplotlib, numpy'
 	mkdir -p "$layer/etc" "$layer/usr/lib"
 	echo "CERN Virtual Machine $version" >"$layer/.installed_$tag"
 	echo "CERN Virtual Machine, version $version" >"$layer/etc/cernvm-release"
