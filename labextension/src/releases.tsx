@@ -20,6 +20,7 @@ export function ReleaseSelect(props: {
   none: string;
   offered: Promise<IOfferedRelease[]>;
   trans: TranslationBundle;
+  required?: boolean;
   onChange: (system: string) => void;
 }): JSX.Element {
   const { trans } = props;
@@ -41,6 +42,7 @@ export function ReleaseSelect(props: {
         id={props.id}
         data-testid="vml-release"
         value={props.value}
+        required={props.required}
         onChange={event => props.onChange(event.target.value)}
         aria-busy={offered === null}
       >

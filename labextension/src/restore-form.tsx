@@ -49,9 +49,14 @@ function RestoreFields(props: {
   const { entry, trans } = props;
   const recorded = entry.environment.release;
   const [release, setRelease] = React.useState('');
+  const first = React.useRef<HTMLParagraphElement>(null);
+  React.useEffect(() => {
+    // The dialog looks for fields that lack something when one changes; these are drawn after it looked.
+    first.current?.dispatchEvent(new Event('input', { bubbles: true }));
+  }, []);
   return (
     <>
-      <p className="vml-Form-text">
+      <p className="vml-Form-text" ref={first}>
         {entry.notebook
           ? trans.__(
               'A virtual machine is started, and %1 reopened in it as it was when the snapshot was taken. Your own files stay untouched.',
@@ -71,6 +76,7 @@ function RestoreFields(props: {
             : trans.__('None recorded; choose one')
         }
         offered={props.offered}
+        required={!recorded}
         trans={trans}
         onChange={system => {
           setRelease(system);

@@ -74,7 +74,7 @@ def provide(settings: Settings, release: Release, progress: Progress = SILENT) -
     refusals: list[ReleaseNotFound | RepositoryUnreachable] = []
     for url in settings.release_urls:
         try:
-            return fetch(release, url, settings.releases, progress)
+            return fetch(release, url, settings.releases, progress, cache=settings.cache)
         except (ReleaseNotFound, RepositoryUnreachable) as error:
             refusals.append(error)
     raise _nowhere(release, refusals)

@@ -39,7 +39,10 @@ class RestoreRequest(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Place(NamedTuple):
-    """Below which path, and for pages of which origin, a machine's Jupyter is to answer."""
+    """Below which path, and for pages of which origin, a machine's Jupyter is to answer.
+
+    Both hold ``{machine}`` where the id of the machine belongs, which is not known yet.
+    """
 
     base_url: str
     origin: str
@@ -82,9 +85,9 @@ class RestoreHandler(VmlHandler):
 
     def place(self) -> Place:
         access = access_for(self.request, self.vml.machine_access, os.environ)
-        if access == "direct" or self.vml.machine_address:
-            return Place("/", "")
-        return Place(self.vml.proxy_base_url, f"{self.request.protocol}://{self.request.host}")
+        if self.vml.machine_address:
+            return Place("/", self.vml.machine_address.rstrip("/"))
+        return Place("/" if access == "direct" else self.vml.proxy_base_url, "")
 
 
 def capture(vml: VmlExtension, area: Area, asked: SnapshotRequest, progress: Progress) -> dict[str, Any]:

@@ -10,19 +10,13 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
-from vml_jupyter.model import Entry, Environment, Machine, Release, Shape
+from vml_jupyter.model import Entry, Environment, Machine, Shape
 from vml_jupyter.progress import Progress
 
 if TYPE_CHECKING:
     from vml_jupyter.flows.restore import Restored
     from vml_jupyter.flows.settings import Settings
-
-
-class OfferedRelease(Protocol):
-    """A release that can be chosen; ``path`` is None where it would have to be downloaded."""
-
-    @property
-    def release(self) -> Release: ...
+    from vml_jupyter.release import AvailableRelease
 
 
 class Flows(Protocol):
@@ -64,7 +58,7 @@ class Flows(Protocol):
 
     def machine_token(self, machine: str) -> str: ...
 
-    def releases(self) -> list[OfferedRelease]: ...
+    def releases(self) -> list[AvailableRelease]: ...
 
     def environment(self) -> Environment: ...
 
@@ -154,10 +148,10 @@ class LocalFlows:
 
         return machine_token(self._settings, machine)
 
-    def releases(self) -> list[OfferedRelease]:
+    def releases(self) -> list[AvailableRelease]:
         from vml_jupyter.flows.releases import list_releases
 
-        return list(list_releases(self._settings))
+        return list_releases(self._settings)
 
     def environment(self) -> Environment:
         from vml_jupyter.environment import describe

@@ -4,8 +4,8 @@
 
 The path is passed on unchanged, because the machine's Jupyter was told that it lives below it. In both
 directions only what a page needs is passed on: the machine never sees what identifies the user here, and
-never sets anything here. Its own token is added on the way, so the browser never has it; in exchange this
-server does the checks against forged requests that the token switches off over there.
+never sets anything here. Its own token is added on the way, so no address or history holds it; in exchange
+this server does the checks against forged requests that the token switches off over there.
 """
 
 from __future__ import annotations

@@ -6,7 +6,7 @@ from jupyter_server.auth.decorator import authorized
 from tornado import web
 
 from vml_jupyter.server.handler import VmlHandler
-from vml_jupyter.server.views import environment_view, offered_view
+from vml_jupyter.server.views import environment_view, offered_views
 
 
 class ReleasesHandler(VmlHandler):
@@ -14,7 +14,7 @@ class ReleasesHandler(VmlHandler):
     @authorized
     async def get(self) -> None:
         releases = await self.beside(self.vml.flows.releases)
-        self.reply({"releases": [offered_view(offered) for offered in releases]})
+        self.reply({"releases": offered_views(releases)})
 
 
 class EnvironmentHandler(VmlHandler):

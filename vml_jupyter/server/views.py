@@ -5,6 +5,7 @@ An entry's list of packages is long and a machine's address holds its token, so 
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -13,7 +14,7 @@ from vml_jupyter.model import Entry, Environment, Machine, Release
 
 if TYPE_CHECKING:
     from vml_jupyter.flows.restore import Restored
-    from vml_jupyter.server.flows import OfferedRelease
+    from vml_jupyter.release import AvailableRelease
 
 
 def release_view(release: Release | None) -> dict[str, str] | None:
@@ -66,9 +67,14 @@ def machine_view(machine: Machine) -> dict[str, Any]:
     }
 
 
-def offered_view(offered: OfferedRelease) -> dict[str, Any]:
-    """Return a release that can be chosen, and whether it is on this computer already."""
-    return {**(release_view(offered.release) or {}), "here": bool(getattr(offered, "path", None))}
+def offered_views(offered: Iterable[AvailableRelease]) -> list[dict[str, Any]]:
+    """Return the systems that can be chosen, each once, and whether its image is on this computer."""
+    by_system: dict[str, dict[str, Any]] = {}
+    for one in offered:
+        here = one.state == "here"
+        if one.release.system and (here or one.release.system not in by_system):
+            by_system[one.release.system] = {**(release_view(one.release) or {}), "here": here}
+    return list(by_system.values())
 
 
 def captured_view(entry: Entry) -> dict[str, Any]:

@@ -14,6 +14,7 @@ import msgspec
 from vml_jupyter.errors import NotFound
 from vml_jupyter.model import Entry, Environment, Machine, Release
 from vml_jupyter.progress import Progress
+from vml_jupyter.release import AvailableRelease
 
 OLD = Release(system="4.5.0.1", bootloader="2021.05-1", flavour="mini")
 NEW = Release(system="4.5.1.0", bootloader="2021.05-1", flavour="mini")
@@ -104,9 +105,13 @@ class FakeFlows:
     def machine_token(self, machine: str) -> str:
         return f"token-of-{machine}"
 
-    def releases(self) -> list[Any]:
+    def releases(self) -> list[AvailableRelease]:
         self._asked("releases")
-        return [SimpleNamespace(release=NEW, path=None), SimpleNamespace(release=OLD, path=Path("/here.hdd"))]
+        return [
+            AvailableRelease(release=NEW, state="downloadable"),
+            AvailableRelease(release=OLD, state="downloadable"),
+            AvailableRelease(release=OLD, state="here", path="/images/old.hdd"),
+        ]
 
     def environment(self) -> Environment:
         return Environment(os="Debian 12", python="3.11.2")

@@ -102,6 +102,15 @@ async def test_a_restore_from_afar_is_told_where_the_proxy_shows_it(
     assert flows.calls[0][2] == f"{jp_base_url}vml/machines/{{machine}}/"
 
 
+async def test_a_restore_behind_an_administrators_proxy_is_told_its_address(
+    api: Any, ended: Any, flows: FakeFlows, vml: Any
+) -> None:
+    vml.machine_address = "https://{machine}.vml.example.org/"
+    _, body = await api("POST", "entries/entry1/restore", {}, headers={"X-Forwarded-For": "192.0.2.7"})
+    await ended(body["job"]["id"])
+    assert (flows.calls[0][2], flows.calls[0][3]["origin"]) == ("/", "https://{machine}.vml.example.org")
+
+
 async def test_the_shape_of_a_machine_can_be_chosen(api: Any, ended: Any, flows: FakeFlows) -> None:
     _, body = await api("POST", "entries/entry1/restore", {"shape": {"cpus": 8}})
     await ended(body["job"]["id"])

@@ -6,9 +6,10 @@ import os
 import shutil
 import subprocess
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 
 from vml_jupyter.errors import HostError, ToolMissing
 from vml_jupyter.progress import Progress
@@ -71,11 +72,11 @@ class Runner:
             Cancelled: The user ended the job; the program has been ended too.
         """
         log = self.log_folder / f"{name}.log"
-        with log.open("wb") as errors, (stdout or log).open("ab" if stdout is None else "wb") as output:
+        with log.open("wb") as errors, _writer(stdout) as output:
             child = subprocess.Popen(
                 command,
                 stdin=subprocess.DEVNULL,
-                stdout=output,
+                stdout=output or errors,
                 stderr=errors,
                 env={**os.environ, "PATH": search_path(), **(env or {})},
                 pass_fds=self.inherited,
@@ -95,6 +96,10 @@ class Runner:
                 self.progress.advance(seconds, None, "s")
             else:
                 return
+
+
+def _writer(file: Path | None) -> AbstractContextManager[BinaryIO | None]:
+    return file.open("wb") if file else nullcontext()
 
 
 @contextmanager

@@ -1,0 +1,174 @@
+"""Run a whole notebook in a machine's own Jupyter, and bring it back with its outputs.
+
+    GET api/contents/PATH -> POST api/sessions -> each code cell in order -> DELETE api/sessions -> the notebook
+    ... and PUT api/contents/PATH where it is to be saved
+
+The kernel runs in the machine; only code goes in and outputs come out. jupyter_kernel_client, an optional
+dependency, speaks to it.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+from urllib.parse import quote
+
+import nbformat
+import requests
+
+from vml_jupyter.errors import Foreign, MachineError, MachineGone, NotFound, ToolMissing
+from vml_jupyter.progress import SILENT, Progress
+
+_REQUEST_S = 60.0
+_KERNEL_S = 120.0  # an emulated machine may take this long to start one
+
+
+class CellFailed(MachineError):
+    """A cell raised an error.
+
+    Args:
+        number: Which code cell, counted from 1.
+        notebook: The notebook with all outputs so far, the error's among them.
+    """
+
+    http_status = 422
+
+    def __init__(self, message: str, hint: str, number: int, notebook: nbformat.NotebookNode) -> None:
+        super().__init__(message, hint)
+        self.number = number
+        self.notebook = notebook
+
+
+def execute_notebook(
+    url: str, token: str, path: str, timeout_s: float, *, save: bool = False, progress: Progress = SILENT
+) -> nbformat.NotebookNode:
+    """Execute every code cell of a notebook in the machine that holds it.
+
+    Args:
+        url: The machine's Jupyter: ``http://127.0.0.1:PORT/``, with its base URL.
+        token: Its token.
+        path: The notebook, relative to the working area.
+        timeout_s: For all cells together.
+        save: Write the outputs back into the notebook there, also those before an error.
+        progress: Hears which cell runs; may cancel between cells.
+
+    Returns:
+        The notebook with its outputs.
+
+    Raises:
+        CellFailed: A cell raised; the ones after it were not run.
+        NotFound: There is no such notebook.
+        MachineGone: The machine does not answer, or not in time.
+        ToolMissing: jupyter_kernel_client is not installed.
+        Foreign: What it answers is no notebook.
+        Cancelled: Progress said so.
+    """
+    client_class = _client_class()
+    jupyter = _Jupyter(url, token)
+    deadline = time.monotonic() + timeout_s
+    notebook = jupyter.read(path)
+    kernel_name = notebook.metadata.get("kernelspec", {}).get("name", "python3")
+    try:
+        with jupyter.session(path, kernel_name) as kernel_id:
+            kernel = client_class(server_url=jupyter.url, token=token, kernel_id=kernel_id)
+            try:
+                kernel.start(timeout=_KERNEL_S)
+                _run_cells(notebook, kernel, deadline, progress)
+            finally:
+                kernel.stop(shutdown_kernel=False)  # the session ends it
+    finally:
+        if save:
+            jupyter.write(path, notebook)
+    return notebook
+
+
+def _run_cells(notebook: nbformat.NotebookNode, kernel: Any, deadline: float, progress: Progress) -> None:
+    cells = [cell for cell in notebook.cells if cell.cell_type == "code"]
+    for cell in cells:
+        cell.outputs, cell.execution_count = [], None
+    for number, cell in enumerate(cells, 1):
+        progress.advance(number, len(cells), "cells")
+        if not cell.source.strip():
+            continue
+        left_s = deadline - time.monotonic()
+        try:
+            reply = kernel.execute(cell.source, timeout=max(left_s, 0.1), allow_stdin=False)
+        except (TimeoutError, RuntimeError, OSError) as error:
+            message = f"code cell {number} of {len(cells)} did not finish: {error or 'the time is up'}"
+            raise MachineGone(message, "Give it more time, or look into the machine.") from error
+        cell.outputs = [_node(output) for output in reply["outputs"]]
+        cell.execution_count = reply["execution_count"]
+        if reply["status"] != "ok":
+            raise CellFailed(
+                f"code cell {number} of {len(cells)} failed: {_error_of(cell.outputs)}",
+                "Open the machine and run the cell there.",
+                number,
+                notebook,
+            )
+
+
+def _error_of(outputs: list[Any]) -> str:
+    errors = [output for output in outputs if output.output_type == "error"]
+    return f"{errors[-1].ename}: {errors[-1].evalue}"[:300] if errors else "without an error message"
+
+
+class _Jupyter:
+    """The few requests to a Jupyter server that this needs."""
+
+    def __init__(self, url: str, token: str) -> None:
+        self.url = url.rstrip("/")
+        self._http = requests.Session()
+        self._http.trust_env = False  # a proxy of the host's has no business here
+        self._http.headers["Authorization"] = f"token {token}"
+
+    def read(self, path: str) -> nbformat.NotebookNode:
+        model = self._request("GET", f"contents/{quote(path)}", params={"type": "notebook", "content": "1"})
+        try:
+            notebook = _node(model["content"])
+            nbformat.validate(notebook)
+        except (KeyError, TypeError, nbformat.ValidationError) as error:
+            raise Foreign(f"{path} in the machine is no notebook that can be read") from error
+        return notebook
+
+    def write(self, path: str, notebook: nbformat.NotebookNode) -> None:
+        model = {"type": "notebook", "format": "json", "content": notebook}
+        self._request("PUT", f"contents/{quote(path)}", json=model)
+
+    @contextmanager
+    def session(self, path: str, kernel_name: str) -> Iterator[str]:
+        """Start a kernel for a notebook, in the notebook's folder; end it on leaving."""
+        wanted = {"path": path, "name": path, "type": "notebook", "kernel": {"name": kernel_name}}
+        session = self._request("POST", "sessions", timeout=_KERNEL_S, json=wanted)
+        try:
+            yield str(session["kernel"]["id"])
+        finally:
+            self._request("DELETE", f"sessions/{session['id']}")
+
+    def _request(self, method: str, what: str, timeout: float = _REQUEST_S, **kwargs: Any) -> Any:
+        try:
+            response = self._http.request(method, f"{self.url}/api/{what}", timeout=timeout, **kwargs)
+        except requests.RequestException as error:
+            raise MachineGone(
+                f"the machine's Jupyter does not answer: {error}", "Does the machine run?"
+            ) from error
+        if response.status_code == requests.codes.not_found:
+            raise NotFound(f"the machine has no {what}", "Is the path relative to the working area?")
+        if not response.ok:
+            raise MachineGone(f"the machine's Jupyter refuses {method} {what}: {response.status_code}")
+        return response.json() if response.content else None
+
+
+def _node(value: Any) -> nbformat.NotebookNode:
+    node: nbformat.NotebookNode = nbformat.from_dict(value)  # type: ignore[no-untyped-call]  # it has no types
+    return node
+
+
+def _client_class() -> Any:
+    try:
+        from jupyter_kernel_client import JupyterKernelClient
+    except ImportError as error:
+        hint = "Install it beside this package: pip install jupyter-kernel-client"
+        raise ToolMissing("jupyter_kernel_client is not installed", hint) from error
+    return JupyterKernelClient
