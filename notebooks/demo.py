@@ -17,7 +17,6 @@ from pathlib import Path
 
 import nbformat
 from nbclient import NotebookClient
-from vml_jupyter.guest.notebook import execute_notebook
 
 from vml_jupyter.cli.terminal import Terminal, size
 from vml_jupyter.errors import VmlError
@@ -57,10 +56,7 @@ def show(settings: Settings, terminal: Terminal, *, detach: bool) -> int:
     restored = restore.restore(settings, entry.id, progress=terminal)
     keep = False
     try:
-        terminal.stage("execute", "Executing the notebook inside the machine")
-        executed = execute_notebook(
-            restored.url, machines.machine_token(settings, restored.machine.id), NOTEBOOK
-        )
+        executed = machines.execute(settings, restored.machine.id, NOTEBOOK, progress=terminal)
         terminal.close()
         same = results(executed) == results(captured) != []
         inside = f"CernVM {RELEASE}" in environment_text(executed)

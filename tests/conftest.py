@@ -7,12 +7,17 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
+import hypothesis
 import pytest
 
 from vml_jupyter.flows.settings import Settings, load
 from vml_jupyter.progress import SILENT
 from vml_jupyter.release import mini
 from vml_jupyter.release.mirror import served
+
+# Tests assert no absolute times: machines are noisy, and a property holds slowly as well.
+hypothesis.settings.register_profile("vml", deadline=None)
+hypothesis.settings.load_profile("vml")
 
 NOTEBOOKS = Path(__file__).parent.parent / "notebooks"
 
@@ -30,9 +35,12 @@ def release_url(mini_repository: Path) -> Iterator[str]:
 
 
 @pytest.fixture(scope="session")
-def fetched_releases(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder in which an image that one test fetched is found by the next."""
-    return tmp_path_factory.mktemp("releases")
+def kept(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder in which the image that one test fetched, and what it learnt of this host, is found by the next."""
+    folder = tmp_path_factory.mktemp("kept")
+    (folder / "releases").mkdir()
+    (folder / "cache").mkdir()
+    return folder
 
 
 @pytest.fixture
@@ -48,10 +56,11 @@ def settings(tmp_path: Path) -> Settings:
 
 
 @pytest.fixture
-def machine_settings(settings: Settings, release_url: str, fetched_releases: Path) -> Settings:
-    """Settings with which machines of the mini release start; the image is fetched once a test run."""
+def machine_settings(settings: Settings, release_url: str, kept: Path) -> Settings:
+    """Settings with which machines of the mini release start; image and accelerator are found once a test run."""
     settings.data.mkdir(parents=True)
-    settings.releases.symlink_to(fetched_releases)
+    settings.releases.symlink_to(kept / "releases")
+    settings.cache.symlink_to(kept / "cache")
     return settings.using(release_urls=(release_url,))
 
 

@@ -33,7 +33,7 @@ export class JobsView extends ReactWidget {
             job => isActive(job) || job.state === 'failed'
           );
           return (
-            <ul aria-label={trans.__('Jobs')} aria-live="polite">
+            <ul aria-label={trans.__('Jobs')}>
               {shown.map(job => (
                 <JobItem
                   key={job.id}
@@ -105,7 +105,7 @@ function JobProgress(props: {
   return (
     <>
       <div className="vml-Item-meta">
-        <span data-testid="vml-job-stage">
+        <span data-testid="vml-job-stage" role="status">
           {stage?.title ?? trans.__('Waiting for its turn')}
         </span>
         {stage && <span>{amount(stage, trans)}</span>}

@@ -117,12 +117,20 @@ export class LogbookModel {
   }
 
   /**
-   * Show a job that was just submitted without waiting for the server to tell.
+   * Show a job that was just submitted from this page, without waiting for the server to tell.
    */
   track(job: IJob): void {
+    this._own.add(job.id);
     if (!this._jobs.some(known => known.id === job.id)) {
       this._setJobs([job, ...this._jobs]);
     }
+  }
+
+  /**
+   * Whether a job was started from this page.
+   */
+  isOwn(job: IJob): boolean {
+    return this._own.has(job.id);
   }
 
   /**
@@ -202,6 +210,7 @@ export class LogbookModel {
   private _jobs: ReadonlyArray<IJob> = [];
   private _entriesFailure: IFailure | null = null;
   private _machinesFailure: IFailure | null = null;
+  private _own = new Set<string>();
   private _reading: Promise<void> | null = null;
   private _readAgain = false;
   private _poll: Poll;

@@ -111,7 +111,8 @@ export class Notices {
           ]
         }
       );
-      if (this._openWhenReady()) {
+      // Every page of the user hears of it; one of them is to open it.
+      if (this._model.isOwn(job) && this._openWhenReady()) {
         void this._commands.execute(CommandIDs.open, { machine });
       }
     } else {

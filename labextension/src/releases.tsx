@@ -63,6 +63,13 @@ export function ReleaseSelect(props: {
           {trans.__('Looking for releases…')}
         </span>
       )}
+      {offered?.length === 0 && !refused && (
+        <span className="vml-Form-hint">
+          {trans.__(
+            'No release was found on this computer, and no release repository answers.'
+          )}
+        </span>
+      )}
       {refused && <span className="vml-Form-hint">{refused}</span>}
     </>
   );

@@ -101,7 +101,8 @@ export async function askForRestore(
     buttons: [
       Dialog.cancelButton({ label: trans.__('Cancel') }),
       Dialog.okButton({ label: trans.__('Restore') })
-    ]
+    ],
+    focusNodeSelector: entry.environment.release ? '' : '#vml-restore-release'
   });
   dialog.addClass('vml-RestoreDialog');
   const result = await dialog.launch();

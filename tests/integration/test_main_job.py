@@ -12,7 +12,6 @@ import nbformat
 import pytest
 import requests
 from demo import environment_text, results, run_here
-from vml_jupyter.guest.notebook import execute_notebook
 
 from vml_jupyter.flows import machines
 from vml_jupyter.flows.settings import Settings
@@ -23,8 +22,7 @@ pytestmark = [pytest.mark.machine, pytest.mark.timeout(600), pytest.mark.usefixt
 
 
 def executed_in(settings: Settings, restored: dict[str, Any]) -> nbformat.NotebookNode:
-    token = machines.machine_token(settings, restored["machine"])
-    return execute_notebook(restored["url"], token, "dimuon.ipynb")
+    return machines.execute(settings, restored["machine"], "dimuon.ipynb")
 
 
 def test_a_notebook_comes_back_as_it_was(vml: Vml, machine_settings: Settings, dimuon: Path) -> None:

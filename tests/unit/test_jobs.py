@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import stat
 import threading
 import time
@@ -171,6 +172,16 @@ def test_listeners_hear_every_state_and_stage_but_not_every_step(desk: JobDesk) 
     assert len(heard) < 50
     ended(desk, desk.submit("restore", "unheard", lambda progress: {}))
     assert heard[-1].title == "x"
+
+
+def test_a_full_disk_does_not_hide_how_a_job_ended(folder: Path) -> None:
+    class Full(Journal):
+        def write(self, job: Job) -> None:
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+    desk = JobDesk(Full(folder), workers=1)
+    assert ended(desk, desk.submit("snapshot", "x", lambda progress: {"entry": "e"})).result == {"entry": "e"}
+    desk.close()
 
 
 def test_history_is_bounded(folder: Path) -> None:

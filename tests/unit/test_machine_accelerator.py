@@ -38,7 +38,9 @@ def qemu(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):  # type: ignore[no-un
 
     monkeypatch.setenv("PATH", f"{tmp_path / 'bin'}:/usr/bin:/bin")
     monkeypatch.setenv("VERSION", "7.2")
-    monkeypatch.setattr(os, "access", lambda path, mode, real=os.access: path == "/dev/kvm" or real(path, mode))
+    monkeypatch.setattr(
+        os, "access", lambda path, mode, real=os.access: path == "/dev/kvm" or real(path, mode)
+    )
     monkeypatch.setattr(accelerator, "_PATIENCE_S", 0.5)
     return install
 
@@ -89,7 +91,9 @@ def test_no_qemu_is_told(tmp_path: Path, cache: Path, monkeypatch: pytest.Monkey
         probe_accelerator(cache)
 
 
-def test_the_answer_is_remembered_until_qemu_changes(qemu, cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:  # type: ignore[no-untyped-def]
+def test_the_answer_is_remembered_until_qemu_changes(
+    qemu, cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:  # type: ignore[no-untyped-def]
     qemu(tcg="exit 33", kvm="exit 1")
     first = probe_accelerator(cache)
     qemu(tcg="sleep 0.5; exit 33", kvm="exit 33")

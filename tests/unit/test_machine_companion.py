@@ -16,7 +16,9 @@ from vml_jupyter.machine import companion
 from vml_jupyter.machine.waiting import wait_until
 
 STAY = "import signal, sys; print('up', flush=True); signal.pause()"
-STUBBORN = "import signal; signal.signal(15, signal.SIG_IGN); print('up', flush=True)\nwhile True: signal.pause()"
+STUBBORN = (
+    "import signal; signal.signal(15, signal.SIG_IGN); print('up', flush=True)\nwhile True: signal.pause()"
+)
 
 
 @pytest.fixture
@@ -51,7 +53,7 @@ def test_one_that_does_not_listen_is_killed(folder: Path, monkeypatch: pytest.Mo
 def test_it_is_found_by_another_process(folder: Path) -> None:
     companion.start(folder, "area", [sys.executable, "-c", STAY, str(folder)])
     assert is_up(folder, "area")
-    code = f"from pathlib import Path; from vml_jupyter.machine import companion as c; c.stop_all(Path({str(folder)!r}))"
+    code = f"import pathlib, vml_jupyter.machine.companion as c; c.stop_all(pathlib.Path({str(folder)!r}))"
     subprocess.run([sys.executable, "-c", code], check=True, timeout=30)
     assert not companion.is_running(folder, "area")
 

@@ -29,10 +29,17 @@ def test_a_folder_is_private_and_kept_on_success(tmp_path: Path) -> None:
 
 
 def test_a_folder_is_removed_on_failure(tmp_path: Path) -> None:
-    with pytest.raises(KeyboardInterrupt), folders.new_folder(tmp_path / "machines", ID) as folder:
-        (folder / "file").write_text("x")
-        raise KeyboardInterrupt
-    assert not folder.exists()
+    made: list[Path] = []
+
+    def break_off() -> None:
+        with folders.new_folder(tmp_path / "machines", ID) as folder:
+            made.append(folder)
+            (folder / "file").write_text("x")
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        break_off()
+    assert not made[0].exists()
 
 
 def test_what_a_crash_left_is_recognised(tmp_path: Path) -> None:
@@ -43,7 +50,9 @@ def test_what_a_crash_left_is_recognised(tmp_path: Path) -> None:
     assert not folders.is_left_over(folder)
 
 
-@pytest.mark.parametrize("machine_id", ["", ".", "..", "../../etc", "a" * 11, "A" * 12, "abcdefghjkm/", "abcdefghjkm\n"])
+@pytest.mark.parametrize(
+    "machine_id", ["", ".", "..", "../../etc", "a" * 11, "A" * 12, "abcdefghjkm/", "abcdefghjkm\n"]
+)
 def test_an_id_that_is_none_becomes_no_path(tmp_path: Path, machine_id: str) -> None:
     with pytest.raises(NotFound):
         folders.folder_of(tmp_path, machine_id)
@@ -59,7 +68,9 @@ def test_only_folders_of_machines_are_listed(tmp_path: Path) -> None:
 
 def test_the_consoles_end_is_plain_text(tmp_path: Path) -> None:
     console = tmp_path / "console.log"
-    console.write_bytes(b"old\r\n" * 100_000 + b"\x1b[32m  OK  \x1b[0m Started\x07\r\n\r\n\x1b]0;title\x07last \xff\r\n")
+    console.write_bytes(
+        b"old\r\n" * 100_000 + b"\x1b[32m  OK  \x1b[0m Started\x07\r\n\r\n\x1b]0;title\x07last \xff\r\n"
+    )
     assert folders.console_tail(console, 2) == "  OK   Started\nlast \ufffd"
     assert folders.console_tail(tmp_path / "absent", 5) == ""
 
@@ -79,7 +90,9 @@ def test_the_runtime_folder_is_private(tmp_path: Path) -> None:
         runtime.runtime_folder()
 
 
-def test_a_runtime_folder_too_deep_for_sockets_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_runtime_folder_too_deep_for_sockets_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     deep = tmp_path / ("d" * 90)
     deep.mkdir()
     monkeypatch.setenv("XDG_RUNTIME_DIR", str(deep))

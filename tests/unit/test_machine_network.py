@@ -102,7 +102,11 @@ def test_a_port_lost_to_others_every_time_is_told(folder: Path, monkeypatch: pyt
     ("first", "second", "told"),
     [
         ("nameserver 192.0.2.53\n", "", []),
-        ("nameserver 127.0.0.53\n", "nameserver 192.0.2.53\nnameserver 2001:db8::53\n", ["192.0.2.53", "2001:db8::53"]),
+        (
+            "nameserver 127.0.0.53\n",
+            "nameserver 192.0.2.53\nnameserver 2001:db8::53\n",
+            ["192.0.2.53", "2001:db8::53"],
+        ),
         ("# none\nnameserver\nnameserver x.y\n", "nameserver ::1\n", []),
     ],
 )

@@ -61,7 +61,10 @@ def test_the_address_is_an_origin_of_the_machines_own(tmp_path: Path) -> None:
     machine = spec(tmp_path, base_url="/hub/").machine("running")
     start = "http://abcdefghjkmn.localhost:4711/hub/lab/tree/a%20b/%C3%A9%3F.ipynb"
     assert machine.url == f"{start}?token=s3cret"
-    assert spec(tmp_path, notebook="").machine("starting").url == "http://abcdefghjkmn.localhost:4711/lab?token=s3cret"
+    assert (
+        spec(tmp_path, notebook="").machine("starting").url
+        == "http://abcdefghjkmn.localhost:4711/lab?token=s3cret"
+    )
 
 
 def test_a_stopped_machine_has_neither_port_nor_address(tmp_path: Path) -> None:

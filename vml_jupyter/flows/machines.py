@@ -5,11 +5,13 @@ from __future__ import annotations
 from urllib.parse import quote, urlencode, urlsplit
 
 import msgspec
+import nbformat
 
 from vml_jupyter.errors import MachineRefused
 from vml_jupyter.flows import areas
 from vml_jupyter.flows.settings import Settings
 from vml_jupyter.guest import AgentClient, wait_ready
+from vml_jupyter.guest.notebook import execute_notebook
 from vml_jupyter.machine import Host
 from vml_jupyter.model import Machine
 from vml_jupyter.progress import SILENT, Progress
@@ -74,6 +76,22 @@ def delete(settings: Settings, machine_id: str, progress: Progress = SILENT) -> 
         progress.stage("delete", f"Deleting {machine.id}")
         host.delete(machine.id)
         return machine
+
+
+def execute(
+    settings: Settings, machine_id: str, notebook: str, timeout_s: float = 900.0, progress: Progress = SILENT
+) -> nbformat.NotebookNode:
+    """Execute a notebook inside a machine and return it with its outputs; nothing is saved.
+
+    Raises:
+        MachineError: A cell failed, or the machine did not answer.
+        ToolMissing: jupyter-kernel-client is not installed.
+    """
+    with _host(settings) as host:
+        spec = host.spec(host.get(machine_id).id)
+    progress.stage("execute", f"Executing {notebook} inside {spec.release.label}")
+    url = f"http://127.0.0.1:{spec.port}{spec.base_url}"
+    return execute_notebook(url, spec.token, notebook, timeout_s, progress=progress)
 
 
 def await_ready(settings: Settings, host: Host, machine_id: str, progress: Progress) -> Machine:

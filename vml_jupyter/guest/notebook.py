@@ -9,6 +9,7 @@ dependency, speaks to it.
 
 from __future__ import annotations
 
+import importlib.util
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -22,6 +23,7 @@ from vml_jupyter.errors import Foreign, MachineError, MachineGone, NotFound, Too
 from vml_jupyter.progress import SILENT, Progress
 
 _REQUEST_S = 60.0
+_CONNECTS = 3
 _KERNEL_S = 120.0  # an emulated machine may take this long to start one
 
 
@@ -65,19 +67,17 @@ def execute_notebook(
         Foreign: What it answers is no notebook.
         Cancelled: Progress said so.
     """
-    client_class = _client_class()
+    _require_client()
     jupyter = _Jupyter(url, token)
     deadline = time.monotonic() + timeout_s
     notebook = jupyter.read(path)
     kernel_name = notebook.metadata.get("kernelspec", {}).get("name", "python3")
     try:
-        with jupyter.session(path, kernel_name) as kernel_id:
-            kernel = client_class(server_url=jupyter.url, token=token, kernel_id=kernel_id)
-            try:
-                kernel.start(timeout=_KERNEL_S)
-                _run_cells(notebook, kernel, deadline, progress)
-            finally:
-                kernel.stop(shutdown_kernel=False)  # the session ends it
+        with (
+            jupyter.session(path, kernel_name) as kernel_id,
+            _connected(jupyter.url, token, kernel_id) as kernel,
+        ):
+            _run_cells(notebook, kernel, deadline, progress)
     finally:
         if save:
             jupyter.write(path, notebook)
@@ -92,12 +92,7 @@ def _run_cells(notebook: nbformat.NotebookNode, kernel: Any, deadline: float, pr
         progress.advance(number, len(cells), "cells")
         if not cell.source.strip():
             continue
-        left_s = deadline - time.monotonic()
-        try:
-            reply = kernel.execute(cell.source, timeout=max(left_s, 0.1), allow_stdin=False)
-        except (TimeoutError, RuntimeError, OSError) as error:
-            message = f"code cell {number} of {len(cells)} did not finish: {error or 'the time is up'}"
-            raise MachineGone(message, "Give it more time, or look into the machine.") from error
+        reply = _execute(kernel, cell.source, deadline, f"code cell {number} of {len(cells)}")
         cell.outputs = [_node(output) for output in reply["outputs"]]
         cell.execution_count = reply["execution_count"]
         if reply["status"] != "ok":
@@ -107,6 +102,45 @@ def _run_cells(notebook: nbformat.NotebookNode, kernel: Any, deadline: float, pr
                 number,
                 notebook,
             )
+
+
+def _execute(kernel: Any, source: str, deadline: float, which: str) -> dict[str, Any]:
+    import websocket
+
+    try:
+        reply: dict[str, Any] = kernel.execute(source, timeout=max(deadline - time.monotonic(), 0.1))
+    except (websocket.WebSocketException, TimeoutError, RuntimeError, OSError) as error:
+        message = f"{which} did not finish: {error or 'the time is up'}"
+        raise MachineGone(message, "Give it more time, or look into the machine.") from error
+    return reply
+
+
+@contextmanager
+def _connected(url: str, token: str, kernel_id: str) -> Iterator[Any]:
+    kernel = _connect(url, token, kernel_id)
+    try:
+        yield kernel
+    finally:
+        kernel.stop(shutdown_kernel=False)  # the session ends it
+
+
+def _connect(url: str, token: str, kernel_id: str) -> Any:
+    """Return a client that the kernel has answered; one that is still starting may drop the first connection."""
+    import websocket
+    from jupyter_kernel_client import JupyterKernelClient
+
+    for attempt in range(1, _CONNECTS + 1):
+        kernel = JupyterKernelClient(server_url=url, token=token, kernel_id=kernel_id)
+        try:
+            kernel.start(timeout=_KERNEL_S)
+            kernel.kernel_info  # noqa: B018 - asks, and waits for the answer
+        except (websocket.WebSocketException, TimeoutError, RuntimeError, OSError) as error:
+            kernel.stop(shutdown_kernel=False)
+            if attempt == _CONNECTS:
+                raise MachineGone(f"the machine's kernel does not answer: {error}", "Try again.") from error
+        else:
+            return kernel
+    raise AssertionError("the last attempt returns or raises")
 
 
 def _error_of(outputs: list[Any]) -> str:
@@ -165,10 +199,7 @@ def _node(value: Any) -> nbformat.NotebookNode:
     return node
 
 
-def _client_class() -> Any:
-    try:
-        from jupyter_kernel_client import JupyterKernelClient
-    except ImportError as error:
+def _require_client() -> None:
+    if importlib.util.find_spec("jupyter_kernel_client") is None:
         hint = "Install it beside this package: pip install jupyter-kernel-client"
-        raise ToolMissing("jupyter_kernel_client is not installed", hint) from error
-    return JupyterKernelClient
+        raise ToolMissing("jupyter_kernel_client is not installed", hint)

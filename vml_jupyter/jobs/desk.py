@@ -144,10 +144,16 @@ class JobDesk:
     def _change(self, job: Job) -> Job:
         with self._lock:
             self._jobs[job.id] = job
-            self._journal.write(job)
+            self._write(job)
             self._forget_oldest()
         self._tell(job)
         return job
+
+    def _write(self, job: Job) -> None:
+        try:
+            self._journal.write(job)
+        except OSError as error:  # a full disk must not hide how the job itself ended
+            log.warning("The journal of jobs cannot be written: %s", error)
 
     def _forget_oldest(self) -> None:
         finished = [job.id for job in self._jobs.values() if not job.active]

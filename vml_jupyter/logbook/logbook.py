@@ -14,7 +14,7 @@ from typing import TypeVar
 
 import msgspec
 
-from vml_jupyter.errors import Ambiguous, NotFound
+from vml_jupyter.errors import Ambiguous, LogbookDamaged, NotFound
 from vml_jupyter.logbook import document
 from vml_jupyter.model import Entry
 from vml_jupyter.repository import Repository, Snapshot
@@ -75,6 +75,10 @@ class Logbook:
             tree: The working area's tree, from ``take``.
         """
         with self.repository.lock():
+            if not self.repository.has_blob(tree, "tree"):
+                raise LogbookDamaged(
+                    "what was taken is not in the logbook any more: it was pruned meanwhile", "Take it again"
+                )
             parent = self._snapshot_id_of(entry.parent)
             return self._write(entry, tree, parent=parent, original=None)
 

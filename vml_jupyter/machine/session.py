@@ -18,11 +18,13 @@ from __future__ import annotations
 import fcntl
 import hashlib
 import os
+import select
 import shutil
+import signal
 import socket
 import subprocess
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from urllib.parse import quote
 
@@ -36,7 +38,7 @@ PACKAGES = "libvirt-daemon-system libvirt-clients qemu-system-x86 qemu-block-ext
 
 AS_ORDINARY_USER = ("unshare", "--user", "--map-user=1000", "--map-group=1000")
 
-_IDLE_S = 300
+_IDLE_S = 120
 _START_S = 20.0
 _QEMU_CONF = """\
 # Written by vml-jupyter: this daemon runs in a user namespace, without a log daemon of its own.
@@ -64,6 +66,25 @@ def reachable_uri(uri: str, data: Path) -> str:
         if not _answers(listening):
             _start(folder, data)
     return f"qemu+unix:///session?socket={quote(str(listening))}"
+
+
+def end_daemon(data: Path) -> None:
+    """End root's daemon for a data folder, and remove what it has at run time unless machines run.
+
+    It would end by itself; this is for when its data folder is about to go. A machine that runs lives on, and the
+    next daemon finds it by what is in the runtime folder.
+    """
+    folder = _folder(data)
+    with _only_starter(folder):
+        with suppress(OSError, ValueError):
+            pid = int((folder / "libvirt" / "libvirtd.pid").read_text("ascii"))
+            if b"libvirtd" in Path(f"/proc/{pid}/cmdline").read_bytes():
+                handle = os.pidfd_open(pid)
+                signal.pidfd_send_signal(handle, signal.SIGTERM)
+                select.select([handle], [], [], _START_S)
+                os.close(handle)
+        if not list((folder / "libvirt" / "qemu" / "run").glob("*.xml")):
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 def _folder(data: Path) -> Path:

@@ -45,6 +45,9 @@ class Documents:
             raise LogbookDamaged(f"{folder}/{id} in {self._store.label} is cut or altered", _DAMAGED_HINT)
         return decode_sealed(self._key, sealed, f"{folder}/{id} in {self._store.label}")
 
+    def is_empty(self, folder: str, id: str) -> bool:
+        return not self._store.get(f"{folder}/{id}")
+
     def names(self, folder: str) -> Iterator[str]:
         """Yield the ids in ``folder``; what is named otherwise is no document."""
         return (name for name in self._store.list(folder) if is_id(name))

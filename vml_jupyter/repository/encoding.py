@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Sequence
+from typing import cast
 
 import zstandard
 
@@ -42,12 +43,10 @@ def compress(raw: bytes | memoryview) -> bytes:
 
 def compress_all(blobs: Sequence[Buffer]) -> list[Buffer]:
     """Compress each of ``blobs``, in one call that holds the interpreter's lock for none of it."""
-    if len(blobs) == 1:
-        return [compress(blobs[0])]
-    if not blobs:
-        return []
+    if len(blobs) < 2 or not any(map(len, blobs)):  # the call below refuses to compress nothing at all
+        return list(map(compress, blobs))
     segments = _contexts.compressor.multi_compress_to_buffer(list(blobs), threads=1)
-    return [memoryview(segments[position]) for position in range(len(segments))]
+    return [memoryview(cast(bytes, segments[position])) for position in range(len(segments))]
 
 
 def decompress(raw: bytes, size_bytes: int = 0) -> bytes:

@@ -59,7 +59,7 @@ def parse_time(text: str) -> int:
         Foreign: ``text`` is not RFC 3339.
     """
     match = _RFC3339.fullmatch(text)
-    if match is None:
+    if match is None or not 1 <= int(match[2]) <= 12:
         raise Foreign(f"{text!r} is no time in RFC 3339")
     fields = [int(field) for field in match.groups()[:6]]
     seconds = calendar.timegm((*fields, 0, 0, 0)) if fields[0] else _timegm_year_zero(fields)

@@ -35,6 +35,7 @@ class _IndexFile(msgspec.Struct, frozen=True, omit_defaults=True):
 
 _decoder = msgspec.json.Decoder(_IndexFile)
 _Place = tuple[str, PackedBlob]
+_Places = dict[Kind, dict[str, _Place]]
 
 
 class Index:
@@ -49,7 +50,7 @@ class Index:
         self._names = names
         self._load = load
         self._read: set[str] | None = None
-        self._places: dict[str, dict[str, _Place]] = {"data": {}, "tree": {}}
+        self._places: _Places = {"data": {}, "tree": {}}
         self._mutex = threading.RLock()
 
     def place(self, kind: Kind, id: str) -> _Place | None:
@@ -71,27 +72,22 @@ class Index:
         """Read what other programs wrote or removed since."""
         with self._mutex:
             present = set(self._names())
-            if self._read is None or self._read - present:
-                self._places = {"data": {}, "tree": {}}
-                self._read = set()
+            read = self._read
+            begin_anew = read is None or not read <= present
+            places: _Places = {"data": {}, "tree": {}} if begin_anew else self._places
+            seen = set() if read is None or begin_anew else set(read)
             with ThreadPoolExecutor(_READERS) as pool:
-                for name, packs in pool.map(self._load_file, sorted(present - self._read)):
-                    self._insert(packs)
-                    self._read.add(name)
+                for name, packs in pool.map(self._load_file, sorted(present - seen)):
+                    _insert(places, packs)
+                    seen.add(name)
+            self._places, self._read = places, seen  # at the end: others look in the old ones meanwhile
 
     def add(self, name: str, packs: Sequence[IndexPack]) -> None:
         """Take in an index file that this program wrote."""
         with self._mutex:
-            self._insert(packs)
+            _insert(self._places, packs)
             if self._read is not None:
                 self._read.add(name)
-
-    def _insert(self, packs: Iterable[IndexPack]) -> None:
-        for pack in packs:
-            for blob in pack.blobs:
-                places = self._places.get(blob.type)
-                if places is not None:
-                    places[blob.id] = (pack.id, blob)
 
     def _load_file(self, name: str) -> tuple[str, list[IndexPack]]:
         try:
@@ -100,6 +96,12 @@ class Index:
             return name, []
         except msgspec.DecodeError as error:
             raise LogbookDamaged(f"the index file {name} is damaged: {error}") from error
+
+
+def _insert(places: _Places, packs: Iterable[IndexPack]) -> None:
+    for pack in packs:
+        for blob in pack.blobs:
+            places[blob.type][blob.id] = (pack.id, blob)
 
 
 def encode_index(packs: Sequence[IndexPack]) -> bytes:

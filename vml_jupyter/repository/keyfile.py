@@ -65,7 +65,7 @@ def make_key_file(master: Key, password: str, scrypt_n: int) -> bytes:
     return msgspec.json.encode(record)
 
 
-def parse_key_file(raw: bytes, name: str) -> KeyFile:
+def parse_key_file(raw: bytes, where: str) -> KeyFile:
     """Return the record.
 
     Raises:
@@ -74,10 +74,10 @@ def parse_key_file(raw: bytes, name: str) -> KeyFile:
     try:
         record = msgspec.json.decode(raw, type=KeyFile)
     except msgspec.DecodeError as error:
-        raise LogbookDamaged(f"the key file {name} is damaged: {error}") from error
+        raise LogbookDamaged(f"{where} is damaged: {error}") from error
     reasonable = 128 * record.n * record.r <= _MAXIMUM_MEMORY and 1 <= record.p <= 128
     if record.kdf != "scrypt" or record.n < 2 or record.n & (record.n - 1) or record.r < 1 or not reasonable:
-        raise LogbookDamaged(f"the key file {name} asks for a derivation that this program does not do")
+        raise LogbookDamaged(f"{where} asks for a derivation that this program does not do")
     return record
 
 

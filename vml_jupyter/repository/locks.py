@@ -14,7 +14,7 @@ import os
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 import msgspec
 
@@ -100,7 +100,9 @@ class Locks:
             self._released.set()
         if self._renewer is not None:
             self._renewer.join()
-        self._documents.delete(_DOCUMENT, self._id)
+        # The work is done; a lock that cannot be removed is stale in half an hour and harms nobody.
+        with suppress(StoreUnreachable):
+            self._documents.delete(_DOCUMENT, self._id)
 
     def _write(self, exclusive: bool) -> str:
         record = LockRecord(
@@ -128,6 +130,8 @@ class Locks:
 
     def _load(self, id: str) -> LockRecord | None:
         try:
+            if self._documents.is_empty(_DOCUMENT, id):
+                return None  # stores without atomic upload leave such files, and restic passes them over
             return msgspec.json.decode(self._documents.load(_DOCUMENT, id), type=LockRecord)
         except FileNotFoundError:
             return None

@@ -97,9 +97,27 @@ def _find_key(store: Store, password: str) -> Key:
     names = [name for name in store.list("keys") if is_id(name)]
     if not names:
         raise LogbookDamaged(f"{store.label} has no key file", "Without one nothing in it can be read")
-    records = [keyfile.parse_key_file(store.get(f"keys/{name}"), name) for name in names]
+    records, damaged = _read_key_files(store, names)
     for record in sorted(records, key=lambda record: record.n * record.r * record.p):
         key = keyfile.open_key_file(record, password)
         if key is not None:
             return key
+    if damaged:
+        raise damaged[0]
     raise WrongPassword(f"the password does not open {store.label}", "Give the password it was created with")
+
+
+def _read_key_files(store: Store, names: list[str]) -> tuple[list[keyfile.KeyFile], list[LogbookDamaged]]:
+    """Read all key files; a damaged one matters only if no other opens."""
+    records: list[keyfile.KeyFile] = []
+    damaged: list[LogbookDamaged] = []
+    for name in names:
+        raw = store.get(f"keys/{name}")
+        where = f"keys/{name[:12]} in {store.label}"
+        try:
+            if hashlib.sha256(raw).hexdigest() != name:
+                raise LogbookDamaged(f"{where} is cut or altered", "Put it back from a copy of the logbook")
+            records.append(keyfile.parse_key_file(raw, where))
+        except LogbookDamaged as error:
+            damaged.append(error)
+    return records, damaged

@@ -38,9 +38,12 @@ class Reader:
         """
         pack, blob = self._place(id, kind)
         try:
-            sealed = self._store.get_range(pack_name(pack), blob.offset, blob.length)
+            sealed = self._fetch(pack, blob)
         except FileNotFoundError:
-            sealed = self._read_moved(id, kind, pack)
+            # ``prune`` moves blobs to other packs, compressed perhaps, while we hold an old index.
+            self._index.refresh()
+            pack, blob = self._place(id, kind)
+            sealed = self._fetch_or_fail(pack, blob)
         plain = self._unpack(sealed, id, pack, blob)
         if hashlib.sha256(plain).hexdigest() != id:
             raise self._damaged(id, pack, "its content is not what its name says")
@@ -55,14 +58,14 @@ class Reader:
             raise LogbookDamaged(f"the {kind} blob {id[:12]} is missing in {self._store.label}", _HINT)
         return place
 
-    def _read_moved(self, id: str, kind: Kind, gone: str) -> bytes:
-        """Look once more: ``prune`` moves blobs to other packs while we hold an old index."""
-        self._index.refresh()
-        pack, blob = self._place(id, kind)
+    def _fetch(self, pack: str, blob: PackedBlob) -> bytes:
+        return self._store.get_range(pack_name(pack), blob.offset, blob.length)
+
+    def _fetch_or_fail(self, pack: str, blob: PackedBlob) -> bytes:
         try:
-            return self._store.get_range(pack_name(pack), blob.offset, blob.length)
+            return self._fetch(pack, blob)
         except FileNotFoundError:
-            raise self._damaged(id, gone, "the pack is missing") from None
+            raise self._damaged(blob.id, pack, "the pack is missing") from None
 
     def _unpack(self, sealed: bytes, id: str, pack: str, blob: PackedBlob) -> bytes:
         try:

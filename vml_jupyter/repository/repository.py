@@ -117,9 +117,9 @@ class Repository:
         """Return the bytes of a data blob, from the index alone."""
         return self._reader.size(id, "data")
 
-    def has_blob(self, id: str) -> bool:
-        """Tell whether a data blob is stored, from the index alone."""
-        return self._index.knows("data", id)
+    def has_blob(self, id: str, kind: Kind = "data") -> bool:
+        """Tell whether a blob is stored, from the index alone."""
+        return self._index.knows(kind, id)
 
     def save_blob(self, data: bytes | memoryview, kind: Kind = "data") -> tuple[str, int]:
         """Save bytes and return their id and the bytes newly stored, 0 where they were there already."""
@@ -180,6 +180,7 @@ class Repository:
                 with suppress(VmlError):
                     self._writer.settle()
                 raise
+            self._writer.settle()
 
     def close(self) -> None:
         self._writer.close()

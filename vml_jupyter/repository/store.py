@@ -15,6 +15,7 @@ from __future__ import annotations
 import errno
 import os
 import secrets
+import stat
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -99,14 +100,17 @@ class LocalFolder:
                 _fsync_folder(path.parent)
 
     def _shared_bits(self, mask: int) -> int:
-        """Whoever may use the folder may use what is in it: a folder of a group stays the group's."""
-        return self.folder.stat().st_mode & mask
+        """A group that may write in the folder may use what is in it; nobody else."""
+        mode = self.folder.stat().st_mode
+        return mode & mask if mode & stat.S_IWGRP else 0
 
     def _make_folder(self, folder: Path) -> None:
         """Make a folder of the repository; once seen, never asked for again."""
         if folder in self._made:
             return
         if not folder.is_dir():
+            if folder != self.folder:
+                self._make_folder(folder.parent)
             folder.mkdir(parents=True, exist_ok=True, mode=0o700)
             folder.chmod(folder.stat().st_mode | self._shared_bits(0o070))
             _fsync_folder(folder.parent)

@@ -85,6 +85,8 @@ class Writer:
             uploads, self._uploads = self._uploads, []
         wait(uploads)
         self._raise_failure()
+        for upload in uploads:
+            upload.result()
         self._write_index()
 
     def recover(self) -> None:
@@ -134,7 +136,7 @@ class Writer:
         self._slots.acquire()
         future = self._uploaders.submit(self._store_pack, pack)
         with self._mutex:
-            self._uploads = [upload for upload in self._uploads if not upload.done()] + [future]
+            self._uploads = [upload for upload in self._uploads if not _succeeded(upload)] + [future]
             enough = sum(len(stored.blobs) for stored in self._stored) >= BLOBS_PER_FILE
         self._raise_failure()
         if enough:
@@ -169,6 +171,10 @@ class Writer:
             self._index.add(name, packs)
             with self._mutex:
                 self._claimed.difference_update((pack_kind, blob.id) for pack_kind, blob in _blobs(packs))
+
+
+def _succeeded(upload: Future[None]) -> bool:
+    return upload.done() and upload.exception() is None
 
 
 def _no_packs() -> dict[Kind, OpenPack]:

@@ -16,7 +16,7 @@ import secrets
 import shutil
 import stat
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -98,21 +98,31 @@ def _staging(target: Path) -> Iterator[Path]:
     stage.mkdir()
     try:
         yield stage
-        stage.rename(target)
+        _give_name(stage, target)
     except BaseException:
-        shutil.rmtree(stage, onerror=_open_up)
+        _remove(stage)
         raise
 
 
-def _open_up(remove: Callable[[str], object], path: str, _: object) -> None:
-    """Remove what lies in a folder that was laid without write permission."""
-    parent = os.path.dirname(path)  # noqa: PTH120 - what shutil hands over
-    os.chmod(parent, stat.S_IRWXU)  # noqa: PTH101
-    if os.path.isdir(path) and not os.path.islink(path):  # noqa: PTH112, PTH114
-        os.chmod(path, stat.S_IRWXU)  # noqa: PTH101
-        shutil.rmtree(path, ignore_errors=True)
-    else:
-        remove(path)
+def _give_name(stage: Path, target: Path) -> None:
+    try:
+        stage.rename(target)
+    except OSError as error:
+        if error.errno in (errno.ENOTEMPTY, errno.EEXIST, errno.ENOTDIR):
+            raise WouldOverwrite(
+                f"{target} was made by somebody meanwhile", "Choose another place"
+            ) from error
+        raise
+
+
+def _remove(stage: Path) -> None:
+    """Remove what was made so far, folders without write permission included."""
+    for folder, subfolders, _ in os.walk(stage):
+        for name in subfolders:
+            path = Path(folder, name)
+            if not path.is_symlink():
+                path.chmod(stat.S_IRWXU)
+    shutil.rmtree(stage)
 
 
 @contextmanager
@@ -124,10 +134,6 @@ def _faults(target: Path) -> Iterator[None]:
         if error.errno in _FULL:
             raise DiskFull(
                 f"no room left for {target}", "Free space there, or choose another place"
-            ) from error
-        if error.errno in (errno.ENOTEMPTY, errno.EEXIST):
-            raise WouldOverwrite(
-                f"{target} was filled by somebody meanwhile", "Choose another place"
             ) from error
         raise BadArea(f"{target} cannot be written: {error.strerror}", "Check its permissions") from error
 

@@ -108,6 +108,7 @@ class _Server(ThreadingHTTPServer):
     def __init__(self, address: tuple[str, int], image: Readable, token: str) -> None:
         self.image, self.token = image, token.encode()
         self.account = Account(image.size, image.data_start)
+        self.turn = Lock()
         self._places = BoundedSemaphore(MAX_CONNECTIONS)
         self._connections: set[socket.socket] = set()
         self._lock = Lock()

@@ -28,7 +28,7 @@ from vml_jupyter.snapshot.describe import attributes_of, describe, is_unchanged
 from vml_jupyter.snapshot.ignore import Rules
 from vml_jupyter.snapshot.walk import Descriptor, Findings, Folder, Item, open_area, printable, walk
 
-_READERS = 2
+_READERS = max(3, min(8, (os.cpu_count() or 2) + 1))
 _SAVERS = max(2, min(8, os.cpu_count() or 2))
 _BATCH_FILES = 64
 _BATCH_BYTES = 2 << 20
@@ -217,10 +217,12 @@ class _Taker:
 
     def _settle(self, batch: _Batch, reading: Future[list[Content | OSError]]) -> None:
         """Wait for a batch, and finish every folder that waited for it alone."""
-        for (grown, item), result in zip(batch.files, reading.result(), strict=True):
-            grown.missing -= 1
-            self._take_in(grown, item, result)
-            self._finish_upwards(grown)
+        results = reading.result()
+        with turn():
+            for (grown, item), result in zip(batch.files, results, strict=True):
+                grown.missing -= 1
+                self._take_in(grown, item, result)
+                self._finish_upwards(grown)
 
     def _finish_upwards(self, grown: _Growing | None) -> None:
         """Finish a folder if nothing of it is missing, then the one above it, and so on."""

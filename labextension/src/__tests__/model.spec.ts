@@ -112,6 +112,7 @@ describe('LogbookModel', () => {
   it('tells of a job that another page started', async () => {
     api.active = [job({ id: 'j2' })];
     await model.readJobs();
+    expect(model.isOwn(job({ id: 'j2' }))).toBe(false);
     expect(told).toEqual(['j2 changed']);
   });
 

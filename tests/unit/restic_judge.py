@@ -1,0 +1,34 @@
+"""restic itself, as the judge of what VML writes and the author of what VML reads."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+needs_restic = pytest.mark.skipif(shutil.which("restic") is None, reason="restic is not installed")
+
+
+class Restic:
+    """The program, for one repository."""
+
+    def __init__(self, folder: Path, password: str) -> None:
+        self.folder = folder
+        self._environ = dict(os.environ, RESTIC_PASSWORD=password)
+
+    def run(self, *arguments: str | Path, ok: bool = True) -> str:
+        command = ["restic", "--no-cache", "-r", str(self.folder), *map(str, arguments)]
+        done = subprocess.run(command, env=self._environ, capture_output=True, text=True)
+        assert not ok or done.returncode == 0, done.stdout + done.stderr
+        return done.stdout if ok else done.stdout + done.stderr
+
+    def json(self, *arguments: str | Path) -> Any:
+        return json.loads(self.run("--json", *arguments))
+
+    def check(self) -> None:
+        assert "no errors were found" in self.run("check", "--read-data")

@@ -1,0 +1,214 @@
+"""The agent: one file for old Pythons, bounded in what it reads, careful with its secret."""
+
+from __future__ import annotations
+
+import ast
+import json
+import os
+import pwd
+import socket
+import stat
+import sys
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from vml_jupyter.guest import agent
+from vml_jupyter.guest.pickup import agent_source
+
+STANDARD = {
+    "errno",
+    "glob",
+    "json",
+    "os",
+    "pwd",
+    "select",
+    "signal",
+    "socket",
+    "subprocess",
+    "sys",
+    "threading",
+    "time",
+}
+ME = pwd.getpwuid(os.geteuid())
+
+
+def test_it_is_one_file_of_standard_library_for_python_3_6() -> None:
+    tree = ast.parse(agent_source(), feature_version=(3, 6))
+    running = [node for node in tree.body if isinstance(node, ast.Import)]
+    assert {alias.name for node in running for alias in node.names} == STANDARD
+    assert sys.stdlib_module_names >= STANDARD
+
+
+@given(chunks=st.lists(st.binary(max_size=40)), limit=st.integers(1, 30))
+def test_lines_are_the_same_however_they_arrive(chunks: list[bytes], limit: int) -> None:
+    lines = agent.Lines(limit)
+    arrived = [line for chunk in chunks for line in lines.feed(chunk)]
+    whole = b"".join(chunks).split(b"\n")
+    finished, rest = whole[:-1], whole[-1]
+    expected = [line if len(line) <= limit else None for line in finished]
+    assert arrived == expected + ([None] if len(rest) > limit else [])
+
+
+def test_an_endless_line_takes_no_memory() -> None:
+    lines = agent.Lines(10)
+    assert lines.feed(b"x" * 1000) == [None]
+    assert lines.feed(b"x" * 1000) == []
+    assert len(lines._rest) <= 10
+    assert lines.feed(b"x\nok\n") == [b"ok"]
+
+
+@pytest.mark.parametrize(
+    ("line", "error"),
+    [
+        (b"nonsense", "not JSON"),
+        (b"\xff\xfe", "not JSON"),
+        (b"[1]", "not an object"),
+        (b"{}", "unknown version"),
+        (b'{"v": 2, "id": 1, "do": "state"}', "unknown version"),
+        (b'{"v": 1, "id": 1, "do": "format"}', "unknown request"),
+        (b'{"v": 1, "id": 1}', "unknown request"),
+    ],
+)
+def test_what_it_does_not_know_is_refused(line: bytes, error: str) -> None:
+    assert agent.answer(line, agent.State(), {})["error"] == error
+
+
+def test_an_action_is_done_and_confirmed() -> None:
+    done: list[int] = []
+    reply = agent.answer(
+        b'{"v": 1, "id": 3, "do": "shutdown"}', agent.State(), {"shutdown": lambda: done.append(1)}
+    )
+    assert (reply, done) == ({"v": 1, "id": 3, "done": True}, [1])
+
+
+@pytest.fixture
+def channel() -> Iterator[socket.socket]:
+    """The host's end of a channel whose other end the agent serves; a host that goes ends the test's agent."""
+    host, guest = socket.socketpair()
+    guest.setblocking(False)
+    stopped = threading.Event()
+
+    def serve() -> None:
+        try:
+            agent.serve_fd(guest.fileno(), agent.State(), {})
+        except OSError:
+            stopped.set()
+
+    thread = threading.Thread(target=serve, daemon=True)
+    thread.start()
+    host.settimeout(10)
+    yield host
+    host.close()
+    guest.close()
+
+
+def test_it_answers_over_a_channel(channel: socket.socket) -> None:
+    channel.sendall(b'garbage\n{"v": 1, "id": 7, ')
+    channel.sendall(b'"do": "state"}\n' + b"x" * (agent.LINE_LIMIT + 1) + b"\n")
+    answers = channel.makefile("rb")
+    replies = [json.loads(line) for line in (answers.readline() for _ in range(6)) if line.strip()]
+    answers.close()
+    assert [reply.get("error") for reply in replies] == ["not JSON", None, "line too long"]
+    assert replies[1]["id"] == 7
+    assert replies[1]["state"]["stage"] == "starting"
+
+
+def test_stages_are_told_without_the_token(capsys: pytest.CaptureFixture[str]) -> None:
+    state = agent.State()
+    state.set(stage="failed", detail="no disk")
+    state.set(area="copy")
+    assert (state.get()["stage"], state.get()["area"]) == ("failed", "copy")
+    assert capsys.readouterr().err == "vml-agent: failed no disk\n"
+
+
+def test_the_label_is_read_from_the_disk_itself(tmp_path: Path) -> None:
+    disk = tmp_path / "disk"
+    disk.write_bytes(bytes(32768) + b"\x01CD001\x01\x00" + b" " * 32 + b"VML_AREA".ljust(32) + bytes(2000))
+    assert agent.volume_label(str(disk)) == b"VML_AREA"
+    disk.write_bytes(bytes(40000))
+    assert agent.volume_label(str(disk)) == b""
+    assert agent.volume_label(str(tmp_path / "absent")) == b""
+    (tmp_path / "short").write_bytes(b"x")
+    assert agent.volume_label(str(tmp_path / "short")) == b""
+
+
+def test_jupyter_is_told_what_keeps_it_closed() -> None:
+    told = agent.jupyter_config(
+        {"token": "t0ken", "base_url": "/x/", "origin": "https://hub"}, "/home/u/area", ME
+    )
+    for server in (told["ServerApp"], told["NotebookApp"]):
+        assert isinstance(server, dict)
+        assert (server["token"], server["base_url"], server["allow_origin"]) == (
+            "t0ken",
+            "/x/",
+            "https://hub",
+        )
+        assert (server["password"], server["allow_remote_access"]) == ("", True)
+        assert not {"disable_check_xsrf", "allow_origin_pat", "allow_credentials"} & set(server)
+    assert told["ServerApp"]["root_dir"] == "/home/u/area"  # type: ignore[index]
+    plain = agent.jupyter_config({"token": "t"}, "/a", ME)["ServerApp"]
+    assert isinstance(plain, dict)
+    assert (plain["base_url"], "allow_origin" in plain) == ("/", False)
+
+
+def test_the_configuration_is_private_from_its_first_byte(tmp_path: Path) -> None:
+    path = tmp_path / "jupyter.json"
+    for text in ("first", "second"):
+        agent.write_private(str(path), text, ME)
+        assert (path.read_text(), stat.S_IMODE(path.stat().st_mode)) == (text, 0o600)
+
+
+def test_the_log_is_told_without_the_token(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(agent, "RUN", str(tmp_path))
+    (tmp_path / "jupyter.log").write_text("a\nb\nhttp://x/?token=s3cret\n")
+    assert agent.log_tail("s3cret") == "a | b | http://x/?token=..."
+
+
+def test_the_richest_jupyter_is_taken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(agent, "SEARCHED", str(tmp_path))
+    with pytest.raises(agent.Failed):
+        agent.find_jupyter()
+    for program in ("jupyter-server", "jupyter-lab"):
+        (tmp_path / program).write_text("")
+        (tmp_path / program).chmod(0o755)
+        assert agent.find_jupyter()[1] == str(tmp_path / program)
+    assert agent.find_jupyter()[0] == "lab"
+
+
+@pytest.mark.parametrize(
+    ("reply", "version"),
+    [
+        (b'HTTP/1.1 200 OK\r\n\r\n{"version": "2.14.2"}', "2.14.2"),
+        (b"HTTP/1.1 200 OK\r\n\r\nhello", ""),
+        (b"HTTP/1.1 200 OK\r\n\r\n[]", ""),
+        (b"HTTP/1.1 503 Busy\r\n\r\n{}", ""),
+        (b"", ""),
+    ],
+)
+def test_jupyter_answers_when_its_api_does(
+    monkeypatch: pytest.MonkeyPatch, reply: bytes, version: str
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        monkeypatch.setattr(agent, "JUPYTER_PORT", server.getsockname()[1])
+
+        def serve() -> None:
+            link, _ = server.accept()
+            with link:
+                link.recv(4096)
+                link.sendall(reply)
+
+        thread = threading.Thread(target=serve)
+        thread.start()
+        assert agent.jupyter_version("/") == version
+        thread.join()
+    assert agent.jupyter_version("/") == ""
+
+
+def test_a_failing_command_is_told() -> None:
+    with pytest.raises(agent.Failed, match=r"ls: .*no-such-file"):
+        agent.run("ls", "/no-such-file")

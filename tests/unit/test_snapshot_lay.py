@@ -1,0 +1,343 @@
+"""Lay: what was taken comes back, nothing is overwritten, nothing gets out, nothing is left half-made."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import stat
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from vml_jupyter.errors import BadArea, Cancelled, DiskFull, Foreign, LogbookDamaged, WouldOverwrite
+from vml_jupyter.progress import Silent
+from vml_jupyter.repository import ExtendedAttribute, Node, Repository, memory_store
+from vml_jupyter.repository.gomode import from_stat
+from vml_jupyter.snapshot import Laid, lay, place, take
+
+FOLDER = from_stat(0o040755)
+FILE = from_stat(0o100644)
+
+
+@pytest.fixture(scope="module")
+def repository() -> Iterator[Repository]:
+    repository = Repository.create(memory_store(), "password", scrypt_n=1024)
+    yield repository
+    repository.close()
+
+
+@pytest.fixture
+def target(tmp_path: Path) -> Iterator[Path]:
+    """A place to lay something; whatever happens, nothing but the target itself may appear beside it."""
+    parent = tmp_path / "parent"
+    parent.mkdir()
+    yield parent / "target"
+    assert {path.name for path in parent.iterdir()} <= {"target"}
+
+
+NAMES = st.binary(min_size=1, max_size=20).filter(
+    lambda name: not {0, 0x2F} & set(name) and name not in (b".", b"..", b".vmlignore") and b".py" not in name
+)
+FILES = st.tuples(
+    st.binary(max_size=200) | st.just(700_000).map(bytes),
+    st.integers(0, 0o777),
+    st.integers(0, 2**31 * 10**9),
+)
+LINKS = st.binary(min_size=1, max_size=50).filter(lambda target: 0 not in target)
+TREES: Any = st.recursive(
+    st.dictionaries(NAMES, FILES | LINKS, max_size=4),
+    lambda inner: st.dictionaries(NAMES, FILES | LINKS | inner, max_size=4),
+    max_leaves=12,
+)
+
+
+def build(folder: bytes, content: dict[bytes, Any]) -> None:
+    os.mkdir(folder)
+    for name, what in content.items():
+        path = folder + b"/" + name
+        if isinstance(what, dict):
+            build(path, what)
+        elif isinstance(what, bytes):
+            os.symlink(what, path)
+        else:
+            data, mode, mtime_ns = what
+            with open(path, "wb") as file:
+                file.write(data)
+            os.chmod(path, mode)
+            os.utime(path, ns=(mtime_ns, mtime_ns))
+
+
+def seen(folder: bytes) -> dict[bytes, Any]:
+    found: dict[bytes, Any] = {}
+    for entry in os.scandir(folder):
+        if entry.is_symlink():
+            found[entry.name] = os.readlink(entry.path)
+        elif entry.is_dir():
+            found[entry.name] = seen(entry.path)
+        else:
+            status = entry.stat()
+            with open(entry.path, "rb") as file:
+                found[entry.name] = (file.read(), stat.S_IMODE(status.st_mode), status.st_mtime_ns)
+    return found
+
+
+@given(TREES)
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@pytest.mark.skipif(os.geteuid() != 0, reason="files of all modes can be read by root alone")
+def test_what_was_taken_comes_back(repository: Repository, content: dict[bytes, Any]) -> None:
+    folder = Path(tempfile.mkdtemp())
+    try:
+        build(os.fsencode(folder / "area"), content)
+        taken = take(repository, folder / "area")
+        assert taken.unreadable == []
+        lay(repository, taken.tree, folder / "laid")
+        assert seen(os.fsencode(folder / "laid")) == content
+        again = take(repository, folder / "laid")
+        assert again.bytes == taken.bytes
+    finally:
+        shutil.rmtree(folder)
+
+
+def test_folders_keep_modes_and_times(repository: Repository, tmp_path: Path, target: Path) -> None:
+    area = tmp_path / "area"
+    (area / "sub" / "closed").mkdir(parents=True)
+    (area / "sub" / "closed" / "file").touch()
+    (area / "sub" / "closed").chmod(0o2550)
+    os.utime(area / "sub" / "closed", ns=(5, 5))
+    os.utime(area / "sub", ns=(7, 7))
+    lay(repository, take(repository, area).tree, target)
+    assert stat.S_IMODE((target / "sub" / "closed").stat().st_mode) == 0o2550
+    assert (target / "sub" / "closed").stat().st_mtime_ns == 5
+    assert (target / "sub").stat().st_mtime_ns == 7
+
+
+def test_hard_links_are_hard_links_again(repository: Repository, tmp_path: Path, target: Path) -> None:
+    area = tmp_path / "area"
+    (area / "sub").mkdir(parents=True)
+    (area / "one").write_text("1")
+    os.link(area / "one", area / "sub" / "other")
+    laid = lay(repository, take(repository, area).tree, target)
+    assert (target / "one").stat().st_ino == (target / "sub" / "other").stat().st_ino
+    assert laid == Laid(files=2, bytes=2)
+
+
+def test_a_sparse_file_stays_sparse(repository: Repository, tmp_path: Path, target: Path) -> None:
+    area = tmp_path / "area"
+    area.mkdir()
+    with (area / "sparse").open("wb") as file:
+        file.seek(50 << 20)
+        file.write(b"end")
+    lay(repository, take(repository, area).tree, target)
+    status = (target / "sparse").stat()
+    assert status.st_size == (50 << 20) + 3
+    assert status.st_blocks * 512 < 20 << 20
+
+
+def test_into_an_empty_folder(repository: Repository, target: Path) -> None:
+    target.mkdir()
+    lay(repository, tree_of(repository, file(repository, "a")), target)
+    assert (target / "a").read_text() == "content"
+
+
+def test_missing_folders_above_are_made(repository: Repository, target: Path) -> None:
+    lay(repository, tree_of(repository, file(repository, "a")), target / "deep" / "er")
+    assert (target / "deep" / "er" / "a").exists()
+
+
+@pytest.mark.parametrize("what", ["file", "filled", "link"])
+def test_nothing_is_overwritten(repository: Repository, target: Path, tmp_path: Path, what: str) -> None:
+    if what == "file":
+        target.write_text("mine")
+    elif what == "filled":
+        target.mkdir()
+        (target / "mine").touch()
+    else:
+        target.symlink_to(tmp_path)
+    with pytest.raises(WouldOverwrite) as caught:
+        lay(repository, tree_of(repository, file(repository, "a")), target)
+    assert caught.value.hint
+
+
+def file(repository: Repository, name: str, **rest: Any) -> Node:
+    rest = {"content": [repository.save_blob(b"content")[0]], "size": 7, "mode": FILE, **rest}
+    return Node(name=name, type="file", **rest)
+
+
+def tree_of(repository: Repository, *nodes: Node) -> str:
+    tree = repository.save_tree(nodes)
+    repository.flush()
+    return tree
+
+
+@pytest.mark.parametrize(
+    "name", ["", ".", "..", "a/b", "/etc/x", "../x", "a\\x00b", "\\x2fx", "..\\x2fx", "\\q"]
+)
+def test_names_that_are_no_names(repository: Repository, target: Path, name: str) -> None:
+    outer = [
+        file(repository, name),
+        Node(name=name, type="dir", mode=FOLDER, subtree=tree_of(repository)),
+        Node(name=name, type="symlink", linktarget="x"),
+    ]
+    for node in outer:
+        with pytest.raises(Foreign):
+            lay(repository, tree_of_as_given(repository, node), target)
+        inner = Node(name="sub", type="dir", mode=FOLDER, subtree=tree_of_as_given(repository, node))
+        with pytest.raises(Foreign):
+            lay(repository, tree_of(repository, inner), target)
+
+
+def tree_of_as_given(repository: Repository, *nodes: Node) -> str:
+    """Save a tree as somebody would who does not go by the rules."""
+    tree, _ = repository.save_blob(b'{"nodes":' + msgspec.json.encode(nodes) + b"}\n", "tree")
+    repository.flush()
+    return tree
+
+
+def test_a_link_and_a_folder_of_the_same_name(repository: Repository, target: Path, tmp_path: Path) -> None:
+    inside = tree_of(repository, file(repository, "planted"))
+    nodes = [
+        Node(name="x", type="symlink", linktarget=str(tmp_path)),
+        Node(name="x", type="dir", mode=FOLDER, subtree=inside),
+    ]
+    for order in (nodes, nodes[::-1]):
+        with pytest.raises(Foreign):
+            lay(repository, tree_of_as_given(repository, *order), target)
+    assert not (tmp_path / "planted").exists()
+
+
+@pytest.mark.parametrize(
+    "node",
+    [
+        Node(name="x", type="symlink", linktarget=""),
+        Node(name="x", type="symlink", linktarget="a\0b"),
+        Node(name="x", type="dir"),
+        Node(name="x", type="door"),
+        Node(name="x", type="fifo", mtime="never"),
+    ],
+)
+def test_nodes_that_make_no_sense(repository: Repository, target: Path, node: Node) -> None:
+    with pytest.raises(Foreign):
+        lay(repository, tree_of(repository, node), target)
+
+
+def test_a_claimed_hard_link_with_other_content(repository: Repository, target: Path) -> None:
+    """Two nodes may claim one inode; each still gets what it says."""
+    other = repository.save_blob(b"other")[0]
+    tree = tree_of(
+        repository,
+        file(repository, "a", inode=1, device_id=1, links=2),
+        file(repository, "b", inode=1, device_id=1, links=2, content=[other]),
+    )
+    lay(repository, tree, target)
+    assert ((target / "a").read_text(), (target / "b").read_text()) == ("content", "other")
+
+
+def test_devices_and_dangerous_bits_are_not_made(repository: Repository, target: Path) -> None:
+    notes: list[str] = []
+
+    class Listener(Silent):
+        def note(self, text: str) -> None:
+            notes.append(text)
+
+    capability = ExtendedAttribute(name="security.capability", value=bytes(20))
+    tree = tree_of(
+        repository,
+        Node(name="disk", type="dev", mode=from_stat(0o060666), device=0x800),
+        file(repository, "suid", mode=from_stat(0o106755), extended_attributes=[capability]),
+    )
+    lay(repository, tree, target, Listener())
+    assert [path.name for path in target.iterdir()] == ["suid"]
+    assert stat.S_IMODE((target / "suid").stat().st_mode) == 0o755
+    assert os.listxattr(target / "suid") == []
+    assert len(notes) == 1
+
+
+def test_a_bomb_is_refused_before_it_goes_off(repository: Repository, target: Path) -> None:
+    """Forty levels of ten times the level below are 10^40 files; it takes no time to see that."""
+    tree = tree_of(repository, file(repository, "a"))
+    for _ in range(40):
+        nodes = [Node(name=str(number), type="dir", mode=FOLDER, subtree=tree) for number in range(10)]
+        tree = tree_of(repository, *nodes)
+    with pytest.raises(DiskFull):
+        lay(repository, tree, target)
+
+
+def test_a_shaft_is_refused(repository: Repository, target: Path) -> None:
+    tree = tree_of(repository)
+    for _ in range(250):
+        tree = tree_of(repository, Node(name="d", type="dir", mode=FOLDER, subtree=tree))
+    with pytest.raises(Foreign):
+        lay(repository, tree, target)
+
+
+def test_missing_content_leaves_nothing_behind(repository: Repository, target: Path) -> None:
+    with pytest.raises(LogbookDamaged):
+        lay(repository, tree_of(repository, file(repository, "a", content=["0" * 64])), target)
+    assert not target.exists()
+
+
+def test_a_failure_on_the_way_leaves_nothing_behind(
+    repository: Repository, target: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    closed = Node(
+        name="closed",
+        type="dir",
+        mode=from_stat(0o040000),
+        subtree=tree_of(repository, file(repository, "x")),
+    )
+    outer = Node(name="outer", type="dir", mode=FOLDER, subtree=tree_of(repository, closed))
+    finish = place.Places.finish_folder
+
+    def breaking(self: place.Places, path: str, node: Node) -> None:
+        if node.name == "outer":
+            raise OSError(5, "Input/output error")
+        finish(self, path, node)
+
+    monkeypatch.setattr(place.Places, "finish_folder", breaking)
+    with pytest.raises(BadArea):
+        lay(repository, tree_of(repository, outer), target)
+    assert not target.exists()
+
+
+def test_cancelling_leaves_nothing_behind(repository: Repository, target: Path) -> None:
+    class Impatient(Silent):
+        def advance(self, done: int, total: int | None = None, unit: str = "") -> None:
+            raise Cancelled
+
+    with pytest.raises(Cancelled):
+        lay(repository, tree_of(repository, file(repository, "a")), target, Impatient())
+    assert not target.exists()
+
+
+def test_a_small_disk(repository: Repository, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(disk)]
+    if shutil.which("mount") is None or subprocess.run(mount, capture_output=True).returncode:
+        pytest.skip("only root may mount a small disk")
+    try:
+        content = [repository.save_blob(os.urandom(1 << 20))[0] for _ in range(2)]
+        tree = tree_of(repository, file(repository, "a", content=content))
+        with pytest.raises(DiskFull) as caught:
+            lay(repository, tree, disk / "target")
+        assert caught.value.hint
+        monkeypatch.setattr(sys.modules["vml_jupyter.snapshot.lay"], "_require_room", lambda *_: None)
+        with pytest.raises(DiskFull):
+            lay(repository, tree, disk / "target")
+        assert list(disk.iterdir()) == []
+    finally:
+        subprocess.run(["umount", str(disk)], check=True)
+
+
+def test_a_place_that_cannot_be_written(repository: Repository, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(BadArea):
+        lay(repository, tree_of(repository, file(repository, "a")), tmp_path / "file" / "target")

@@ -1,0 +1,333 @@
+"""Take: what goes into a snapshot, what is said about it, and what is not read again."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from vml_jupyter.errors import BadArea, Cancelled
+from vml_jupyter.progress import Silent
+from vml_jupyter.repository import Node, Repository, Snapshot, memory_store
+from vml_jupyter.snapshot import Survey, Taken, content, lay, survey, take
+
+
+@pytest.fixture
+def repository() -> Iterator[Repository]:
+    repository = Repository.create(memory_store(), "password", scrypt_n=1024)
+    yield repository
+    repository.close()
+
+
+@pytest.fixture
+def area(tmp_path: Path) -> Path:
+    area = tmp_path / "area"
+    (area / "sub").mkdir(parents=True)
+    (area / "a.txt").write_text("a")
+    (area / "sub" / "b.txt").write_text("b" * 1000)
+    return area
+
+
+def nodes(repository: Repository, taken: Taken) -> dict[str, Node]:
+    return {node.name: node for node in repository.tree(taken.tree)}
+
+
+def test_files_and_bytes_are_counted(repository: Repository, area: Path) -> None:
+    taken = take(repository, area)
+    assert (taken.files, taken.bytes, taken.unreadable) == (2, 1001, [])
+    assert taken.new_bytes > 0
+    assert survey(area) == Survey(files=2, bytes=1001, ignored=0)
+
+
+def test_a_node_says_what_stat_says(repository: Repository, area: Path) -> None:
+    os.utime(area / "a.txt", ns=(1, 1_600_000_000_123_456_789))
+    status = (area / "a.txt").stat()
+    node = nodes(repository, take(repository, area))["a.txt"]
+    assert node.mtime == "2020-09-13T12:26:40.123456789Z" == node.atime
+    assert (node.size, node.inode, node.links, node.uid) == (1, status.st_ino, 1, status.st_uid)
+    assert node.st_mode == status.st_mode
+
+
+def test_an_empty_area(repository: Repository, tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    taken = take(repository, tmp_path / "empty")
+    assert repository.tree(taken.tree) == ()
+
+
+@pytest.mark.parametrize("what", ["missing", "file", "loop"])
+def test_what_is_no_area(repository: Repository, tmp_path: Path, what: str) -> None:
+    (tmp_path / "file").touch()
+    (tmp_path / "loop").symlink_to("loop")
+    for function in (lambda path: take(repository, path), survey):
+        with pytest.raises(BadArea) as caught:
+            function(tmp_path / what)
+        assert caught.value.hint
+
+
+def test_special_files_are_described_and_not_opened(repository: Repository, area: Path) -> None:
+    os.mkfifo(area / "pipe")
+    (area / "link").symlink_to("/etc/passwd")
+    os.symlink(b"caf\xe9", os.fsencode(area) + b"/raw")
+    listener = socket.socket(socket.AF_UNIX)
+    listener.bind(str(area / "socket"))
+    taken = take(repository, area)
+    listener.close()
+    found = nodes(repository, taken)
+    assert found["pipe"].type == "fifo"
+    assert (found["link"].type, found["link"].linktarget) == ("symlink", "/etc/passwd")
+    assert found["raw"].target_bytes == b"caf\xe9"
+    assert "socket" not in found
+    assert taken.files == 2
+
+
+def test_a_link_to_a_folder_is_not_followed(repository: Repository, area: Path, tmp_path: Path) -> None:
+    (tmp_path / "outside").mkdir()
+    (tmp_path / "outside" / "secret").touch()
+    (area / "way out").symlink_to(tmp_path / "outside")
+    assert nodes(repository, take(repository, area))["way out"].type == "symlink"
+
+
+def test_an_area_reached_through_a_link(repository: Repository, area: Path, tmp_path: Path) -> None:
+    (tmp_path / "alias").symlink_to(area)
+    assert take(repository, tmp_path / "alias").files == 2
+
+
+def test_hard_links_are_marked(repository: Repository, area: Path) -> None:
+    os.link(area / "a.txt", area / "same")
+    found = nodes(repository, take(repository, area))
+    one, other = found["a.txt"], found["same"]
+    assert (one.inode, one.device_id, one.links) == (other.inode, other.device_id, 2)
+    assert one.device_id == area.stat().st_dev
+
+
+def test_extended_attributes(repository: Repository, area: Path, tmp_path: Path) -> None:
+    try:
+        os.setxattr(area / "a.txt", "user.origin", b"run \xff 7")
+    except OSError:
+        pytest.skip("this file system has no extended attributes")
+    taken = take(repository, area)
+    lay(repository, taken.tree, tmp_path / "laid")
+    assert os.getxattr(tmp_path / "laid" / "a.txt", "user.origin") == b"run \xff 7"
+
+
+@pytest.mark.parametrize("size", [512 << 10, (512 << 10) + 1, 20 << 20])
+def test_large_files(repository: Repository, area: Path, tmp_path: Path, size: int) -> None:
+    large = os.urandom(size)
+    (area / "large").write_bytes(large)
+    taken = take(repository, area)
+    ids = nodes(repository, taken)["large"].content or []
+    assert b"".join(map(repository.blob, ids)) == large
+    (area / "large").write_bytes(b"one byte more at the front" + large)
+    changed = nodes(repository, take(repository, area))["large"].content or []
+    assert len(set(changed) - set(ids)) <= 2, "only the piece that changed is new"
+
+
+class TestUnchanged:
+    """Taken again with the parent's tree, nothing is read that did not change."""
+
+    @pytest.fixture
+    def opened(self, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+        """The names of files that are opened from here on."""
+        names: list[str] = []
+        read = content._read
+        monkeypatch.setattr(
+            content,
+            "_read",
+            lambda repo, folder, item, pool: (names.append(item.name), read(repo, folder, item, pool))[1],
+        )
+        return names
+
+    def test_nothing_changed(self, repository: Repository, area: Path, opened: list[str]) -> None:
+        first = take(repository, area)
+        opened.clear()
+        again = take(repository, area, parent_tree=first.tree)
+        assert (again.tree, again.files, again.bytes, again.new_bytes) == (first.tree, 2, 1001, 0)
+        assert opened == []
+
+    def test_content_changed(self, repository: Repository, area: Path, opened: list[str]) -> None:
+        first = take(repository, area)
+        opened.clear()
+        status = (area / "sub" / "b.txt").stat()
+        (area / "sub" / "b.txt").write_text("B" * 1000)
+        os.utime(area / "sub" / "b.txt", ns=(status.st_atime_ns, status.st_mtime_ns))
+        again = take(repository, area, parent_tree=first.tree)
+        assert opened == ["b.txt"], "same size and mtime, but not the same ctime"
+        assert again.tree != first.tree
+
+    def test_mode_changed(self, repository: Repository, area: Path, opened: list[str]) -> None:
+        first = take(repository, area)
+        (area / "a.txt").chmod(0o600)
+        again = take(repository, area, parent_tree=first.tree)
+        assert nodes(repository, again)["a.txt"].st_mode & 0o777 == 0o600
+
+    def test_removed_and_added(self, repository: Repository, area: Path, opened: list[str]) -> None:
+        first = take(repository, area)
+        opened.clear()
+        (area / "a.txt").unlink()
+        (area / "c.txt").write_text("c")
+        again = take(repository, area, parent_tree=first.tree)
+        assert opened == ["c.txt"]
+        assert sorted(nodes(repository, again)) == ["c.txt", "sub"]
+
+    def test_a_parent_that_is_lost_costs_time_only(self, repository: Repository, area: Path) -> None:
+        taken = take(repository, area, parent_tree="0" * 64)
+        assert taken.files == 2
+
+    def test_a_change_right_after_is_seen(self, repository: Repository, area: Path) -> None:
+        """The kernel's clock for files is coarse: two writes at once may get the same time."""
+        for number in range(5):
+            (area / "a.txt").write_text(str(number))
+            before = take(repository, area)
+            (area / "a.txt").write_text(str(number + 5))
+            assert take(repository, area, parent_tree=before.tree).tree != before.tree
+
+
+def test_a_file_that_changes_while_it_is_read_is_read_again(
+    repository: Repository, area: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pread = os.pread
+
+    def disturbed(descriptor: int, size: int, offset: int) -> bytes:
+        data = pread(descriptor, size, offset)
+        if data == b"a":
+            (area / "a.txt").write_text("after")
+        return data
+
+    monkeypatch.setattr(content.os, "pread", disturbed)
+    taken = take(repository, area)
+    (id,) = nodes(repository, taken)["a.txt"].content or []
+    assert repository.blob(id) == b"after"
+
+
+class Listener(Silent):
+    """Keeps what it is told; cancels once it has heard enough."""
+
+    def __init__(self, patience: float = float("inf")) -> None:
+        self.notes: list[str] = []
+        self.done: list[int] = []
+        self._patience = patience
+
+    def note(self, text: str) -> None:
+        self.notes.append(text)
+
+    def advance(self, done: int, total: int | None = None, unit: str = "") -> None:
+        self.done.append(done)
+        if len(self.done) > self._patience:
+            raise Cancelled
+
+
+@pytest.mark.parametrize("size", [10, 1 << 20])
+def test_a_file_that_never_rests_is_kept_and_said_to_change(
+    repository: Repository, area: Path, monkeypatch: pytest.MonkeyPatch, size: int
+) -> None:
+    (area / "log").write_bytes(bytes(size))
+    fstat = os.fstat
+
+    def disturbed(descriptor: int) -> os.stat_result:
+        status = fstat(descriptor)
+        if status.st_size >= size and os.readlink(f"/proc/self/fd/{descriptor}").endswith("/log"):
+            with (area / "log").open("ab") as log:
+                log.write(b"more")
+        return status
+
+    monkeypatch.setattr(content.os, "fstat", disturbed)
+    listener = Listener()
+    taken = take(repository, area, listener)
+    assert listener.notes == ["log changed while it was read, three times over"]
+    node = nodes(repository, taken)["log"]
+    assert node.size == sum(map(repository.blob_size, node.content or []))
+
+
+def test_cancelling_leaves_the_lock_free_and_the_next_one_works(repository: Repository, area: Path) -> None:
+    for number in range(300):
+        (area / f"file{number}").write_bytes(os.urandom(10_000))
+    with pytest.raises(Cancelled):
+        take(repository, area, Listener(patience=0))
+    with repository.lock(exclusive=True):
+        pass
+    taken = take(repository, area)
+    assert taken.files == 302
+    assert repository.snapshots() == []
+
+
+def test_progress_grows_to_the_whole(repository: Repository, area: Path) -> None:
+    listener = Listener()
+    taken = take(repository, area, listener, total_bytes=1001)
+    assert listener.done == sorted(listener.done)
+    assert listener.done[-1] == taken.bytes
+
+
+@pytest.fixture
+def nobodys(repository: Repository) -> Iterator[Path]:
+    """An area seen by a user who may not read everything, even where the tests run as root."""
+    folder = Path(tempfile.mkdtemp())
+    folder.chmod(0o755)
+    (folder / "readable").write_text("x")
+    (folder / "secret").write_text("x")
+    (folder / "secret").chmod(0)
+    (folder / "closed").mkdir(mode=0)
+    if os.geteuid() == 0:
+        os.seteuid(65534)
+        yield folder
+        os.seteuid(0)
+    else:
+        yield folder
+        (folder / "closed").chmod(0o700)
+    shutil.rmtree(folder)
+
+
+def test_what_cannot_be_read_is_named_and_the_rest_is_taken(repository: Repository, nobodys: Path) -> None:
+    taken = take(repository, nobodys)
+    assert sorted(taken.unreadable) == ["closed/: Permission denied", "secret: Permission denied"]
+    assert sorted(nodes(repository, taken)) == ["closed", "readable"]
+
+
+def test_another_file_system_is_not_entered(repository: Repository, area: Path) -> None:
+    mount = ["mount", "-t", "tmpfs", "tmpfs", str(area / "sub")]
+    if shutil.which("mount") is None or subprocess.run(mount, capture_output=True).returncode:
+        pytest.skip("only root may mount")
+    try:
+        (area / "sub" / "elsewhere").touch()
+        listener = Listener()
+        taken = take(repository, area, listener)
+    finally:
+        subprocess.run(["umount", str(area / "sub")], check=True)
+    assert repository.tree(str(nodes(repository, taken)["sub"].subtree)) == ()
+    assert listener.notes == ["sub/ is another file system and is left empty"]
+
+
+def test_folders_too_deep_are_named(repository: Repository, area: Path) -> None:
+    here = os.open(area, os.O_RDONLY)
+    for _ in range(220):
+        os.mkdir("d", dir_fd=here)
+        below = os.open("d", os.O_RDONLY, dir_fd=here)
+        os.close(here)
+        here = below
+    os.close(here)
+    taken = take(repository, area)
+    assert len(taken.unreadable) == 1
+    assert "more than 200 folders deep" in taken.unreadable[0]
+
+
+def test_no_descriptor_is_left_open(repository: Repository, area: Path) -> None:
+    for number in range(200):
+        (area / f"folder{number}").mkdir()
+        (area / f"folder{number}" / "file").write_text(str(number))
+    take(repository, area)
+    before = len(os.listdir("/proc/self/fd"))
+    taken = take(repository, area)
+    assert taken.files == 202
+    assert len(os.listdir("/proc/self/fd")) == before
+
+
+def test_a_snapshot_names_the_tree(repository: Repository, area: Path) -> None:
+    with repository.lock():
+        taken = take(repository, area)
+        repository.save_snapshot(Snapshot(time="2026-01-01T00:00:00Z", tree=taken.tree, paths=[str(area)]))
+    assert repository.snapshots()[0].tree == taken.tree
