@@ -103,6 +103,31 @@ def test_many_packs(repository: Repository, store: Store) -> None:
     assert [repository.blob(id) for id in ids] == blobs
 
 
+def test_many_blobs_at_once(repository: Repository) -> None:
+    blobs = [b"", b"x", b"y" * 500, os.urandom(900), os.urandom(6 << 20), b"z" * 70_000]
+    ids = [id for id, _ in repository.save_blobs(blobs)]
+    repository.flush()
+    assert list(map(bytes, repository.blobs([*ids, ids[2]]))) == [*blobs, blobs[2]]
+    assert repository.blobs([]) == []
+    with pytest.raises(LogbookDamaged):
+        repository.blobs([ids[0], "0" * 64])
+
+
+def test_one_damaged_blob_of_many_is_named(tmp_path: Path) -> None:
+    repository = Repository.create(str(tmp_path), PASSWORD, scrypt_n=1024)
+    ids = [id for id, _ in repository.save_blobs([os.urandom(1000) for _ in range(3)])]
+    repository.flush()
+    (pack,) = (path for path in (tmp_path / "data").rglob("*") if path.is_file())
+    raw = bytearray(pack.read_bytes())
+    raw[1500] ^= 1
+    pack.write_bytes(raw)
+    with pytest.raises(LogbookDamaged) as caught:
+        repository.blobs(ids)
+    assert ids[1][:12] in caught.value.message
+    assert len(repository.blobs([ids[0], ids[2]])) == 2
+    repository.close()
+
+
 def test_a_snapshot_can_be_deleted_once(repository: Repository) -> None:
     id = save_something(repository)
     repository.delete_snapshot(id)

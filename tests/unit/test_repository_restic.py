@@ -125,4 +125,3 @@ def test_restic_adds_a_password(tmp_path: Path) -> None:
     repository.close()
     with pytest.raises(WrongPassword):
         Repository.open(str(tmp_path / "repo"), "neither")
-    Restic(tmp_path / "repo", "new password").check()

@@ -90,7 +90,7 @@ def seen(folder: bytes) -> dict[bytes, Any]:
 
 
 @given(TREES)
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @pytest.mark.skipif(os.geteuid() != 0, reason="files of all modes can be read by root alone")
 def test_what_was_taken_comes_back(repository: Repository, content: dict[bytes, Any]) -> None:
     folder = Path(tempfile.mkdtemp())

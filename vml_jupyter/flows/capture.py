@@ -54,7 +54,8 @@ def capture(
         chosen=named_release(settings, chosen) if chosen else None,
     )
 
-    with opened_or_created(settings) as logbook:
+    # One lock over both: what is taken must not be pruned before the entry names it.
+    with opened_or_created(settings) as logbook, logbook.repository.lock():
         progress.stage("take", "Writing the working area into the logbook")
         previous = _previous(logbook, area)
         taken = take(

@@ -6,9 +6,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from vml_jupyter.errors import LogbookMissing, WrongPassword
+from vml_jupyter.errors import LogbookMissing, WouldOverwrite, WrongPassword
 from vml_jupyter.flows.settings import Settings
-from vml_jupyter.logbook import Logbook
+from vml_jupyter.logbook import Logbook, open_or_create_default
 from vml_jupyter.model import Entry
 
 
@@ -32,16 +32,8 @@ def opened(settings: Settings) -> Iterator[Logbook]:
 
 @contextmanager
 def opened_or_created(settings: Settings) -> Iterator[Logbook]:
-    """Open the logbook, making it first where nothing is there yet."""
-    try:
-        with opened(settings) as logbook:
-            yield logbook
-        return
-    except LogbookMissing:
-        pass
-    password = settings.password(create=True)
-    assert password is not None
-    logbook = Logbook.create(settings.logbook, password)
+    """Open the logbook, making it first where nothing is there yet; a local one makes its own password."""
+    logbook = _created(settings)
     try:
         yield logbook
     finally:
@@ -69,6 +61,23 @@ def forget(settings: Settings, entry_id: str) -> Entry:
         entry = logbook.find(entry_id)
         logbook.forget(entry.id)
         return entry
+
+
+def _created(settings: Settings) -> Logbook:
+    password = settings.logbook_password
+    if password is None and "://" not in settings.logbook:
+        return open_or_create_default(Path(settings.logbook), settings.password_file())
+    password = password or settings.password()
+    if password is None:
+        raise _unopenable(settings)
+    try:
+        return Logbook.open(settings.logbook, password)
+    except LogbookMissing:
+        pass
+    try:
+        return Logbook.create(settings.logbook, password)
+    except WouldOverwrite:  # somebody else was faster
+        return Logbook.open(settings.logbook, password)
 
 
 def _unopenable(settings: Settings) -> LogbookMissing | WrongPassword:

@@ -134,6 +134,7 @@ def _made(settings: Settings, machine_id: str) -> Iterator[tuple[Host, Path]]:
     """Give a connection and the folder of a machine to be; on failure nothing of the machine is left."""
     settings.data.mkdir(parents=True, exist_ok=True)
     with Host.connect(settings.libvirt_uri, settings.data) as host:
+        host.sweep()
         try:
             with host.new_folder(machine_id) as folder:
                 yield host, folder

@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import hashlib
 import os
-import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -76,14 +75,14 @@ class Settings:
         digest = hashlib.sha256(self.logbook.encode()).hexdigest()[:32]
         return self.config / "passwords" / digest
 
-    def password(self, *, create: bool = False) -> str | None:
-        """Return the logbook's password: as given, else as kept, else (on request) a new random one, kept."""
+    def password(self) -> str | None:
+        """Return the logbook's password: as given, else as kept, else None."""
         if self.logbook_password:
             return self.logbook_password
-        kept = self.password_file()
-        if kept.exists():
-            return kept.read_text("utf-8").strip()
-        return _keep_new_password(kept) if create else None
+        try:
+            return self.password_file().read_text("utf-8").strip() or None
+        except FileNotFoundError:
+            return None
 
     def using(self, **changes: object) -> Settings:
         """Return a copy in which the given fields that are not None are changed."""
@@ -141,18 +140,3 @@ def _read(file: Path) -> _File:
         raise Usage(
             f"{file} cannot be understood: {error}", "Mend it, or move it away to use the defaults."
         ) from error
-
-
-def _keep_new_password(file: Path) -> str:
-    """Make a password of 256 random bits; the first of two processes wins, both use the winner's."""
-    file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    draft = file.with_name(f"{file.name}.{secrets.token_hex(4)}")
-    draft.touch(mode=0o600)
-    draft.write_text(secrets.token_hex(32) + "\n", "utf-8")
-    try:
-        os.link(draft, file)
-    except FileExistsError:
-        pass
-    finally:
-        draft.unlink()
-    return file.read_text("utf-8").strip()

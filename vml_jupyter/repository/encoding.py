@@ -10,6 +10,7 @@ Source: restic's ``doc/design.rst``, "Unpacked Data Format".
 from __future__ import annotations
 
 import threading
+from array import array
 from collections.abc import Sequence
 from typing import cast
 
@@ -62,6 +63,23 @@ def decompress(raw: bytes, size_bytes: int = 0) -> bytes:
         return _contexts.decompressor.decompress(raw, max_output_size=size_bytes or _MAXIMUM_BYTES)
     except zstandard.ZstdError as error:
         raise Unreadable(str(error)) from error
+
+
+def decompress_all(frames: Sequence[bytes], sizes_bytes: Sequence[int]) -> list[Buffer]:
+    """Decompress each of ``frames``, in one call that holds the interpreter's lock for none of it.
+
+    Raises:
+        Unreadable: A frame is broken, or not of the size that it should have.
+    """
+    if len(frames) < 2 or max(sizes_bytes) > _MAXIMUM_BYTES:
+        return [decompress(frame, size) for frame, size in zip(frames, sizes_bytes, strict=True)]
+    try:
+        segments = _contexts.decompressor.multi_decompress_to_buffer(
+            list(frames), decompressed_sizes=array("Q", sizes_bytes).tobytes(), threads=1
+        )
+    except (zstandard.ZstdError, ValueError) as error:
+        raise Unreadable(str(error)) from error
+    return [memoryview(cast(bytes, segments[position])) for position in range(len(segments))]
 
 
 def encode_document(json: bytes, version: int) -> bytes:

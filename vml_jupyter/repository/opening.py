@@ -114,9 +114,12 @@ def _read_key_files(store: Store, names: list[str]) -> tuple[list[keyfile.KeyFil
     for name in names:
         raw = store.get(f"keys/{name}")
         where = f"keys/{name[:12]} in {store.label}"
+        if hashlib.sha256(raw).hexdigest() != name:
+            damaged.append(
+                LogbookDamaged(f"{where} is cut or altered", "Put it back from a copy of the logbook")
+            )
+            continue
         try:
-            if hashlib.sha256(raw).hexdigest() != name:
-                raise LogbookDamaged(f"{where} is cut or altered", "Put it back from a copy of the logbook")
             records.append(keyfile.parse_key_file(raw, where))
         except LogbookDamaged as error:
             damaged.append(error)

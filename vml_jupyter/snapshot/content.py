@@ -14,6 +14,7 @@ import time
 from collections import deque
 from collections.abc import Iterator
 from concurrent.futures import Executor, Future
+from contextlib import contextmanager
 from typing import NamedTuple
 
 from fastcdc.fastcdc_cy import fastcdc_cy
@@ -30,6 +31,7 @@ _AVERAGE = 1 << 20
 _LARGEST = 8 << 20
 _BLOCK = 4 << 20
 _IN_FLIGHT = 6
+_SLOW_S = 0.001
 _ATTEMPTS = 3
 _OPEN = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
 _TICK_NS = 20_000_000  # the kernel stamps files with a clock that moves every 1 to 10 ms
@@ -62,8 +64,26 @@ class _Small(NamedTuple):
         return Content(node, new_bytes, self.changing)
 
 
+class Pace:
+    """Whether the area answers faster than threads hand over to one another; then they read in turns.
+
+    On a file server each file takes a round trip or more, and then all readers ask at once.
+    """
+
+    def __init__(self) -> None:
+        self.is_slow = False
+
+    @contextmanager
+    def reading(self, files: int) -> Iterator[None]:
+        """Read ``files`` files inside a ``with``."""
+        with turn(files > 1 and not self.is_slow):
+            began = time.perf_counter()
+            yield
+            self.is_slow = time.perf_counter() - began > files * _SLOW_S
+
+
 def read_files(
-    repository: Repository, files: list[tuple[Descriptor, Item]], pool: Executor
+    repository: Repository, files: list[tuple[Descriptor, Item]], pool: Executor, pace: Pace
 ) -> list[Content | OSError]:
     """Save the bytes of files and return, for each, its node or why it cannot be read.
 
@@ -74,8 +94,9 @@ def read_files(
         repository: Where the bytes go.
         files: Each with the folder it is in; links, pipes and devices are described and not opened.
         pool: Where the pieces of large files are saved.
+        pace: How fast the area was until now.
     """
-    with turn(len(files) > 1):
+    with pace.reading(len(files)):
         read = [_read(repository, folder.number, item, pool) for folder, item in files]
     saved = iter(repository.save_blobs([one.data for one in read if isinstance(one, _Small) and one.data]))
     return [

@@ -15,7 +15,7 @@ import os
 import secrets
 import shutil
 import stat
-import threading
+from collections import deque
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
@@ -24,15 +24,18 @@ from pathlib import Path
 
 from vml_jupyter.errors import BadArea, DiskFull, WouldOverwrite
 from vml_jupyter.progress import SILENT, Progress
-from vml_jupyter.repository import Node
+from vml_jupyter.repository import Node, Repository
+from vml_jupyter.repository.turn import turn
 from vml_jupyter.snapshot.place import Places
-from vml_jupyter.snapshot.plan import Source, Total, plan
+from vml_jupyter.snapshot.plan import Total, plan
 
 _WRITERS = 4
-_BATCH_FILES = 32
-_AHEAD = 64
+_BATCH_FILES = 64
+_BATCH_BYTES = 2 << 20
+_AHEAD = 16
 _FULL = (errno.ENOSPC, errno.EDQUOT)
 _MARGIN_BYTES = 16 << 20
+_Inode = tuple[int, int, tuple[str, ...]]
 
 
 @dataclass(frozen=True)
@@ -43,7 +46,7 @@ class Laid:
     bytes: int
 
 
-def lay(repository: Source, tree: str, target: Path, progress: Progress = SILENT) -> Laid:
+def lay(repository: Repository, tree: str, target: Path, progress: Progress = SILENT) -> Laid:
     """Write the snapshot ``tree`` as the folder ``target``.
 
     Args:
@@ -141,83 +144,105 @@ def _faults(target: Path) -> Iterator[None]:
 class _Layer:
     """One run of ``lay``: folders top down, files in threads, then the folders' own modes and times bottom up."""
 
-    def __init__(self, source: Source, stage: Path, progress: Progress, total: Total) -> None:
-        self._source = source
-        self._places = Places(stage, source)
+    def __init__(self, repository: Repository, stage: Path, progress: Progress, total: Total) -> None:
+        self._repository = repository
+        self._places = Places(stage)
         self._progress = progress
         self._total = total
         self._bytes = 0
-        self._mutex = threading.Lock()
-        self._links: dict[tuple[int, int, tuple[str, ...]], tuple[str, Node]] = {}
-        self._later: list[tuple[str, Node]] = []
+        self._first_names: dict[_Inode, str] = {}
+        self._links: list[tuple[str, str]] = []
+        self._folders: list[tuple[str, Node]] = []
+        self._writing: deque[Future[int]] = deque()
+        self._batch: list[tuple[str, Node]] = []
+        self._batch_bytes = 0
         self._skipped = 0
 
     def run(self, tree: str) -> None:
-        folders: list[tuple[str, Node]] = []
         with self._places.open(), ThreadPoolExecutor(_WRITERS, thread_name_prefix="vml-lay") as pool:
-            writing: list[Future[int]] = []
             try:
-                for path, nodes in self._folders(tree, folders):
-                    files = self._sort(path, nodes)
-                    for start in range(0, len(files), _BATCH_FILES):
-                        writing.append(pool.submit(self._write, files[start : start + _BATCH_FILES]))
-                    while len(writing) > _AHEAD:
-                        self._advance(writing.pop(0))
-                while writing:
-                    self._advance(writing.pop(0))
+                for path, nodes in self._make_folders(tree):
+                    with turn():
+                        self._begin(path, nodes, pool)
+                    self._await(_AHEAD)
+                self._submit(pool)
+                self._await(0)
             except BaseException:
                 pool.shutdown(wait=True, cancel_futures=True)
                 raise
-            self._finish(folders)
+            self._finish()
 
-    def _folders(self, tree: str, folders: list[tuple[str, Node]]) -> Iterator[tuple[str, tuple[Node, ...]]]:
+    def _make_folders(self, tree: str) -> Iterator[tuple[str, tuple[Node, ...]]]:
         """Make the folders, and yield each with its nodes, a folder before those in it."""
         stack = [("", tree)]
         while stack:
             path, id = stack.pop()
-            nodes = self._source.tree(id)
+            nodes = self._repository.tree(id)
+            below: list[tuple[str, str]] = []
             for node in nodes:
                 if node.type == "dir" and node.subtree:
-                    below = path + os.fsdecode(node.name_bytes) + "/"
-                    self._places.make_folder(below)
-                    folders.append((below, node))
-                    stack.append((below, node.subtree))
+                    name = path + os.fsdecode(node.name_bytes) + "/"
+                    self._places.make_folder(name)
+                    self._folders.append((name, node))
+                    below.append((name, node.subtree))
+            stack.extend(reversed(below))
             yield path, nodes
 
-    def _sort(self, folder: str, nodes: tuple[Node, ...]) -> list[tuple[str, Node]]:
-        """Return the files that have to be written, and keep what can only be made once they are."""
-        files: list[tuple[str, Node]] = []
+    def _begin(self, folder: str, nodes: tuple[Node, ...], pool: ThreadPoolExecutor) -> None:
+        """Have a folder's files written, make its links, and keep for the end what needs the files."""
         for node in nodes:
             path = folder + os.fsdecode(node.name_bytes)
             if node.type == "file":
-                (self._later if self._is_second_name(path, node) else files).append((path, node))
+                self._begin_file(path, node, pool)
             elif node.type in ("symlink", "fifo"):
                 self._places.make_special(path, node)
             elif node.type != "dir":
                 self._skipped += 1
-        return files
 
-    def _is_second_name(self, path: str, node: Node) -> bool:
-        """Tell whether this is a further hard link; content is compared too, a tree may claim anything."""
-        if node.links < 2 or not node.inode:
-            return False
-        return (
-            self._links.setdefault((node.device_id, node.inode, tuple(node.content or ())), (path, node))[0]
-            != path
-        )
+    def _begin_file(self, path: str, node: Node, pool: ThreadPoolExecutor) -> None:
+        first = self._first_names.setdefault(_inode(node), path) if node.links > 1 and node.inode else path
+        if first != path:
+            self._links.append((first, path))
+        elif len(node.content or ()) > 1:
+            self._writing.append(pool.submit(self._write_large, path, node))
+        else:
+            self._batch.append((path, node))
+            self._batch_bytes += sum(map(self._repository.blob_size, node.content or ()))
+            if len(self._batch) >= _BATCH_FILES or self._batch_bytes >= _BATCH_BYTES:
+                self._submit(pool)
 
-    def _write(self, files: list[tuple[str, Node]]) -> int:
-        return sum(self._places.write_file(path, node) for path, node in files)
+    def _submit(self, pool: ThreadPoolExecutor) -> None:
+        self._writing.append(pool.submit(self._write_small, self._batch))
+        self._batch, self._batch_bytes = [], 0
 
-    def _advance(self, written: Future[int]) -> None:
-        self._bytes += written.result()
-        self._progress.advance(self._bytes, self._total.bytes, "B")
+    def _write_small(self, files: list[tuple[str, Node]]) -> int:
+        """Write files of one piece at most, in a writer thread: read together, then written in one turn."""
+        ids = [id for _, node in files for id in node.content or ()]
+        blobs = dict(zip(ids, self._repository.blobs(ids), strict=True))
+        with turn():
+            return sum(
+                self._places.write_file(path, node, (blobs[id] for id in node.content or ()))
+                for path, node in files
+            )
 
-    def _finish(self, folders: list[tuple[str, Node]]) -> None:
-        for path, node in self._later:
-            first = self._links[node.device_id, node.inode, tuple(node.content or ())][0]
+    def _write_large(self, path: str, node: Node) -> int:
+        return self._places.write_file(path, node, map(self._repository.blob, node.content or ()))
+
+    def _await(self, ahead: int) -> None:
+        """Wait until no more than ``ahead`` batches are being written."""
+        while len(self._writing) > ahead:
+            self._bytes += self._writing.popleft().result()
+            self._progress.advance(self._bytes, self._total.bytes, "B")
+
+    def _finish(self) -> None:
+        for first, path in self._links:
             self._places.link(first, path)
-        for path, node in reversed(folders):
+        for path, node in reversed(self._folders):
             self._places.finish_folder(path, node)
         if self._skipped:
             self._progress.note(f"{self._skipped} devices or sockets are in the snapshot and were not made")
+
+
+def _inode(node: Node) -> _Inode:
+    """Return what two names of one file have in common; content too, for a tree may claim anything."""
+    return node.device_id, node.inode, tuple(node.content or ())

@@ -9,12 +9,12 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from vml_jupyter.repository import Node
-from vml_jupyter.snapshot.plan import Source
+from vml_jupyter.repository.cipher import Buffer
 
 _CREATE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
@@ -24,9 +24,8 @@ _HOLE_BYTES = 64 << 10
 class Places:
     """The staging folder, and how things get into it."""
 
-    def __init__(self, stage: Path, source: Source) -> None:
+    def __init__(self, stage: Path) -> None:
         self._stage = stage
-        self._source = source
         self._root = -1
         self._is_root = os.geteuid() == 0
 
@@ -52,12 +51,11 @@ class Places:
         finally:
             os.close(descriptor)
 
-    def write_file(self, path: str, node: Node) -> int:
+    def write_file(self, path: str, node: Node, pieces: Iterable[Buffer]) -> int:
         """Write a file and return its bytes."""
         descriptor = os.open(path, _CREATE, 0o600, dir_fd=self._root)
         try:
-            size = sum(self._write(descriptor, self._source.blob(id)) for id in node.content or ())
-            os.ftruncate(descriptor, size)
+            size = sum(_write(descriptor, piece) for piece in pieces)
             self._set_owner(descriptor, node)
             _set_attributes(descriptor, node)
             os.fchmod(descriptor, node.st_mode & 0o1777)
@@ -81,20 +79,21 @@ class Places:
         """Give the file ``first`` a second name."""
         os.link(first, path, src_dir_fd=self._root, dst_dir_fd=self._root, follow_symlinks=False)
 
-    def _write(self, descriptor: int, data: bytes) -> int:
-        """Write one piece; pieces of zeros become a hole, as they probably were."""
-        if len(data) >= _HOLE_BYTES and not data.strip(b"\0"):
-            os.lseek(descriptor, len(data), os.SEEK_CUR)
-            return len(data)
-        view = memoryview(data)
-        while view:
-            view = view[os.write(descriptor, view) :]
-        return len(data)
-
     def _set_owner(self, descriptor: int, node: Node) -> None:
         if self._is_root:
             with suppress(PermissionError):  # root of a container may not give files to everybody
                 os.fchown(descriptor, node.uid, node.gid)
+
+
+def _write(descriptor: int, data: Buffer) -> int:
+    """Write one piece; pieces of zeros become a hole, as they probably were."""
+    if len(data) >= _HOLE_BYTES and not bytes(data).strip(b"\0"):
+        os.ftruncate(descriptor, os.lseek(descriptor, len(data), os.SEEK_CUR))
+        return len(data)
+    rest = memoryview(data)
+    while rest:
+        rest = rest[os.write(descriptor, rest) :]
+    return len(data)
 
 
 def _set_attributes(descriptor: int, node: Node) -> None:

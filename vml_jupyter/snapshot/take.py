@@ -14,7 +14,7 @@ from collections import deque
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 from vml_jupyter.errors import LogbookDamaged
@@ -23,16 +23,14 @@ from vml_jupyter.repository import Node, Repository
 from vml_jupyter.repository.gonames import quote_name
 from vml_jupyter.repository.node import encode_tree
 from vml_jupyter.repository.turn import turn
-from vml_jupyter.snapshot.content import SMALL_BYTES, Content, read_files
+from vml_jupyter.snapshot.content import SMALL_BYTES, Content, Pace, read_files
 from vml_jupyter.snapshot.describe import attributes_of, describe, is_unchanged
+from vml_jupyter.snapshot.growing import Batch, Growing
 from vml_jupyter.snapshot.ignore import Rules
 from vml_jupyter.snapshot.walk import Descriptor, Findings, Folder, Item, open_area, printable, walk
 
-_READERS = max(3, min(8, (os.cpu_count() or 2) + 1))
+_READERS = 8  # in turns, but where the area is slow
 _SAVERS = max(2, min(8, os.cpu_count() or 2))
-_BATCH_FILES = 64
-_BATCH_BYTES = 2 << 20
-_BATCH_FOLDERS = 32
 _BATCHES_AHEAD = 8
 
 
@@ -45,41 +43,6 @@ class Taken:
     bytes: int
     new_bytes: int
     unreadable: list[str]
-
-
-@dataclass
-class _Growing:
-    """A folder whose tree is not complete: ``missing`` counts the files being read and the subfolders to come.
-
-    ``node``, ``tree`` and ``previous`` are what the parent snapshot has of it.
-    """
-
-    folder: Folder
-    above: _Growing | None
-    node: Node | None
-    tree: str | None
-    previous: dict[str, Node]
-    missing: int
-    nodes: list[Node] = field(default_factory=list)
-
-
-@dataclass
-class _Batch:
-    """Files to be read together, each with the folder it is in; every folder is an open descriptor."""
-
-    files: list[tuple[_Growing, Item]] = field(default_factory=list)
-    bytes: int = 0
-    folders: int = 0
-
-    def add(self, grown: _Growing, item: Item) -> None:
-        if not self.files or self.files[-1][0] is not grown:
-            self.folders += 1
-        self.files.append((grown, item))
-        self.bytes += item.status.st_size
-
-    @property
-    def is_full(self) -> bool:
-        return len(self.files) >= _BATCH_FILES or self.bytes >= _BATCH_BYTES or self.folders >= _BATCH_FOLDERS
 
 
 def take(
@@ -139,9 +102,10 @@ class _Taker:
         self._savers = savers
         self._total_bytes = total_bytes
         self._findings = Findings()
-        self._growing: dict[str, _Growing] = {}
-        self._batch = _Batch()
-        self._reading: deque[tuple[_Batch, Future[list[Content | OSError]]]] = deque()
+        self._pace = Pace()
+        self._growing: dict[str, Growing] = {}
+        self._batch = Batch()
+        self._reading: deque[tuple[Batch, Future[list[Content | OSError]]]] = deque()
         self._files = self._bytes = self._new_bytes = 0
         self._tree = ""
 
@@ -171,7 +135,7 @@ class _Taker:
         node = above.previous.get(quote_name(os.fsencode(folder.name))) if above else None
         tree = node.subtree if node else None if above else parent_tree
         missing = len(folder.subfolders) + len(folder.items)
-        grown = _Growing(folder, above, node, tree, self._nodes_of(tree), missing)
+        grown = Growing(folder, above, node, tree, self._nodes_of(tree), missing)
         if folder.subfolders:
             self._growing[folder.relative] = grown
         for item in folder.items:
@@ -179,7 +143,7 @@ class _Taker:
                 grown.missing -= 1
                 continue
             if item.status.st_size > SMALL_BYTES:
-                self._submit(_Batch([(grown, item)]))
+                self._submit(Batch([(grown, item)]))
                 continue
             self._batch.add(grown, item)
             if self._batch.is_full:
@@ -195,7 +159,7 @@ class _Taker:
         except LogbookDamaged:
             return {}
 
-    def _keep(self, grown: _Growing, item: Item) -> bool:
+    def _keep(self, grown: Growing, item: Item) -> bool:
         """Take over the earlier node of something that did not change; False where it has to be looked at."""
         node = grown.previous.get(quote_name(os.fsencode(item.name)))
         if node is None or not is_unchanged(node, item.status):
@@ -209,13 +173,15 @@ class _Taker:
     def _submit_filled(self) -> None:
         """Have the batch read that is being filled, and begin another."""
         self._submit(self._batch)
-        self._batch = _Batch()
+        self._batch = Batch()
 
-    def _submit(self, batch: _Batch) -> None:
+    def _submit(self, batch: Batch) -> None:
         files = [(_descriptor(grown.folder), item) for grown, item in batch.files]
-        self._reading.append((batch, self._readers.submit(read_files, self._repository, files, self._savers)))
+        self._reading.append(
+            (batch, self._readers.submit(read_files, self._repository, files, self._savers, self._pace))
+        )
 
-    def _settle(self, batch: _Batch, reading: Future[list[Content | OSError]]) -> None:
+    def _settle(self, batch: Batch, reading: Future[list[Content | OSError]]) -> None:
         """Wait for a batch, and finish every folder that waited for it alone."""
         results = reading.result()
         with turn():
@@ -224,12 +190,12 @@ class _Taker:
                 self._take_in(grown, item, result)
                 self._finish_upwards(grown)
 
-    def _finish_upwards(self, grown: _Growing | None) -> None:
+    def _finish_upwards(self, grown: Growing | None) -> None:
         """Finish a folder if nothing of it is missing, then the one above it, and so on."""
         while grown is not None and not grown.missing:
             grown = self._finish(grown)
 
-    def _take_in(self, grown: _Growing, item: Item, result: Content | OSError) -> None:
+    def _take_in(self, grown: Growing, item: Item, result: Content | OSError) -> None:
         relative = grown.folder.relative + item.name
         if isinstance(result, FileNotFoundError):
             return  # removed since its folder was listed
@@ -247,7 +213,7 @@ class _Taker:
             self._files += 1
             self._bytes += node.size
 
-    def _finish(self, grown: _Growing) -> _Growing | None:
+    def _finish(self, grown: Growing) -> Growing | None:
         """Save a folder's tree, put the folder into the one above, and return that."""
         self._progress.advance(self._bytes, self._total_bytes, "B")
         self._tree = self._save_tree(grown)
@@ -258,7 +224,7 @@ class _Taker:
             above.missing -= 1
         return above
 
-    def _save_tree(self, grown: _Growing) -> str:
+    def _save_tree(self, grown: Growing) -> str:
         previous = grown.previous
         same = len(grown.nodes) == len(previous) and all(
             previous.get(node.name) == node for node in grown.nodes
@@ -275,7 +241,7 @@ def _descriptor(folder: Folder) -> Descriptor:
     return folder.descriptor
 
 
-def _folder_node(grown: _Growing, tree: str) -> Node:
+def _folder_node(grown: Growing, tree: str) -> Node:
     folder, node = grown.folder, grown.node
     if node is not None and node.subtree == tree and is_unchanged(node, folder.status):
         return node
