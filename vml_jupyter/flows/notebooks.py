@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path, PurePosixPath
 
-import nbformat
+import msgspec
 
 from vml_jupyter.errors import BadArea, BadNotebook
 
@@ -48,7 +48,7 @@ def checked_notebook(area: Path, notebook: str) -> str:
         raise BadNotebook(
             f"there is no notebook {relative} in {area}", "Check the name; it is relative to the area."
         )
-    _read(file)
+    _cells(file)
     return str(PurePosixPath(relative))
 
 
@@ -56,28 +56,54 @@ def proposed_title(area: Path, notebook: str) -> str:
     """Return the notebook's first heading, else its name, else the area's name."""
     if not notebook:
         return area.name
-    for cell in _read(area / notebook).cells:
+    for cell in _cells(area / notebook):
         if cell.cell_type == "markdown":
-            for line in str(cell.source).splitlines():
+            for line in cell.lines():
                 if line.startswith("#") and line.lstrip("# ").strip():
                     return line.lstrip("# ").strip()[:200]
     return PurePosixPath(notebook).stem
 
 
-def _read(file: Path) -> nbformat.NotebookNode:
+class _Cell(msgspec.Struct, frozen=True):
+    cell_type: str
+    source: str | list[str] = ""
+
+    def lines(self) -> list[str]:
+        return (self.source if isinstance(self.source, str) else "".join(self.source)).splitlines()
+
+
+class _Notebook(msgspec.Struct, frozen=True):
+    """As much of a notebook as is asked for here; before format 4 the cells lay one level deeper."""
+
+    nbformat: int
+    cells: list[_Cell] | None = None
+    worksheets: list[object] | None = None
+
+
+def _cells(file: Path) -> list[_Cell]:
+    """Read a notebook; only an old one costs the import of nbformat, which is most of a command's time."""
     try:
-        notebook: nbformat.NotebookNode = nbformat.read(file, as_version=4)  # type: ignore[no-untyped-call]
+        raw = file.read_bytes()
+        found = msgspec.json.decode(raw, type=_Notebook)
+        if found.cells is None and found.worksheets is not None:
+            found = _converted(raw)
     except PermissionError as error:
         raise BadNotebook(f"the notebook {file} cannot be read", "Ask its owner for the right to.") from error
-    except (
-        nbformat.reader.NotJSONError,
-        nbformat.ValidationError,
-        AttributeError,
-        KeyError,
-        UnicodeDecodeError,
-    ) as error:
-        raise BadNotebook(
-            f"{file} is not a notebook: {str(error).splitlines()[0][:120]}",
-            "Save it again from Jupyter, or name another.",
-        ) from error
-    return notebook
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise _none(file, str(error)) from error
+    if found.cells is None:
+        raise _none(file, "it has no cells")
+    return found.cells
+
+
+def _converted(raw: bytes) -> _Notebook:
+    import nbformat
+
+    text: str = nbformat.writes(nbformat.reads(raw.decode(), as_version=4))  # type: ignore[no-untyped-call]
+    return msgspec.json.decode(text, type=_Notebook)
+
+
+def _none(file: Path, why: str) -> BadNotebook:
+    return BadNotebook(
+        f"{file} is not a notebook: {why[:120]}", "Save it again from Jupyter, or name another."
+    )

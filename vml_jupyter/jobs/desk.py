@@ -17,7 +17,7 @@ from typing import Any
 
 import msgspec
 
-from vml_jupyter.errors import Cancelled, NotFound
+from vml_jupyter.errors import Cancelled, NotFound, VmlError
 from vml_jupyter.jobs.job import Failure, Job, now
 from vml_jupyter.jobs.journal import Journal
 from vml_jupyter.jobs.report import Report
@@ -125,7 +125,8 @@ class JobDesk:
         except Cancelled:
             self._end(job_id, "cancelled")
         except Exception as error:  # a job ends in its record, whatever ended it
-            log.warning("Job %s failed", job_id, exc_info=error)
+            unexpected = not isinstance(error, VmlError)
+            log.warning("Job %s failed: %s", job_id, error, exc_info=error if unexpected else None)
             self._end(job_id, "failed", error=Failure.of(error))
         else:
             self._end(job_id, "done", result=result)

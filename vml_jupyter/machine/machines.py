@@ -226,7 +226,6 @@ class Host:
         else:
             self._forget(name)
             folders.remove_folder(folder)
-        remove_domain_log(name)
 
     def console_tail(self, machine_id: str, lines: int = 20) -> str:
         """Return the last lines that a machine wrote to its serial console, as plain text."""
@@ -285,6 +284,7 @@ class Host:
         if domain.state in ("active", "paused"):
             self.hypervisor.destroy(name)
         self.hypervisor.undefine(name)
+        remove_domain_log(name)
 
     def _state_of(self, machine_id: str) -> str:
         domain = self.hypervisor.find(f"vml-{machine_id}")
