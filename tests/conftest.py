@@ -10,6 +10,7 @@ from pathlib import Path
 import hypothesis
 import pytest
 
+from vml_jupyter.flows import machines
 from vml_jupyter.flows.settings import Settings, load
 from vml_jupyter.progress import SILENT
 from vml_jupyter.release import mini
@@ -56,12 +57,15 @@ def settings(tmp_path: Path) -> Settings:
 
 
 @pytest.fixture
-def machine_settings(settings: Settings, release_url: str, kept: Path) -> Settings:
+def machine_settings(settings: Settings, release_url: str, kept: Path) -> Iterator[Settings]:
     """Settings with which machines of the mini release start; image and accelerator are found once a test run."""
     settings.data.mkdir(parents=True)
     settings.releases.symlink_to(kept / "releases")
     settings.cache.symlink_to(kept / "cache")
-    return settings.using(release_urls=(release_url,))
+    settings = settings.using(release_urls=(release_url,))
+    yield settings
+    for machine in machines.list_machines(settings):  # those of a test that failed
+        machines.delete(settings, machine.id)
 
 
 @pytest.fixture

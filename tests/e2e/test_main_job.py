@@ -26,12 +26,15 @@ def test_snapshot_and_restore_by_clicking(
     with running_lab(dimuon, environ) as lab:
         page = context.new_page()
         page.goto(lab.page("lab/tree/dimuon.ipynb"))
+        expect(page.get_by_text("Python 3 (ipykernel) | Idle")).to_be_visible(timeout=60_000)
         take_snapshot(page, title="before the change", release="4.5.0.1")
 
         (dimuon / "dimuon.ipynb").write_text(
             (dimuon / "dimuon.ipynb").read_text().replace(heading, "Overwritten")
         )
         (dimuon / "dimuon.csv").write_text("changed since\n")
+        page.reload()
+        expect(page.get_by_role("heading", name="Overwritten")).to_be_visible()
 
         inside = restore(page, context)
         expect(inside.get_by_role("heading", name=heading)).to_be_visible(timeout=GUEST_MS)
@@ -52,7 +55,7 @@ def first_heading(area: Path) -> str:
 
 
 def take_snapshot(page: Page, *, title: str, release: str) -> None:
-    page.locator("[data-command='vml:snapshot'], [data-jp-item-name='vml-snapshot']").first.click()
+    page.locator(".jp-NotebookPanel-toolbar [data-command='vml:snapshot']").click()
     page.get_by_test_id("vml-title").fill(title)
     choice = page.get_by_test_id("vml-release")
     expect(choice.locator("option", has_text=release)).to_have_count(1)
@@ -67,11 +70,12 @@ def take_snapshot(page: Page, *, title: str, release: str) -> None:
 def open_logbook(page: Page) -> None:
     panel = page.get_by_test_id("vml-search")
     if not panel.is_visible():
-        page.locator(".jp-SideBar [data-id^='vml']").first.click()
+        page.locator(".jp-SideBar [data-id='vml-logbook']").click()
     expect(panel).to_be_visible()
 
 
 def restore(page: Page, context: BrowserContext) -> Page:
+    open_logbook(page)
     page.get_by_test_id("vml-restore").first.click()
     page.locator(".jp-Dialog .jp-mod-accept").click()
     expect(page.get_by_test_id("vml-job")).to_be_visible()

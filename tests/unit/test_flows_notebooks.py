@@ -33,7 +33,9 @@ def test_a_notebook_of_an_old_format_is_one(tmp_path: Path) -> None:
     assert proposed_title(tmp_path, "old.ipynb") == "Old times"
 
 
-@pytest.mark.parametrize("text", ["", "{}", "[]", "{", '{"nbformat": 4}', '{"nbformat": 4, "cells": 3}', "\xff"])
+@pytest.mark.parametrize(
+    "text", ["", "{}", "[]", "{", '{"nbformat": 4}', '{"nbformat": 4, "cells": 3}', "\xff"]
+)
 def test_what_is_no_notebook_is_said_to_be_none(tmp_path: Path, text: str) -> None:
     (tmp_path / "n.ipynb").write_text(text, "latin-1")
     with pytest.raises(BadNotebook) as raised:

@@ -22,7 +22,7 @@ from vml_jupyter.snapshot.image import AreaImage
 from vml_jupyter.snapshot.image.answers import PATH
 from vml_jupyter.snapshot.image.ranges import Unsatisfiable, parse_ranges
 from vml_jupyter.snapshot.image.served import Account, Stretches
-from vml_jupyter.snapshot.image.wire import wait_until_read
+from vml_jupyter.snapshot.image.wire import Turns
 from vml_jupyter.snapshot.serving import MAX_CONNECTIONS, serve_image
 
 TOKEN = "0123456789abcdef-_XYZ"  # no secret: made for these tests
@@ -216,22 +216,40 @@ def test_a_reader_that_dawdles_does_not_stop_the_others(server):
         assert ranged(server, "bytes=5-9")[1] == DATA[5:10]
 
 
-def test_waiting_ends_when_the_other_side_has_read_all():
+def pair():
     with socket.create_server(("127.0.0.1", 0)) as listener:
         theirs = socket.create_connection(listener.getsockname(), timeout=10)
-        ours, _ = listener.accept()
-    with ours, theirs:
-        ours.sendall(b"x" * 1000)
-        since = time.monotonic()
-        wait_until_read(ours, 0.2)
-        assert time.monotonic() - since >= 0.2
-        with ThreadPoolExecutor(1) as waiting:
-            done = waiting.submit(wait_until_read, ours, 60)
-            while theirs.recv(100, socket.MSG_DONTWAIT | socket.MSG_PEEK):
-                assert not done.done()
-                if len(theirs.recv(300)) < 300:
-                    break
-            done.result(timeout=10)
+        return listener.accept()[0], theirs
+
+
+def test_a_turn_begins_when_the_one_before_has_been_read():
+    (ours, theirs), (next_one, other) = pair(), pair()
+    turns, entered = Turns(60), threading.Event()
+
+    def follow():
+        with turns.take(next_one):
+            entered.set()
+
+    with ours, theirs, next_one, other, ThreadPoolExecutor(1) as waiting:
+        with turns.take(ours):
+            ours.sendall(b"x" * 1000)
+        done = waiting.submit(follow)
+        assert not entered.wait(0.2)
+        theirs.recv(999)
+        assert not entered.wait(0.1)
+        theirs.recv(1)
+        done.result(timeout=10)
+
+
+def test_turns_do_not_wait_for_who_has_gone():
+    (ours, theirs), (next_one, other) = pair(), pair()
+    turns = Turns(60)
+    with theirs, next_one, other:
+        with ours, turns.take(ours):
+            ours.sendall(b"x" * 1000)
+        theirs.close()
+        with turns.take(next_one):
+            pass
 
 
 def test_stats_count_what_was_sent(server):

@@ -74,8 +74,9 @@ def restore(
         entry_id: The entry, or the beginning of its id.
         release: Another CernVM version than the recorded one.
         shape: How large the machine is; the user's own default when None.
-        base_url: Below which path the guest's Jupyter is reached: ``/``, or a proxy's path.
-        origin: An origin other than its own from which the guest's Jupyter takes requests.
+        base_url: Below which path the guest's Jupyter is reached: ``/``, or a proxy's path; ``{machine}`` in it
+            stands for the machine's id, which nobody knows before.
+        origin: An origin other than its own from which the guest's Jupyter takes requests; likewise.
         progress: Who listens.
 
     Raises:
@@ -94,6 +95,7 @@ def restore(
     if accelerator.name != "kvm":
         watch.note(f"without hardware acceleration, {accelerator.why}")
     machine_id = new_entry_id()
+    base_url, origin = (text.replace("{machine}", machine_id) for text in (base_url, origin))
     token, area_token = secrets.token_urlsafe(32), secrets.token_urlsafe(32)
     with _made(settings, machine_id) as (host, folder):
         areas.begin(settings, folder, machine_id, source, token=area_token)

@@ -298,14 +298,19 @@ def volume_label(device: str) -> bytes:
     return descriptor[40:72].rstrip() if descriptor[1:6] == b"CD001" else b""
 
 
-def mount_area(config: "Config", user: pwd.struct_passwd) -> "tuple[str, str]":
-    """Make the working area writable at its place; return (path, 'overlay' or 'copy' or 'empty')."""
+def area_folder(config: "Config", user: pwd.struct_passwd) -> str:
+    """Make the folder where the working area is going to be."""
     target = os.path.join(user.pw_dir, os.path.basename(config.get("area") or "area"))
     make_folder(target, user)
+    return target
+
+
+def mount_area(config: "Config", user: pwd.struct_passwd, target: str) -> str:
+    """Make the working area appear, writable; return how: ``overlay``, ``copy``, or ``empty`` where there is none."""
     if not config.get("disk", True):
-        return target, "empty"
+        return "empty"
     if os.path.ismount(target):
-        return target, "overlay"
+        return "overlay"
     lower = os.path.join(RUN, "area")
     if not os.path.ismount(lower):
         os.makedirs(lower, exist_ok=True)
@@ -322,8 +327,8 @@ def mount_area(config: "Config", user: pwd.struct_passwd) -> "tuple[str, str]":
     except Failed as error:
         say(f"no overlay: {error}; copying the working area")
         copy_once(lower, target, os.path.join(base, "copied"))
-        return target, "copy"
-    return target, "overlay"
+        return "copy"
+    return "overlay"
 
 
 def writable_folder() -> str:
@@ -338,8 +343,8 @@ def copy_once(lower: str, target: str, marker: str) -> None:
 
 
 def make_folder(path: str, user: pwd.struct_passwd, mode: int = 0o755) -> None:
-    os.makedirs(path, exist_ok=True)
-    if not os.path.ismount(path):
+    if not os.path.isdir(path):
+        os.makedirs(path)
         os.chown(path, user.pw_uid, user.pw_gid)
         os.chmod(path, mode)
 
@@ -402,8 +407,8 @@ def write_private(path: str, text: str, user: pwd.struct_passwd) -> None:
     os.rename(temporary, path)
 
 
-def start_jupyter(program: str, area: str, user: pwd.struct_passwd) -> "subprocess.Popen[bytes]":
-    """Start Jupyter as the user, in the working area, with its log beside its configuration."""
+def start_jupyter(program: str, user: pwd.struct_passwd) -> "subprocess.Popen[bytes]":
+    """Start Jupyter as the user, with its log beside its configuration."""
     home = user.pw_dir
     environment = {
         "HOME": home,
@@ -425,7 +430,7 @@ def start_jupyter(program: str, area: str, user: pwd.struct_passwd) -> "subproce
         os.fchmod(log.fileno(), 0o600)
         return subprocess.Popen(
             [program, "--config=" + RUN + "/jupyter.json"],
-            cwd=area,
+            cwd=home,
             env=environment,
             stdin=subprocess.DEVNULL,
             stdout=log,
@@ -457,21 +462,27 @@ def jupyter_version(base_url: str) -> str:
         return ""
 
 
-def supervise(config: "Config", area: str, user: pwd.struct_passwd, state: State) -> None:
-    """Run Jupyter; start it again a few times when it dies."""
+def supervise(
+    process: "subprocess.Popen[bytes]", config: "Config", user: pwd.struct_passwd, state: State
+) -> None:
+    """Keep Jupyter running: start it again a few times when it dies."""
     base_url = (config.get("base_url") or "/").rstrip("/") + "/"
-    kind, program = find_jupyter()
-    write_private(RUN + "/jupyter.json", json.dumps(jupyter_config(config, area, user)), user)
-    for attempt in range(RESTARTS + 1):
-        state.set(stage="jupyter", detail=f"attempt {attempt + 1}" if attempt else "", app=kind)
-        process = start_jupyter(program, area, user)
+    for left in range(RESTARTS, -1, -1):
         if wait_for_jupyter(process, base_url, state):
             process.wait()
-        elif process.poll() is None:
-            process.kill()
-            process.wait()
-        say(f"Jupyter ended with status {process.returncode}: {log_tail(config['token'])}")
-    raise Failed("Jupyter does not stay up: " + log_tail(config["token"]))
+        end(process)
+        why = f"Jupyter ended with status {process.returncode}: {log_tail(config['token'])}"
+        say(why)
+        if left:
+            state.set(stage="jupyter", detail=why)
+            process = start_jupyter(find_jupyter()[1], user)
+    raise Failed(why)
+
+
+def end(process: "subprocess.Popen[bytes]") -> None:
+    if process.poll() is None:
+        process.kill()
+        process.wait()
 
 
 def wait_for_jupyter(process: "subprocess.Popen[bytes]", base_url: str, state: State) -> bool:
@@ -496,7 +507,7 @@ def versions(jupyter: str) -> "dict[str, str]":
 def log_tail(token: str) -> str:
     with open(RUN + "/jupyter.log", errors="replace") as file:
         lines = file.read()[-4000:].replace(token, "...").strip().splitlines()
-    return " | ".join(lines[-3:])
+    return lines[-1].strip() if lines else "it said nothing"
 
 
 # --- all of it
@@ -507,21 +518,31 @@ def power_off() -> None:
     threading.Timer(0.3, subprocess.call, (["systemctl", "poweroff"],)).start()
 
 
+def bring_up(config: "Config", state: State) -> None:
+    """Start Jupyter, and give it its working area while it still reads its own code: that takes it much longer."""
+    set_hostname(config.get("hostname") or "")
+    user = find_user(config.get("user") or "")
+    area = area_folder(config, user)
+    kind, program = find_jupyter()
+    write_private(RUN + "/jupyter.json", json.dumps(jupyter_config(config, area, user)), user)
+    process = start_jupyter(program, user)
+    try:
+        state.set(stage="area", app=kind, release=identity())
+        state.set(stage="jupyter", area=mount_area(config, user, area))
+        supervise(process, config, user, state)
+    finally:
+        end(process)
+
+
 def main() -> None:
     os.makedirs(RUN, mode=0o755, exist_ok=True)
     state = State()
     threading.Thread(target=serve_channel, args=(state, {"shutdown": power_off}), daemon=True).start()
     try:
         with open(CONFIG) as file:
-            config = json.load(file)
-        set_hostname(config.get("hostname"))
-        user = find_user(config.get("user"))
-        state.set(stage="area", release=identity())
-        area, how = mount_area(config, user)
-        state.set(area=how)
-        supervise(config, area, user, state)
+            bring_up(json.load(file), state)
     except (Failed, OSError, ValueError, KeyError) as error:
-        state.set(stage="failed", detail=f"{type(error).__name__}: {error}")
+        state.set(stage="failed", detail=str(error) if isinstance(error, Failed) else repr(error))
         signal.pause()  # the host asks why
 
 

@@ -107,7 +107,7 @@ def folder_name(name: str) -> str:
 def _check(config: GuestConfig) -> None:
     if not config.token:
         raise Usage("a machine needs a token")
-    if not re.fullmatch(r"/([A-Za-z0-9._~-]+/)*", config.base_url):
+    if not re.fullmatch(r"/([A-Za-z0-9._~%@-]+/)*", config.base_url):
         raise Usage(f"{config.base_url!r} is no base URL", "It begins and ends with a slash.")
     if config.hostname and not re.fullmatch(r"[a-z0-9][a-z0-9-]{0,62}", config.hostname):
         raise Usage(f"{config.hostname!r} is no host name")

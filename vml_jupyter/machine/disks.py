@@ -1,4 +1,4 @@
-"""The one disk that a machine can write: blank, sparse, in its folder.
+"""The one disk that a machine can write: blank, sparse, in its folder; and whether QEMU reads disks over http.
 
     <folder>/scratch.qcow2      GiB as large as the shape says, 200 KiB at first
 
@@ -16,7 +16,7 @@ from vml_jupyter.errors import DiskFull, HostError, ToolMissing
 from vml_jupyter.model import Shape
 
 _LEAST_FREE = 1 << 30  # what a fresh machine writes before anybody works in it, generously
-_CREATE_S = 30.0
+_PATIENCE_S = 30.0
 
 
 def create_scratch(path: Path, shape: Shape) -> None:
@@ -28,19 +28,26 @@ def create_scratch(path: Path, shape: Shape) -> None:
         HostError: It fails.
     """
     require_free(path.parent, _LEAST_FREE)
-    if shutil.which("qemu-img") is None:
-        raise ToolMissing("qemu-img is not installed", "On Debian: apt install qemu-utils")
-    command = ["qemu-img", "create", "-q", "-f", "qcow2", "-o", "lazy_refcounts=on", str(path)]
-    try:
-        done = subprocess.run(
-            [*command, f"{shape.scratch_gib}G"], capture_output=True, timeout=_CREATE_S, check=False
-        )
-    except subprocess.TimeoutExpired as error:
-        raise HostError(f"qemu-img does not finish on {path}", "Is the file system slow or hung?") from error
+    done = _qemu_img(
+        "create", "-q", "-f", "qcow2", "-o", "lazy_refcounts=on", str(path), f"{shape.scratch_gib}G"
+    )
     if done.returncode != 0:
         said = done.stderr.decode("utf-8", "replace").strip()
         raise HostError(f"the scratch disk {path} cannot be made: {said}")
     path.chmod(0o600)
+
+
+def can_read_http() -> bool:
+    """Tell whether this host's QEMU has its http driver, a package of its own on some systems.
+
+    Where it has none, the working area goes to a file (``MachineSpec.area_path``).
+
+    Raises:
+        ToolMissing: ``qemu-img`` is not installed.
+    """
+    # Nobody listens on port 9, so with the driver the answer is that nobody can be reached.
+    said = _qemu_img("info", "--image-opts", "driver=http,url=http://127.0.0.1:9/")
+    return b"Unknown driver" not in said.stderr and b"Unknown protocol" not in said.stderr
 
 
 def require_free(folder: Path, size_bytes: int) -> None:
@@ -55,3 +62,12 @@ def require_free(folder: Path, size_bytes: int) -> None:
             f"{folder} has {free >> 20} MiB free and {size_bytes >> 20} MiB are needed",
             "Remove something, or delete machines you no longer need.",
         )
+
+
+def _qemu_img(*words: str) -> subprocess.CompletedProcess[bytes]:
+    try:
+        return subprocess.run(["qemu-img", *words], capture_output=True, timeout=_PATIENCE_S, check=False)
+    except FileNotFoundError as error:
+        raise ToolMissing("qemu-img is not installed", "On Debian: apt install qemu-utils") from error
+    except subprocess.TimeoutExpired as error:
+        raise HostError(f"qemu-img {words[0]} does not finish", "Is the file system slow or hung?") from error

@@ -21,26 +21,19 @@ import platformdirs
 from vml_jupyter.errors import (
     Ambiguous,
     Foreign,
-    MachineError,
     MachineGone,
     MachineRefused,
     NotFound,
-    PortTaken,
 )
-from vml_jupyter.machine import companion, folders
+from vml_jupyter.machine import companion, folders, lifecycle
 from vml_jupyter.machine.disks import create_scratch
-from vml_jupyter.machine.domain_xml import domain_xml
-from vml_jupyter.machine.host import Domain, Hypervisor
-from vml_jupyter.machine.logs import remove_domain_log
-from vml_jupyter.machine.network import Network, start_network, stop_network
+from vml_jupyter.machine.host import Hypervisor
 from vml_jupyter.machine.session import SESSION
-from vml_jupyter.machine.spec import MachineSpec, decode_spec, save_spec, with_secrets
-from vml_jupyter.machine.waiting import wait_until
+from vml_jupyter.machine.spec import MachineSpec, decode_spec, with_secrets
 from vml_jupyter.model import Machine
 from vml_jupyter.progress import SILENT, Progress
 
 _SHUTDOWN_S = 20.0
-_PORT_TRIES = 3
 
 
 class Host:
@@ -96,8 +89,8 @@ class Host:
             undo.callback(spec.scratch.unlink, missing_ok=True)
             create_scratch(spec.scratch, spec.shape)
             undo.callback((spec.folder / "machine.json").unlink, missing_ok=True)
-            undo.callback(self._forget, spec.name)
-            spec = self._bring_up(spec, undo, progress)
+            undo.callback(lifecycle.forget, self.hypervisor, spec.name)
+            spec = lifecycle.bring_up(self.hypervisor, spec, undo, progress)
             undo.pop_all()
         return spec.machine("starting")
 
@@ -124,7 +117,7 @@ class Host:
         with folders.locked(spec.folder), ExitStack() as undo:
             if self._state_of(machine_id) != "off":
                 raise MachineRefused(f"the machine {machine_id} is not stopped", "Stop it first.")
-            spec = self._bring_up(spec, undo, progress)
+            spec = lifecycle.bring_up(self.hypervisor, spec, undo, progress)
             undo.pop_all()
         return spec.machine("starting")
 
@@ -136,7 +129,7 @@ class Host:
                 spec = with_secrets(decode_spec(domain.record))
             except Foreign:
                 continue
-            found[spec.id] = spec.machine(_state(domain, spec))
+            found[spec.id] = spec.machine(lifecycle.machine_state(domain, spec))
         for folder in folders.all_folders(self.folders):
             spec_there = self._spec_in(folder)
             if spec_there is not None and folder.name not in found:
@@ -175,7 +168,7 @@ class Host:
 
     def is_active(self, machine_id: str) -> bool:
         """Tell whether the machine's processor is there, running or paused."""
-        return self._state_of(machine_id) in ("active", "paused")
+        return lifecycle.is_active(self.hypervisor.find(f"vml-{machine_id}"))
 
     def mark_ready(self, machine_id: str) -> Machine:
         """Note that the machine has answered as ready: from now on it is ``running``.
@@ -207,7 +200,7 @@ class Host:
         with folders.locked(spec.folder):
             state = self._state_of(machine_id)
             if state == "active":
-                self._shut_down(spec, patience_s, ask)
+                lifecycle.shut_down(self.hypervisor, spec.name, patience_s, ask)
             if state == "saved":
                 self.hypervisor.discard_saved(spec.name)
             if self.is_active(machine_id):
@@ -221,10 +214,10 @@ class Host:
         name = f"vml-{machine_id}"
         if folder.is_dir():
             with folders.locked(folder):
-                self._forget(name)
+                lifecycle.forget(self.hypervisor, name)
                 folders.remove_folder(folder)
         else:
-            self._forget(name)
+            lifecycle.forget(self.hypervisor, name)
             folders.remove_folder(folder)
 
     def console_tail(self, machine_id: str, lines: int = 20) -> str:
@@ -241,51 +234,6 @@ class Host:
             if spec is not None and self._state_of(folder.name) in ("off", "crashed"):
                 companion.stop_all(folder)
 
-    def _bring_up(self, spec: MachineSpec, undo: ExitStack, progress: Progress) -> MachineSpec:
-        spec.sockets.mkdir(mode=0o700, exist_ok=True)
-        spec.ready.unlink(missing_ok=True)
-        undo.callback(stop_network, spec.folder)
-        for _ in range(_PORT_TRIES):
-            network = self._network(spec, progress)
-            placed = msgspec.structs.replace(
-                spec, port=network.port if network else 0, network=network.kind if network else "none"
-            )
-            save_spec(placed)
-            self.hypervisor.define(domain_xml(placed, network))
-            try:
-                self.hypervisor.start(placed.name)
-            except MachineRefused as error:
-                # slirp takes its port only now, so that another program may have been faster
-                if "host forwarding" not in error.message:
-                    raise
-            else:
-                return placed
-        raise PortTaken("no free port on 127.0.0.1 was to be had", "Try again.")
-
-    @staticmethod
-    def _network(spec: MachineSpec, progress: Progress) -> Network | None:
-        if spec.network == "none":
-            return None
-        return start_network(spec.folder, spec.network_socket, spec.port, spec.network, progress)
-
-    def _shut_down(self, spec: MachineSpec, patience_s: float, ask: Callable[[], None] | None) -> None:
-        try:
-            self.hypervisor.shut_down(spec.name)
-            if ask is not None:
-                ask()
-        except MachineError:
-            return  # it cannot be asked, or has gone meanwhile
-        wait_until(lambda: not self.is_active(spec.id), patience_s)
-
-    def _forget(self, name: str) -> None:
-        domain = self.hypervisor.find(name)
-        if domain is None:
-            return
-        if domain.state in ("active", "paused"):
-            self.hypervisor.destroy(name)
-        self.hypervisor.undefine(name)
-        remove_domain_log(name)
-
     def _state_of(self, machine_id: str) -> str:
         domain = self.hypervisor.find(f"vml-{machine_id}")
         return domain.state if domain is not None else "absent"
@@ -296,12 +244,3 @@ class Host:
         except (OSError, Foreign):
             return None
         return with_secrets(spec) if spec.uri == self.hypervisor.uri else None
-
-
-def _state(domain: Domain, spec: MachineSpec) -> str:
-    if domain.state == "active":
-        if spec.network == "passt" and not companion.is_running(spec.folder, "net"):
-            return "broken"  # nobody can reach it any more: passt cannot be joined again
-        return "running" if spec.ready.exists() else "starting"
-    states = {"paused": "suspended", "saved": "suspended", "off": "stopped"}
-    return states.get(domain.state, "broken") if spec.folder.is_dir() else "broken"

@@ -24,8 +24,10 @@ from typing import Any
 from vml_jupyter.errors import PortTaken, Usage
 from vml_jupyter.snapshot.image.answers import COOKIE, PATH, Answer, Readable
 from vml_jupyter.snapshot.image.served import Account, ServingStats
+from vml_jupyter.snapshot.image.wire import Turns
 
 MAX_CONNECTIONS = 64
+_PATIENCE_S = 2.0
 _TOKEN = re.compile(r"[A-Za-z0-9_-]{16,256}")
 _log = logging.getLogger(__name__)
 
@@ -108,7 +110,7 @@ class _Server(ThreadingHTTPServer):
     def __init__(self, address: tuple[str, int], image: Readable, token: str) -> None:
         self.image, self.token = image, token.encode()
         self.account = Account(image.size, image.data_start)
-        self.turn = Lock()
+        self.turns = Turns(_PATIENCE_S)
         self._places = BoundedSemaphore(MAX_CONNECTIONS)
         self._connections: set[socket.socket] = set()
         self._lock = Lock()

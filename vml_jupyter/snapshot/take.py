@@ -29,7 +29,7 @@ from vml_jupyter.snapshot.growing import Batch, Growing
 from vml_jupyter.snapshot.ignore import Rules
 from vml_jupyter.snapshot.walk import Descriptor, Findings, Folder, Item, open_area, printable, walk
 
-_READERS = 8  # in turns, but where the area is slow
+_READERS = 4  # in turns, but where the area is slow
 _SAVERS = max(2, min(8, os.cpu_count() or 2))
 _BATCHES_AHEAD = 8
 

@@ -1,33 +1,29 @@
 """Answer one HTTP request for an image: admit or refuse it, then send the parts it asks for.
 
-request --cookie, path, no body--> Range --parse_ranges--> parts --image.read, 1 MiB at a time--> socket
+    request --cookie, path, no body--> Range --parse_ranges--> parts --image.read, 1 MiB at a time--> socket
 
-Parts are answered one request at a time: an answer begins when all bytes of the one before have been read. QEMU's curl
-driver (seen with 7.2) takes note of one finished transfer per event; when two end together it forgets the second, and
-the guest waits for those bytes for ever. A reader that dawdles delays the others by ``_PATIENCE_S`` at most.
+What cannot be read becomes 502, or an answer that breaks off, so that the reader sees an error and never wrong bytes.
 """
 
 from __future__ import annotations
 
 import hmac
 from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import nullcontext
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler
 from itertools import chain
-from threading import Lock
 from typing import Any, Protocol
 
 from vml_jupyter.errors import VmlError
 from vml_jupyter.snapshot.image.ranges import Unsatisfiable, parse_ranges
 from vml_jupyter.snapshot.image.served import Account
-from vml_jupyter.snapshot.image.wire import wait_until_read
+from vml_jupyter.snapshot.image.wire import Turns
 
 PATH = "/area.iso"
 COOKIE = "vml"
 _IDLE_S = 60
 _PIECE_BYTES = 1 << 20
-_PATIENCE_S = 2.0
 
 
 class Readable(Protocol):
@@ -46,7 +42,7 @@ class Desk(Protocol):
     image: Readable
     token: bytes
     account: Account
-    turn: Lock
+    turns: Turns
 
 
 class Answer(BaseHTTPRequestHandler):
@@ -117,17 +113,6 @@ class Answer(BaseHTTPRequestHandler):
             return None
         return parse_ranges(header, size)
 
-    @contextmanager
-    def _turn(self) -> Iterator[None]:
-        """Have the wire to oneself until the other side has all the bytes."""
-        alone = self.server.turn.acquire(timeout=_PATIENCE_S)
-        try:
-            yield
-            wait_until_read(self.connection, _PATIENCE_S)
-        finally:
-            if alone:
-                self.server.turn.release()
-
     def _send_many(self, parts: list[tuple[int, int]], size: int) -> None:
         boundary = f"vml-{self.server.image.etag}"
         line = "\r\n--{}\r\nContent-Type: application/octet-stream\r\nContent-Range: bytes {}-{}/{}\r\n\r\n"
@@ -148,7 +133,9 @@ class Answer(BaseHTTPRequestHandler):
         length = sum(len(text) + stop - start for text, start, stop in bodies)
         missing = sum(stop - start for _, start, stop in bodies)
         # The whole image takes no turn: that is no hypervisor, and it takes long.
-        with self._turn() if status is HTTPStatus.PARTIAL_CONTENT else nullcontext():
+        with (
+            self.server.turns.take(self.connection) if status is HTTPStatus.PARTIAL_CONTENT else nullcontext()
+        ):
             self._begin(status, length, headers)
             for text, start, data in chain([first], pieces):
                 self.wfile.write(text + data if text else data)
