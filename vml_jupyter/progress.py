@@ -78,7 +78,5 @@ class Stopwatch:
     def _close(self) -> None:
         now = time.monotonic()
         if self._current is not None:
-            self._seconds[self._current] = (
-                self._seconds.get(self._current, 0.0) + now - self._since
-            )
+            self._seconds[self._current] = self._seconds.get(self._current, 0.0) + now - self._since
         self._since = now

@@ -246,6 +246,8 @@ def test_what_crashes_left_is_swept(host: Host, image: Path, data: Path) -> None
     companion.start(left, "area", [sys.executable, "-c", "import signal; signal.pause()", str(left)])
     spec = make(host, image)
     with host.new_folder(new_entry_id()) as being_made:
+        for folder in (left, being_made):
+            os.utime(folder, (0, 0))
         host.sweep()
         assert being_made.is_dir()
     assert not left.exists()

@@ -103,7 +103,13 @@ def channel() -> Iterator[socket.socket]:
     thread.start()
     host.settimeout(10)
     yield host
+    # The agent serves its descriptor for ever. It is made one that cannot be read before it is given back: a later
+    # test's socket under the same number must not be answered by this agent.
+    with Path(os.devnull).open("wb") as unreadable:
+        os.dup2(unreadable.fileno(), guest.fileno())
     host.close()
+    thread.join(10)
+    assert not thread.is_alive()
     guest.close()
 
 

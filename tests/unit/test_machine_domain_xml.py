@@ -117,7 +117,8 @@ def test_without_a_network_there_is_no_card() -> None:
 def test_the_accelerator_decides_domain_type_and_processor(name: str, kind: str) -> None:
     root = ET.fromstring(domain_xml(spec(accelerator=name), None))
     assert root.attrib["type"] == kind
-    assert root.find("cpu") is not None
+    slow = [feature.attrib["name"] for feature in root.findall("cpu/feature")]
+    assert ("erms" in slow) is (name == "tcg")
     assert root.findtext("memory") == "1024"
     assert root.findtext("vcpu") == "3"
 

@@ -45,6 +45,8 @@ def test_a_folder_is_removed_on_failure(tmp_path: Path) -> None:
 def test_what_a_crash_left_is_recognised(tmp_path: Path) -> None:
     folder = tmp_path / ID
     folder.mkdir()
+    assert not folders.is_left_over(folder)
+    os.utime(folder, (0, 0))
     assert folders.is_left_over(folder)
     (folder / "machine.json").write_text("{}")
     assert not folders.is_left_over(folder)

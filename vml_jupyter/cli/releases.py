@@ -38,7 +38,13 @@ def _releases(settings: Settings, arguments: argparse.Namespace) -> None:
         output.as_json({"releases": known})
         return
     rows = [
-        (each.release.system, each.release.bootloader, each.release.flavour, each.state, each.path or each.url)
+        (
+            each.release.system,
+            each.release.bootloader,
+            each.release.flavour,
+            each.state,
+            each.path or each.url,
+        )
         for each in known
     ]
     output.table(("SYSTEM", "BOOTLOADER", "FLAVOUR", "STATE", "WHERE"), rows)

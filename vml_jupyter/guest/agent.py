@@ -24,6 +24,7 @@ configuration and nowhere else: not to a command line, a log or the console.
 
 import errno
 import glob
+import http.client
 import json
 import os
 import pwd
@@ -52,6 +53,7 @@ RESTARTS = 3
 DISK_WAIT_S = 30
 USER_WAIT_S = 60
 JUPYTER_WAIT_S = 600
+KERNEL_WAIT_S = 20
 PROGRAMS = (("lab", "jupyter-lab"), ("notebook", "jupyter-notebook"), ("server", "jupyter-server"))
 SEARCHED = "/usr/local/bin:/usr/bin:/bin:/opt/conda/bin:/usr/local/sbin:/usr/sbin:/sbin"
 
@@ -462,13 +464,36 @@ def jupyter_version(base_url: str) -> str:
         return ""
 
 
+def start_kernel(config: "Config", base_url: str, area: str) -> None:
+    """Start the notebook's kernel as the browser would, which then finds it running: it is the slow part of opening.
+
+    Where that is refused (no such kernel here), the browser will ask its user which one to take.
+    """
+    notebook = config.get("notebook")
+    if not notebook:
+        return
+    try:
+        with open(os.path.join(area, notebook), encoding="utf-8") as file:
+            name = json.load(file)["metadata"]["kernelspec"]["name"]
+        wish = {"path": notebook, "name": notebook, "type": "notebook", "kernel": {"name": name}}
+        link = http.client.HTTPConnection("127.0.0.1", JUPYTER_PORT, timeout=KERNEL_WAIT_S)
+        headers = {"Authorization": "token " + config["token"], "Content-Type": "application/json"}
+        link.request("POST", base_url + "api/sessions", json.dumps(wish), headers)
+        answered = link.getresponse()
+        answered.read(LINE_LIMIT)
+        link.close()
+        say(f"kernel: {answered.status}")
+    except (OSError, ValueError, KeyError, TypeError, http.client.HTTPException) as error:
+        say(f"no kernel was started ahead: {type(error).__name__}")
+
+
 def supervise(
-    process: "subprocess.Popen[bytes]", config: "Config", user: pwd.struct_passwd, state: State
+    process: "subprocess.Popen[bytes]", config: "Config", user: pwd.struct_passwd, area: str, state: State
 ) -> None:
     """Keep Jupyter running: start it again a few times when it dies."""
     base_url = (config.get("base_url") or "/").rstrip("/") + "/"
     for left in range(RESTARTS, -1, -1):
-        if wait_for_jupyter(process, base_url, state):
+        if wait_for_jupyter(process, config, base_url, area, state):
             process.wait()
         end(process)
         why = f"Jupyter ended with status {process.returncode}: {log_tail(config['token'])}"
@@ -485,11 +510,14 @@ def end(process: "subprocess.Popen[bytes]") -> None:
         process.wait()
 
 
-def wait_for_jupyter(process: "subprocess.Popen[bytes]", base_url: str, state: State) -> bool:
+def wait_for_jupyter(
+    process: "subprocess.Popen[bytes]", config: "Config", base_url: str, area: str, state: State
+) -> bool:
     deadline = time.time() + JUPYTER_WAIT_S
     while process.poll() is None and time.time() < deadline:
         version = jupyter_version(base_url)
         if version:
+            start_kernel(config, base_url, area)
             state.set(stage="ready", detail="", versions=versions(version))
             return True
         time.sleep(0.1)
@@ -529,7 +557,7 @@ def bring_up(config: "Config", state: State) -> None:
     try:
         state.set(stage="area", app=kind, release=identity())
         state.set(stage="jupyter", area=mount_area(config, user, area))
-        supervise(process, config, user, state)
+        supervise(process, config, user, area, state)
     finally:
         end(process)
 

@@ -12,6 +12,7 @@ from __future__ import annotations
 import fcntl
 import re
 import shutil
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -21,6 +22,7 @@ from vml_jupyter.machine import companion
 from vml_jupyter.machine.runtime import runtime_folder
 
 _ID = re.compile(r"[0-9a-z]{12}")
+_YOUNG_S = 10.0
 _TAIL_BYTES = 64 * 1024
 _ESCAPES = re.compile(
     r"\x1b(\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(\x07|\x1b\\)?|[@-_])|[^\n\t -~\u00a0-\U0010ffff]"
@@ -76,7 +78,8 @@ def all_folders(machines: Path) -> list[Path]:
 
 def is_left_over(folder: Path) -> bool:
     """Tell whether the making of a machine broke off here: nothing defined, and nobody at it."""
-    if (folder / "machine.json").exists():
+    # A folder exists for a moment before its maker holds the lock.
+    if (folder / "machine.json").exists() or time.time() - folder.stat().st_mtime < _YOUNG_S:
         return False
     with suppress(OSError), (folder / "making").open("a") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -28,6 +28,7 @@ from vml_jupyter.errors import (
 from vml_jupyter.machine import companion, folders, lifecycle
 from vml_jupyter.machine.disks import create_scratch
 from vml_jupyter.machine.host import Hypervisor
+from vml_jupyter.machine.logs import remove_domain_log
 from vml_jupyter.machine.session import SESSION
 from vml_jupyter.machine.spec import MachineSpec, decode_spec, with_secrets
 from vml_jupyter.model import Machine
@@ -215,6 +216,7 @@ class Host:
         if folder.is_dir():
             with folders.locked(folder):
                 lifecycle.forget(self.hypervisor, name)
+                remove_domain_log(name)  # also of a domain that vanished before
                 folders.remove_folder(folder)
         else:
             lifecycle.forget(self.hypervisor, name)
