@@ -28,7 +28,8 @@
     |-- MachineError
     |   |-- MachineNotReady    it never answered; carries the console's end
     |   |-- MachineGone        it was removed or died underneath
-    |   `-- MachineRefused     the hypervisor would not do it
+    |   |-- MachineRefused     the hypervisor would not do it
+    |   `-- CellFailed         a notebook's cell ended in an error there (in guest.notebook)
     `-- Foreign            bytes from elsewhere that break their format
 
 A message says what is wrong and why; the hint says what to do. ``code`` is the class name in

@@ -102,10 +102,12 @@ def browser() -> Iterator[Browser]:
 
 
 @pytest.fixture
-def context(browser: Browser) -> Iterator[BrowserContext]:
+def context(browser: Browser, request: pytest.FixtureRequest) -> Iterator[BrowserContext]:
     context = browser.new_context(viewport={"width": 1280, "height": 800})
     context.set_default_timeout(30_000)
     yield context
+    for number, page in enumerate(context.pages):
+        shot(page, f"{request.node.name}-end-{number}")
     context.close()
 
 

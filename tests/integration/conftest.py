@@ -52,8 +52,10 @@ def processes_naming(folder: Path) -> list[str]:
 def nothing_left(machine_settings: Settings) -> Iterator[None]:
     """Check, after a test that deletes its machines, that no domain, process or file of theirs is left."""
     yield
-    with Host.connect(machine_settings.libvirt_uri) as host:
-        mine = list(host.machines(machine_settings.machines))
+    with Host.connect(machine_settings.libvirt_uri, machine_settings.data) as host:
+        mine = host.machines()
+        domains = host.hypervisor.domains()
     assert mine == []
+    assert [domain for domain in domains if str(machine_settings.data) in domain.record] == []
     assert processes_naming(machine_settings.machines) == []
     assert list(machine_settings.machines.glob("*")) == []

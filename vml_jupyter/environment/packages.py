@@ -19,7 +19,9 @@ import msgspec
 from jupyter_core.paths import jupyter_path
 
 _ASK = "import json, platform, sys; print(json.dumps([platform.python_version(), sys.path]))"
-_ASK_TIMEOUT_S = 10.0  # a Python on a busy computer or a cold network disk; a wrong list would be worse than a wait
+_ASK_TIMEOUT_S = (
+    10.0  # a Python on a busy computer or a cold network disk; a wrong list would be worse than a wait
+)
 _LIMIT = 5000
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 

@@ -40,8 +40,8 @@ class Order(msgspec.Struct, frozen=True, kw_only=True):
     data: str
     libvirt_uri: str
     port: int = 0
-    uid: int = 1000
-    gid: int = 1000
+    uid: int
+    gid: int
 
 
 class Served(msgspec.Struct, frozen=True, kw_only=True):

@@ -20,6 +20,8 @@ from vml_jupyter.flows.settings import Settings
 from vml_jupyter.machine import companion
 
 COOKIE = "vml"
+GUEST_ID = 1000
+"""Who owns the files in the guest: its first ordinary account."""
 _PATIENCE_S = 60.0
 _POLL_S = 0.02
 
@@ -58,6 +60,8 @@ def begin(
         data=str(settings.data),
         libvirt_uri=settings.libvirt_uri,
         port=port,
+        uid=GUEST_ID,
+        gid=GUEST_ID,
     )
     (folder / "area.json").unlink(missing_ok=True)
     (folder / "source.json").write_bytes(msgspec.json.encode(source))

@@ -47,15 +47,16 @@ def start(settings: Settings, machine_id: str, progress: Progress = SILENT) -> M
         machine = host.get(machine_id)
         spec = host.spec(machine.id)
         progress.stage("start", f"Starting {machine.release.label}")
-        areas.begin(
-            settings,
-            spec.folder,
-            machine.id,
-            areas.source_of(spec.folder),
-            token=spec.area_cookie.partition("=")[2],
-            port=urlsplit(spec.area_url).port or 0,
-        )
-        areas.served(spec.folder)
+        if spec.area_url:
+            areas.begin(
+                settings,
+                spec.folder,
+                machine.id,
+                areas.source_of(spec.folder),
+                token=spec.area_cookie.partition("=")[2],
+                port=urlsplit(spec.area_url).port or 0,
+            )
+            areas.served(spec.folder)
         host.start(machine.id, progress=progress)
         return _addressed(host, await_ready(settings, host, machine.id, progress))
 
@@ -65,7 +66,7 @@ def stop(settings: Settings, machine_id: str, progress: Progress = SILENT) -> Ma
     with _host(settings) as host:
         machine = host.get(machine_id)
         progress.stage("stop", f"Shutting down {machine.id}")
-        host.stop(machine.id)
+        host.stop(machine.id, ask=AgentClient(host.spec(machine.id).agent_socket).shut_down)
         return host.get(machine.id)
 
 

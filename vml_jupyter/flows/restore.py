@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypedDict
 
 from vml_jupyter.context import user_data, write_context_iso
 from vml_jupyter.errors import BadArea
@@ -22,10 +23,11 @@ from vml_jupyter.flows.machines import address, await_ready
 from vml_jupyter.flows.releases import provide, release_of
 from vml_jupyter.flows.settings import Settings
 from vml_jupyter.guest import GuestConfig, pickup
-from vml_jupyter.machine import Host, MachineSpec, probe_accelerator
+from vml_jupyter.machine import Host, MachineSpec, can_read_http, probe_accelerator
 from vml_jupyter.model import Entry, Machine, Release, Shape, new_entry_id
 from vml_jupyter.progress import SILENT, Progress, Stopwatch
 from vml_jupyter.snapshot import Laid, lay
+from vml_jupyter.snapshot.image import AreaImage
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -98,10 +100,19 @@ def restore(
     base_url, origin = (text.replace("{machine}", machine_id) for text in (base_url, origin))
     token, area_token = secrets.token_urlsafe(32), secrets.token_urlsafe(32)
     with _made(settings, machine_id) as (host, folder):
-        areas.begin(settings, folder, machine_id, source, token=area_token)
+        lazily = can_read_http()
+        if lazily:
+            areas.begin(settings, folder, machine_id, source, token=area_token)
         watch.stage("context", "Writing what the machine is to know")
         context = _write_context(folder, entry, wanted, machine_id, token, base_url, origin)
-        served = areas.served(folder)
+        area = (
+            AreaDisk(
+                area_url=f"http://127.0.0.1:{areas.served(folder).port}/area.iso",
+                area_cookie=f"{areas.COOKIE}={area_token}",
+            )
+            if lazily
+            else AreaDisk(area_path=_write_area(settings, source, folder, watch))
+        )
         watch.stage("start", f"Starting {wanted.label}")
         spec = MachineSpec(
             id=machine_id,
@@ -115,8 +126,7 @@ def restore(
             notebook=entry.notebook,
             base_url=base_url,
             accelerator=accelerator.name,
-            area_url=f"http://127.0.0.1:{served.port}/area.iso",
-            area_cookie=f"{areas.COOKIE}={area_token}",
+            **area,
             token=token,
         )
         host.define_and_start(spec, watch)
@@ -129,6 +139,27 @@ def restore(
         seconds=watch.seconds(),
         notes=watch.notes,
     )
+
+
+class AreaDisk(TypedDict, total=False):
+    """How a machine gets its working area: lazily over HTTP, or from a file."""
+
+    area_url: str
+    area_cookie: str
+    area_path: Path
+
+
+def _write_area(settings: Settings, source: areas.Source, folder: Path, progress: Progress) -> Path:
+    progress.stage("area", "Writing the working area to a disk image")
+    progress.note(
+        "QEMU has no http driver here (Debian: qemu-block-extra), so the whole area is copied first"
+    )
+    path = folder / "area.iso"
+    with opened(settings) as logbook:
+        AreaImage(logbook.repository, source.tree, uid=areas.GUEST_ID, gid=areas.GUEST_ID).write(
+            path, progress
+        )
+    return path
 
 
 @contextmanager

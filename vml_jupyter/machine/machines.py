@@ -130,6 +130,8 @@ class Host:
                 spec = with_secrets(decode_spec(domain.record))
             except Foreign:
                 continue
+            if spec.folder.parent != self.folders:
+                continue  # of another data folder, whose owner asks with that one
             found[spec.id] = spec.machine(lifecycle.machine_state(domain, spec))
         for folder in folders.all_folders(self.folders):
             spec_there = self._spec_in(folder)
