@@ -128,7 +128,8 @@ def boot_by_hand(settings: Settings, entry: Entry, folder: Path) -> float:
     port = free_port()
     command = [
         "qemu-system-x86_64", "-machine", "q35", "-accel", accelerator.name, "-cpu", accelerator.cpu_model,
-        "-smp", str(settings.shape.cpus), "-m", str(settings.shape.memory_mib), "-display", "none", "-serial", f"file:{own}/console.log",
+        "-smp", str(settings.shape.cpus), "-m", str(settings.shape.memory_mib),
+        "-display", "none", "-serial", f"file:{own}/console.log",
         "-drive", f"file={image},format=raw,if=virtio,readonly=on",
         "-drive", f"file={own}/scratch.qcow2,format=qcow2,if=virtio",
         "-drive", f"file={own}/area.iso,format=raw,if=virtio,readonly=on",

@@ -50,6 +50,28 @@ def test_snapshot_and_restore_by_clicking(
     assert machines.list_machines(machine_settings) == []
 
 
+def test_a_remote_browser_reaches_the_machine_through_the_server(
+    context: BrowserContext, environ: dict[str, str], machine_settings: Settings, dimuon: Path
+) -> None:
+    with running_lab(dimuon, environ, "/user/someone/", "--VmlExtension.machine_access=proxy") as lab:
+        page = context.new_page()
+        page.goto(lab.page("lab/tree/dimuon.ipynb"))
+        expect(page.get_by_text("Python 3 (ipykernel) | Idle")).to_be_visible(timeout=60_000)
+        take_snapshot(page, title="for a hub", release="4.5.1.0")
+
+        inside = restore(page, context)
+        [machine] = machines.list_machines(machine_settings)
+        assert inside.url.startswith(f"{lab.url}vml/machines/{machine.id}/")
+        assert "token" not in inside.url
+        run_first_cell(inside)
+        expect(inside.locator(".jp-OutputArea-output").first).to_contain_text(
+            "CernVM 4.5.1.0", timeout=GUEST_MS
+        )
+        shot(inside, "notebook-through-proxy")
+        delete_machine(page)
+    assert machines.list_machines(machine_settings) == []
+
+
 def first_heading(area: Path) -> str:
     found = re.search(r'"# ([^"\\]+)', (area / "dimuon.ipynb").read_text())
     assert found

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from urllib.parse import quote, urlencode, urlsplit
 
 import msgspec
 import nbformat
 
-from vml_jupyter.errors import MachineRefused
+from vml_jupyter.errors import Foreign, MachineGone, MachineRefused
 from vml_jupyter.flows import areas
 from vml_jupyter.flows.settings import Settings
 from vml_jupyter.guest import AgentClient, wait_ready
@@ -104,8 +105,9 @@ def await_ready(settings: Settings, host: Host, machine_id: str, progress: Progr
     """
     spec = host.spec(machine_id)
     progress.stage("ready", f"Waiting for {spec.release.label} and its Jupyter")
+    agent = AgentClient(spec.agent_socket)
     state = wait_ready(
-        AgentClient(spec.agent_socket),
+        agent,
         port=spec.port,
         base_url=spec.base_url,
         token=spec.token,
@@ -120,6 +122,8 @@ def await_ready(settings: Settings, host: Host, machine_id: str, progress: Progr
             f"the machine came up as CernVM {said}, not as {spec.release.label}",
             "The image does not carry that system, or does not heed its pin; choose another image.",
         )
+    with suppress(MachineGone, Foreign):  # only a head start
+        agent.start_kernel()
     if state.area == "copy":
         progress.note("the machine has no overlay file system: the working area was copied into it")
     return host.mark_ready(machine_id)

@@ -11,7 +11,7 @@ It mounts the working area, starts Jupyter in it as the machine's user, keeps it
 
         <- {"v": 1, "id": 7, "do": "state"}
         -> {"v": 1, "id": 7, "state": {"stage": "ready", "detail": "", "area": "overlay", "release": {...}, ...}}
-        <- {"v": 1, "id": 8, "do": "shutdown"}
+        <- {"v": 1, "id": 8, "do": "shutdown"}           or "kernel": start the notebook's kernel ahead of the browser
         -> {"v": 1, "id": 8, "done": true}
         -> {"v": 1, "id": 9, "error": "unknown request"}
 
@@ -464,10 +464,15 @@ def jupyter_version(base_url: str) -> str:
         return ""
 
 
-def start_kernel(config: "Config", base_url: str, area: str) -> None:
-    """Start the notebook's kernel as the browser would, which then finds it running: it is the slow part of opening.
+def base_url_of(config: "Config") -> str:
+    return str(config.get("base_url") or "/").rstrip("/") + "/"
 
-    Where that is refused (no such kernel here), the browser will ask its user which one to take.
+
+def start_kernel(config: "Config", area: str) -> None:
+    """Start the notebook's kernel as the browser would, which then finds it running: the slow part of opening.
+
+    The host asks for it when everything else is done, because Jupyter answers nobody else meanwhile. Where it is
+    refused (no such kernel here), the browser will ask its user which one to take.
     """
     notebook = config.get("notebook")
     if not notebook:
@@ -478,7 +483,7 @@ def start_kernel(config: "Config", base_url: str, area: str) -> None:
         wish = {"path": notebook, "name": notebook, "type": "notebook", "kernel": {"name": name}}
         link = http.client.HTTPConnection("127.0.0.1", JUPYTER_PORT, timeout=KERNEL_WAIT_S)
         headers = {"Authorization": "token " + config["token"], "Content-Type": "application/json"}
-        link.request("POST", base_url + "api/sessions", json.dumps(wish), headers)
+        link.request("POST", base_url_of(config) + "api/sessions", json.dumps(wish), headers)
         answered = link.getresponse()
         answered.read(LINE_LIMIT)
         link.close()
@@ -488,12 +493,12 @@ def start_kernel(config: "Config", base_url: str, area: str) -> None:
 
 
 def supervise(
-    process: "subprocess.Popen[bytes]", config: "Config", user: pwd.struct_passwd, area: str, state: State
+    process: "subprocess.Popen[bytes]", config: "Config", user: pwd.struct_passwd, state: State
 ) -> None:
     """Keep Jupyter running: start it again a few times when it dies."""
-    base_url = (config.get("base_url") or "/").rstrip("/") + "/"
+    base_url = base_url_of(config)
     for left in range(RESTARTS, -1, -1):
-        if wait_for_jupyter(process, config, base_url, area, state):
+        if wait_for_jupyter(process, base_url, state):
             process.wait()
         end(process)
         why = f"Jupyter ended with status {process.returncode}: {log_tail(config['token'])}"
@@ -510,14 +515,11 @@ def end(process: "subprocess.Popen[bytes]") -> None:
         process.wait()
 
 
-def wait_for_jupyter(
-    process: "subprocess.Popen[bytes]", config: "Config", base_url: str, area: str, state: State
-) -> bool:
+def wait_for_jupyter(process: "subprocess.Popen[bytes]", base_url: str, state: State) -> bool:
     deadline = time.time() + JUPYTER_WAIT_S
     while process.poll() is None and time.time() < deadline:
         version = jupyter_version(base_url)
         if version:
-            start_kernel(config, base_url, area)
             state.set(stage="ready", detail="", versions=versions(version))
             return True
         time.sleep(0.1)
@@ -546,7 +548,7 @@ def power_off() -> None:
     threading.Timer(0.3, subprocess.call, (["systemctl", "poweroff"],)).start()
 
 
-def bring_up(config: "Config", state: State) -> None:
+def bring_up(config: "Config", state: State, actions: "dict[str, Callable[[], None]]") -> None:
     """Start Jupyter, and give it its working area while it still reads its own code: that takes it much longer."""
     set_hostname(config.get("hostname") or "")
     user = find_user(config.get("user") or "")
@@ -554,10 +556,13 @@ def bring_up(config: "Config", state: State) -> None:
     kind, program = find_jupyter()
     write_private(RUN + "/jupyter.json", json.dumps(jupyter_config(config, area, user)), user)
     process = start_jupyter(program, user)
+    actions["kernel"] = lambda: threading.Thread(
+        target=start_kernel, args=(config, area), daemon=True
+    ).start()
     try:
         state.set(stage="area", app=kind, release=identity())
         state.set(stage="jupyter", area=mount_area(config, user, area))
-        supervise(process, config, user, area, state)
+        supervise(process, config, user, state)
     finally:
         end(process)
 
@@ -565,10 +570,11 @@ def bring_up(config: "Config", state: State) -> None:
 def main() -> None:
     os.makedirs(RUN, mode=0o755, exist_ok=True)
     state = State()
-    threading.Thread(target=serve_channel, args=(state, {"shutdown": power_off}), daemon=True).start()
+    actions = {"shutdown": power_off}  # type: dict[str, Callable[[], None]]
+    threading.Thread(target=serve_channel, args=(state, actions), daemon=True).start()
     try:
         with open(CONFIG) as file:
-            bring_up(json.load(file), state)
+            bring_up(json.load(file), state, actions)
     except (Failed, OSError, ValueError, KeyError) as error:
         state.set(stage="failed", detail=str(error) if isinstance(error, Failed) else repr(error))
         signal.pause()  # the host asks why

@@ -93,6 +93,14 @@ class AgentClient:
         """
         self._ask("shutdown", timeout_s)
 
+    def start_kernel(self, timeout_s: float = 5.0) -> None:
+        """Ask the guest to start the notebook's kernel; it goes on after this returns.
+
+        Raises:
+            MachineGone, Foreign: As for state().
+        """
+        self._ask("kernel", timeout_s)
+
     def _ask(self, verb: str, timeout_s: float) -> _Answer:
         number = secrets.randbelow(1 << 31)
         request = msgspec.json.encode({"v": 1, "id": number, "do": verb}) + b"\n"

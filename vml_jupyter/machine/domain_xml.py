@@ -121,6 +121,8 @@ def area_disk(spec: MachineSpec) -> ET.Element:
     if spec.area_cookie:  # libvirt hands cookies over encrypted: they are not in the process list
         name, _, value = spec.area_cookie.partition("=")
         _text(ET.SubElement(source, "cookies"), "cookie", value, name=name)
+    # QEMU gives up after five seconds otherwise, and the guest would see a broken disk where a store is only slow.
+    ET.SubElement(source, "timeout", seconds="60")
     return disk
 
 
