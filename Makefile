@@ -60,7 +60,9 @@ unit: $(VENV)/.ready
 
 test: packages lint mini
 	jlpm test
-	$(BIN)/pytest
+	$(BIN)/pytest tests/unit
+	$(BIN)/pytest tests/integration
+	$(BIN)/pytest tests/e2e
 
 bench: packages mini
 	$(BIN)/python bench/restore.py

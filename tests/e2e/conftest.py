@@ -88,7 +88,9 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(
+    scope="module"
+)  # it keeps an event loop running, which other tests' servers would stumble over
 def browser() -> Iterator[Browser]:
     ARTEFACTS.mkdir(exist_ok=True)
     program = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import os
 import secrets
@@ -146,7 +147,9 @@ def test_a_restore_that_is_ended(
     number: signal.Signals, environ: dict[str, str], vml: Vml, entry: str, machine_settings: Settings
 ) -> None:
     words = [sys.executable, "-m", "vml_jupyter.cli.main", "restore", entry]
-    with subprocess.Popen(words, env=environ, stderr=subprocess.PIPE, text=True) as process:
+    # Where the tests run in the background, SIGINT is ignored, and would be by the child too.
+    heed = functools.partial(signal.signal, signal.SIGINT, signal.SIG_DFL)
+    with subprocess.Popen(words, env=environ, stderr=subprocess.PIPE, text=True, preexec_fn=heed) as process:
         assert process.stderr
         for line in process.stderr:
             if line.startswith("Waiting for"):

@@ -168,12 +168,13 @@ def _made(settings: Settings, machine_id: str) -> Iterator[tuple[Host, Path]]:
     settings.data.mkdir(parents=True, exist_ok=True)
     with Host.connect(settings.libvirt_uri, settings.data) as host:
         host.sweep()
-        try:
-            with host.new_folder(machine_id) as folder:
+        with host.new_folder(machine_id) as folder:
+            try:
                 yield host, folder
-        except BaseException:
-            host.delete(machine_id)
-            raise
+            except BaseException:
+                # The machine before what stands beside it: a QEMU without its working area's server is slow to end.
+                host.delete(machine_id)
+                raise
 
 
 def _write_context(

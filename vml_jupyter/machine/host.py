@@ -90,7 +90,8 @@ class Hypervisor:
     def destroy(self, name: str) -> None:
         """End the machine at once; nothing happens to one that does not run."""
         with self._translated("ending the machine", unless="VIR_ERR_OPERATION_INVALID"):
-            self._domain(name).destroyFlags(self._libvirt.VIR_DOMAIN_DESTROY_GRACEFUL)
+            # Not only gracefully: a QEMU that waits for a disk whose server has gone does not heed SIGTERM.
+            self._domain(name).destroy()
 
     def undefine(self, name: str) -> None:
         """Forget a domain with all that libvirt keeps of it; nothing happens to one that is unknown."""
