@@ -160,9 +160,13 @@ def open_lab(settings: Settings, area: Path) -> int:
         f"--ServerApp.root_dir={area}",
         *(["--allow-root"] if os.geteuid() == 0 else []),
     ]
-    return subprocess.run(
-        [*command, f"--LabApp.default_url=/lab/tree/{NOTEBOOK}"], env=environ, check=False
-    ).returncode
+    try:
+        return subprocess.run(
+            [*command, f"--LabApp.default_url=/lab/tree/{NOTEBOOK}"], env=environ, check=False
+        ).returncode
+    except KeyboardInterrupt:
+        print("\nJupyterLab has ended. The machine runs on until you delete it in the Logbook panel.")
+        return 0
 
 
 if __name__ == "__main__":
