@@ -12,6 +12,7 @@ import pytest
 
 from vml_jupyter.flows import machines
 from vml_jupyter.flows.settings import Settings, load
+from vml_jupyter.machine.session import end_daemon
 from vml_jupyter.progress import SILENT
 from vml_jupyter.release import mini
 from vml_jupyter.release.mirror import served
@@ -66,6 +67,8 @@ def machine_settings(settings: Settings, release_url: str, kept: Path) -> Iterat
     yield settings
     for machine in machines.list_machines(settings):  # those of a test that failed
         machines.delete(settings, machine.id)
+    if os.geteuid() == 0:  # root's daemon would stay a while, and its folder for good
+        end_daemon(settings.data)
 
 
 @pytest.fixture
