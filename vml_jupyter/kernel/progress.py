@@ -95,7 +95,9 @@ class WidgetProgress:
         """Show where the notebook is open."""
         text = "Open the notebook in its machine"
         link = f'<a href="{escape(url)}" target="_blank" rel="noopener noreferrer">{text}</a>'
-        self._display(self._widgets.HTML(link))
+        shown = self._widgets.HTML()
+        self._display(shown)  # empty: the text that is saved in the widget's place repeats its first value
+        shown.value = link
 
     def close(self) -> None:
         for widget in (self._box, self._bar, self._label):
