@@ -30,7 +30,7 @@ _GRACE_S = 60.0
 
 
 class Order(msgspec.Struct, frozen=True, kw_only=True):
-    """What one server is told. ``port`` 0 lets it choose; ``uid`` owns the files in the guest."""
+    """What one server is told; ``uid`` and ``gid`` own the files in the guest."""
 
     logbook: str
     password: str
@@ -39,7 +39,6 @@ class Order(msgspec.Struct, frozen=True, kw_only=True):
     machine: str
     data: str
     libvirt_uri: str
-    port: int = 0
     uid: int
     gid: int
 
@@ -62,7 +61,7 @@ def main() -> int:
     try:
         repository = Repository.open(order.logbook, order.password)
         image = AreaImage(repository, order.tree, uid=order.uid, gid=order.gid)
-        server = serve_image(image, token=order.token, port=order.port)
+        server = serve_image(image, token=order.token)
         server.start()
     except VmlError as error:
         _tell(folder, Served(error=error.message, hint=error.hint))

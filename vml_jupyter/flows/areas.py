@@ -33,9 +33,7 @@ class Source(msgspec.Struct, frozen=True, kw_only=True):
     tree: str
 
 
-def begin(
-    settings: Settings, folder: Path, machine: str, source: Source, *, token: str, port: int = 0
-) -> None:
+def begin(settings: Settings, folder: Path, machine: str, source: Source, *, token: str) -> None:
     """Start serving a tree of a logbook to a machine; returns at once.
 
     Args:
@@ -44,7 +42,6 @@ def begin(
         machine: The machine's id, whose end is the server's end.
         source: What to serve.
         token: The value of the cookie that the machine's hypervisor must send.
-        port: The port on 127.0.0.1, 0 for any; a machine that is started again expects the same.
     """
     password = settings.using(logbook=source.logbook).password()
     if password is None:
@@ -59,7 +56,6 @@ def begin(
         machine=machine,
         data=str(settings.data),
         libvirt_uri=settings.libvirt_uri,
-        port=port,
         uid=GUEST_ID,
         gid=GUEST_ID,
     )
@@ -84,8 +80,8 @@ def source_of(folder: Path) -> Source:
         ) from error
 
 
-def served(folder: Path) -> Served:
-    """Wait until the working area is served.
+def disk_url(folder: Path) -> str:
+    """Wait until the working area is served, and return its disk's address.
 
     Raises:
         HostError: The server could not start; says why.
@@ -96,7 +92,7 @@ def served(folder: Path) -> Served:
         if answer is not None and answer.error:
             raise HostError(f"the working area cannot be served: {answer.error}", answer.hint)
         if answer is not None:
-            return answer
+            return f"http://127.0.0.1:{answer.port}/area.iso"
         if time.monotonic() > deadline or not companion.is_running(folder, "area"):
             raise HostError(
                 f"the working area cannot be served: {companion.log_tail(folder, 'area') or 'no answer'}",

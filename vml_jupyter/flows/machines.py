@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import suppress
-from urllib.parse import quote, urlencode, urlsplit
+from urllib.parse import quote, urlencode
 
 import msgspec
 import nbformat
@@ -13,7 +13,7 @@ from vml_jupyter.flows import areas
 from vml_jupyter.flows.settings import Settings
 from vml_jupyter.guest import AgentClient, wait_ready
 from vml_jupyter.guest.notebook import execute_notebook
-from vml_jupyter.machine import Host
+from vml_jupyter.machine import Host, MachineSpec
 from vml_jupyter.model import Machine
 from vml_jupyter.progress import SILENT, Progress
 
@@ -48,17 +48,7 @@ def start(settings: Settings, machine_id: str, progress: Progress = SILENT) -> M
         machine = host.get(machine_id)
         spec = host.spec(machine.id)
         progress.stage("start", f"Starting {machine.release.label}")
-        if spec.area_url:
-            areas.begin(
-                settings,
-                spec.folder,
-                machine.id,
-                areas.source_of(spec.folder),
-                token=spec.area_cookie.partition("=")[2],
-                port=urlsplit(spec.area_url).port or 0,
-            )
-            areas.served(spec.folder)
-        host.start(machine.id, progress=progress)
+        host.start(machine.id, area_url=_serve_again(settings, spec), progress=progress)
         return _addressed(host, await_ready(settings, host, machine.id, progress))
 
 
@@ -135,6 +125,15 @@ def address(machine: Machine, token: str) -> str:
     return (
         f"http://{machine.id}.localhost:{machine.port}{machine.base_url}{page}?{urlencode({'token': token})}"
     )
+
+
+def _serve_again(settings: Settings, spec: MachineSpec) -> str:
+    """Serve a stopped machine's working area on a port that is free now; return '' where it is not served."""
+    if not spec.area_url:
+        return ""
+    token = spec.area_cookie.partition("=")[2]
+    areas.begin(settings, spec.folder, spec.id, areas.source_of(spec.folder), token=token)
+    return areas.disk_url(spec.folder)
 
 
 def _addressed(host: Host, machine: Machine) -> Machine:

@@ -107,7 +107,7 @@ def restore(
         context = _write_context(folder, entry, wanted, machine_id, token, base_url, origin)
         area = (
             AreaDisk(
-                area_url=f"http://127.0.0.1:{areas.served(folder).port}/area.iso",
+                area_url=areas.disk_url(folder),
                 area_cookie=f"{areas.COOKIE}={area_token}",
             )
             if lazily

@@ -6,6 +6,7 @@ It mounts the working area, starts Jupyter in it as the machine's user, keeps it
     disk labelled VML_AREA                     in:  the working area, ISO 9660, mounted at /run/vml/area
     /mnt/.rw/vml or /var/lib/vml               out: upper/ and work/ of the overlay: what changed is exactly upper/
     /home/USER/AREA                            out: the overlay of the two, where Jupyter's root is
+    /run/vml/labconfig/                        out: JupyterLab's defaults in a machine
     /run/vml/jupyter.json, jupyter.log         out: Jupyter's configuration (mode 0600, the user's), and what it says
     /dev/virtio-ports/org.vml.agent.0          JSON lines, at most 64 KiB each:
 
@@ -409,6 +410,15 @@ def write_private(path: str, text: str, user: pwd.struct_passwd) -> None:
     os.rename(temporary, path)
 
 
+def write_lab_defaults() -> None:
+    """Have JupyterLab ask nothing when it opens: in a machine it would ask in every new one."""
+    folder = os.path.join(RUN, "labconfig")
+    os.makedirs(folder, exist_ok=True)
+    notification = {"fetchNews": "false", "checkForUpdates": False}
+    with open(os.path.join(folder, "default_setting_overrides.json"), "w") as file:
+        json.dump({"@jupyterlab/apputils-extension:notification": notification}, file)
+
+
 def start_jupyter(program: str, user: pwd.struct_passwd) -> "subprocess.Popen[bytes]":
     """Start Jupyter as the user, with its log beside its configuration."""
     home = user.pw_dir
@@ -420,6 +430,7 @@ def start_jupyter(program: str, user: pwd.struct_passwd) -> "subprocess.Popen[by
         "PATH": SEARCHED,
         "LANG": "C.UTF-8",
         "JUPYTER_CONFIG_DIR": os.path.join(home, ".jupyter"),
+        "JUPYTER_CONFIG_PATH": RUN,
     }
 
     def become_user() -> None:
@@ -555,6 +566,7 @@ def bring_up(config: "Config", state: State, actions: "dict[str, Callable[[], No
     area = area_folder(config, user)
     kind, program = find_jupyter()
     write_private(RUN + "/jupyter.json", json.dumps(jupyter_config(config, area, user)), user)
+    write_lab_defaults()
     process = start_jupyter(program, user)
     actions["kernel"] = lambda: threading.Thread(
         target=start_kernel, args=(config, area), daemon=True

@@ -95,26 +95,20 @@ class Host:
             undo.pop_all()
         return spec.machine("starting")
 
-    def start(
-        self,
-        machine_id: str,
-        *,
-        area_url: str = "",
-        area_cookie: str = "",
-        area_path: Path | None = None,
-        progress: Progress = SILENT,
-    ) -> Machine:
-        """Start a stopped machine again, on the same port if that is free, with its working area served anew.
+    def start(self, machine_id: str, *, area_url: str = "", progress: Progress = SILENT) -> Machine:
+        """Start a stopped machine again, on the same port if that is free.
+
+        Args:
+            machine_id: The whole id.
+            area_url: Where its working area is served now; as before when empty.
+            progress: Hears what the user should know.
 
         Raises:
             NotFound: There is no such machine.
             MachineRefused: It runs already, or libvirt would not.
         """
         spec = self.spec(machine_id)
-        if area_url or area_path:
-            spec = msgspec.structs.replace(
-                spec, area_url=area_url, area_cookie=area_cookie, area_path=area_path
-            )
+        spec = msgspec.structs.replace(spec, area_url=area_url or spec.area_url)
         with folders.locked(spec.folder), ExitStack() as undo:
             if self._state_of(machine_id) != "off":
                 raise MachineRefused(f"the machine {machine_id} is not stopped", "Stop it first.")
