@@ -38,7 +38,10 @@ kebab-case and is what JSON and the browser see.
 
 from __future__ import annotations
 
+import errno
 import re
+
+NO_ROOM = (errno.ENOSPC, errno.EDQUOT)
 
 
 class VmlError(Exception):
@@ -195,3 +198,16 @@ class MachineRefused(MachineError):
 
 class Foreign(VmlError):
     http_status = 422
+
+
+def of_system(error: OSError) -> HostError:
+    """Return what the operating system says, where no room below had better words for it."""
+    where = str(error.filename or "a file of VML")
+    if error.errno in NO_ROOM:
+        return DiskFull(
+            f"no room is left for {where}", "Free space there, or put VML's data elsewhere (VML_DATA)."
+        )
+    why = error.strerror or str(error)
+    return HostError(
+        f"{where}: {why}", "Check that it is there and yours to use; VML_DATA names another place."
+    )

@@ -6,6 +6,7 @@ import functools
 import json
 import os
 import secrets
+import shlex
 import signal
 import subprocess
 import sys
@@ -17,6 +18,7 @@ from typing import Any
 import pytest
 
 from vml_jupyter.flows.settings import Settings
+from vml_jupyter.machine.session import end_daemon
 
 from .conftest import Vml, processes_naming
 
@@ -115,6 +117,13 @@ def test_no_hypervisor(failing: Failing, entry: str) -> None:
     assert failing("restore", entry, VML_LIBVIRT_URI=gone)["code"] == "libvirt-unreachable"
 
 
+def test_a_data_folder_that_is_none(failing: Failing, entry: str, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("mine")
+    for verb in (["restore", entry], ["snapshot", tmp_path]):
+        assert "file/logbook" in failing(*verb, VML_DATA=str(tmp_path / "file"))["message"]
+    assert (tmp_path / "file").read_text() == "mine"
+
+
 def test_no_emulator(failing: Failing, entry: str, tmp_path: Path) -> None:
     error = failing("restore", entry, PATH=str(tmp_path))
     assert error["code"] == "tool-missing"
@@ -166,21 +175,81 @@ def test_a_restore_that_is_ended(
     assert list(machine_settings.machines.iterdir()) == []
 
 
-def test_a_full_disk(environ: dict[str, str], tmp_path: Path) -> None:
-    area, data = tmp_path / "area", tmp_path / "small"
-    area.mkdir()
-    data.mkdir()
-    (area / "large.bin").write_bytes(secrets.token_bytes(12_000_000))
-    mount = f"mount -t tmpfs -o size=4m tmpfs {data}"
-    script = f"{mount} && exec '{sys.executable}' -m vml_jupyter.cli.main snapshot {area} --json"
+def on_a_small_disk(
+    environ: dict[str, str], folder: Path, size: str, *words: object
+) -> tuple[dict[str, Any], str]:
+    """Run a command that must fail with ``folder`` on a small disk; give its error, and the files left on the disk."""
+    folder.mkdir()
+    command = shlex.join([sys.executable, "-m", "vml_jupyter.cli.main", *map(str, words), "--json"])
+    script = (
+        f"mount -t tmpfs -o size={size} tmpfs {folder}; {command}; code=$?; find {folder} -type f; exit $code"
+    )
     done = subprocess.run(
         ["unshare", "--user", "--map-root-user", "--mount", "sh", "-c", script],
-        env={**environ, "VML_LOGBOOK": str(data / "logbook")},
+        env=environ,
         capture_output=True,
         text=True,
     )
     assert done.returncode == 1, done.stdout + done.stderr
-    assert json.loads(done.stdout)["error"]["code"] == "disk-full"
+    answer, _, left = done.stdout.partition("\n")
+    return json.loads(answer)["error"], left
+
+
+def test_a_disk_that_a_snapshot_fills(environ: dict[str, str], tmp_path: Path) -> None:
+    area, small = tmp_path / "area", tmp_path / "small"
+    area.mkdir()
+    (area / "large.bin").write_bytes(secrets.token_bytes(12_000_000))
+    error, _ = on_a_small_disk(
+        {**environ, "VML_LOGBOOK": str(small / "logbook")}, small, "4m", "snapshot", area
+    )
+    assert error["code"] == "disk-full"
+
+
+def test_a_disk_that_an_image_does_not_fit_on(
+    environ: dict[str, str], entry: str, machine_settings: Settings, tmp_path: Path
+) -> None:
+    small = tmp_path / "small"
+    environ = {**environ, "VML_DATA": str(small), "VML_LOGBOOK": machine_settings.logbook}
+    error, left = on_a_small_disk(environ, small, "32m", "restore", entry)
+    assert error["code"] == "disk-full"
+    assert "needs" in error["message"], "it says how much"
+    assert left == ""
+
+
+@pytest.mark.parametrize("free", [0, 40_000, 250_000])
+def test_a_disk_that_a_machine_fills(
+    environ: dict[str, str], entry: str, machine_settings: Settings, kept: Path, tmp_path: Path, free: int
+) -> None:
+    if os.geteuid() != 0:
+        pytest.skip("only root may mount a small disk that the session's libvirt sees")
+    small = tmp_path / "small"
+    small.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=2m", "tmpfs", small], check=True)
+    try:
+        for name in ("releases", "cache"):
+            (small / name).symlink_to(kept / name)
+        for name in ("machines", "libvirt"):
+            (small / name).mkdir()
+        (small / "ballast").write_bytes(bytes(1 << 20))
+        room = os.statvfs(small)
+        with (small / "ballast").open("ab") as ballast:
+            ballast.write(bytes(room.f_bavail * room.f_frsize - free))
+        done = subprocess.run(
+            [sys.executable, "-m", "vml_jupyter.cli.main", "restore", entry, "--json"],
+            env={**environ, "VML_DATA": str(small), "VML_LOGBOOK": machine_settings.logbook},
+            capture_output=True,
+            text=True,
+        )
+        assert done.returncode == 1, done.stdout
+        error = json.loads(done.stdout)["error"]
+        assert error["code"] == "disk-full", error
+        assert error["hint"]
+        assert list((small / "machines").iterdir()) == []
+        assert processes_naming(small / "machines") == []
+        assert (small / "ballast").stat().st_size > 1 << 20
+    finally:
+        end_daemon(small)
+        subprocess.run(["umount", small], check=True)
 
 
 def eventually(condition: Callable[[], bool], timeout_s: float = 20) -> bool:

@@ -13,7 +13,7 @@ from typing import NoReturn
 import msgspec
 
 from vml_jupyter import __version__
-from vml_jupyter.errors import Cancelled, Usage, VmlError
+from vml_jupyter.errors import Cancelled, Usage, VmlError, of_system
 from vml_jupyter.flows.settings import Settings, load
 
 FAILED = 1
@@ -58,6 +58,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         return INTERRUPTED
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return FAILED
+    except OSError as error:
+        _say(of_system(error), arguments.json)
         return FAILED
 
 

@@ -11,7 +11,6 @@ Source of the layout: libcernvm's ``contextiso.cpp``, cloud-init's ConfigDrive d
 
 from __future__ import annotations
 
-import errno
 import io
 import json
 import os
@@ -21,7 +20,7 @@ from pathlib import Path
 
 import pycdlib
 
-from vml_jupyter.errors import DiskFull, HostError
+from vml_jupyter.errors import NO_ROOM, DiskFull, HostError
 
 LABEL = "config-2"
 
@@ -58,7 +57,7 @@ def write_context_iso(
             os.fsync(file.fileno())
         draft.replace(path)
     except OSError as error:
-        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        if error.errno in NO_ROOM:
             raise DiskFull(
                 f"there is no room for the context in {path.parent}", "Make room there."
             ) from error

@@ -13,7 +13,7 @@ from typing import Any
 
 import msgspec
 
-from vml_jupyter.errors import VmlError
+from vml_jupyter.errors import VmlError, of_system
 
 ACTIVE = ("queued", "running")
 
@@ -45,6 +45,8 @@ class Failure(msgspec.Struct, frozen=True, kw_only=True):
     @classmethod
     def of(cls, error: Exception) -> Failure:
         """Translate an exception; one that nobody raised on purpose is named by its type."""
+        if isinstance(error, OSError):
+            error = of_system(error)
         if isinstance(error, VmlError):
             console = getattr(error, "console", "")
             return cls(code=error.code, message=error.message, hint=error.hint, console=console)

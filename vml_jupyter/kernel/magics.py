@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from IPython.core.magic import Magics, line_magic, magics_class
 
-from vml_jupyter.errors import Cancelled, VmlError
+from vml_jupyter.errors import Cancelled, VmlError, of_system
 from vml_jupyter.kernel import views
 from vml_jupyter.kernel.arguments import parse
 from vml_jupyter.kernel.progress import progress_for
@@ -44,6 +44,8 @@ class VmlMagics(Magics):
             raise _plainly(Cancelled("interrupted", "Nothing is left of what was begun.")) from None
         except VmlError as error:
             raise _plainly(error) from None
+        except OSError as error:
+            raise _plainly(of_system(error)) from None
 
 
 def load_ipython_extension(shell: Any) -> None:

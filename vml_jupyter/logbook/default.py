@@ -41,7 +41,8 @@ def open_or_create_default(folder: Path, password_file: Path) -> Logbook:
                 return Logbook.create(str(folder), password, scrypt_n=SCRYPT_N_GENERATED)
     except OSError as error:
         raise StoreUnreachable(
-            f"{password_file} cannot be used: {error.strerror}", "Check that you may write in that folder"
+            f"{error.filename or password_file} cannot be used: {error.strerror}",
+            "Check that it is a folder in which you may write",
         ) from error
 
 

@@ -7,7 +7,6 @@
 
 from __future__ import annotations
 
-import errno
 import fcntl
 import os
 import shutil
@@ -19,7 +18,14 @@ from typing import BinaryIO
 
 import requests
 
-from vml_jupyter.errors import DigestMismatch, DiskFull, HostError, ReleaseNotFound, RepositoryUnreachable
+from vml_jupyter.errors import (
+    NO_ROOM,
+    DigestMismatch,
+    DiskFull,
+    HostError,
+    ReleaseNotFound,
+    RepositoryUnreachable,
+)
 from vml_jupyter.model import Release
 from vml_jupyter.progress import SILENT, Progress
 from vml_jupyter.release.digests import digest, remember
@@ -191,7 +197,7 @@ def _writable(folder: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        if error.errno in NO_ROOM:
             raise DiskFull(
                 f"the disk of {folder} became full", "Make room; what has arrived is kept."
             ) from error
