@@ -2,11 +2,12 @@
  * What can be done with an entry: restore it in a machine, forget it, copy its id.
  */
 
-import { Clipboard, Dialog, showDialog } from '@jupyterlab/apputils';
+import { Clipboard } from '@jupyterlab/apputils';
 import { TranslationBundle } from '@jupyterlab/translation';
 import { CommandRegistry } from '@lumino/commands';
 import { ReadonlyPartialJSONObject } from '@lumino/coreutils';
 
+import { agreed } from './consent';
 import { showFailure } from './failures';
 import { restoreIcon } from './icons';
 import { LogbookModel } from './model';
@@ -89,19 +90,16 @@ export function addEntryCommands(
   });
 }
 
-async function agreedToForget(
+function agreedToForget(
   entry: IEntry,
   trans: TranslationBundle
 ): Promise<boolean> {
-  const result = await showDialog({
-    title: trans.__('Forget “%1”?', entry.title),
-    body: trans.__(
+  return agreed(
+    trans.__('Forget “%1”?', entry.title),
+    trans.__(
       'The entry leaves the logbook and cannot be restored any more. The notebook and its files stay where they are.'
     ),
-    buttons: [
-      Dialog.cancelButton({ label: trans.__('Cancel') }),
-      Dialog.warnButton({ label: trans.__('Forget') })
-    ]
-  });
-  return result.button.accept;
+    trans.__('Forget'),
+    trans
+  );
 }

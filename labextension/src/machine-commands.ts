@@ -2,12 +2,13 @@
  * What can be done with a machine: open, start, stop, delete.
  */
 
-import { Dialog, Notification, showDialog } from '@jupyterlab/apputils';
+import { Notification } from '@jupyterlab/apputils';
 import { TranslationBundle } from '@jupyterlab/translation';
 import { launchIcon, runIcon, stopIcon } from '@jupyterlab/ui-components';
 import { CommandRegistry } from '@lumino/commands';
 import { ReadonlyPartialJSONObject } from '@lumino/coreutils';
 
+import { agreed } from './consent';
 import { showFailure } from './failures';
 import { LogbookModel } from './model';
 import { IMachine } from './records';
@@ -132,33 +133,27 @@ async function openMachine(
   );
 }
 
-async function agreedToTrust(trans: TranslationBundle): Promise<boolean> {
-  const result = await showDialog({
-    title: trans.__('Do you trust this entry?'),
-    body: trans.__(
+function agreedToTrust(trans: TranslationBundle): Promise<boolean> {
+  return agreed(
+    trans.__('Do you trust this entry?'),
+    trans.__(
       'It was not made on this server. Shown from here, whatever runs in its notebook can act on this Jupyter server in your name. Open it only if you know who made it.'
     ),
-    buttons: [
-      Dialog.cancelButton({ label: trans.__('Cancel') }),
-      Dialog.warnButton({ label: trans.__('Trust and open') })
-    ]
-  });
-  return result.button.accept;
+    trans.__('Trust and open'),
+    trans
+  );
 }
 
-async function agreedToDelete(
+function agreedToDelete(
   title: string,
   trans: TranslationBundle
 ): Promise<boolean> {
-  const result = await showDialog({
-    title: trans.__('Delete the machine of “%1”?', title),
-    body: trans.__(
+  return agreed(
+    trans.__('Delete the machine of “%1”?', title),
+    trans.__(
       'What was changed in it since it was restored is lost. The entry stays in the logbook.'
     ),
-    buttons: [
-      Dialog.cancelButton({ label: trans.__('Cancel') }),
-      Dialog.warnButton({ label: trans.__('Delete') })
-    ]
-  });
-  return result.button.accept;
+    trans.__('Delete'),
+    trans
+  );
 }

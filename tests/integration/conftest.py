@@ -35,15 +35,15 @@ def vml(environ: dict[str, str]) -> Vml:
     return run
 
 
-def processes_naming(folder: Path) -> list[str]:
-    """Return the command lines of all processes that mention a folder."""
+def processes_naming(text: Path | str) -> list[str]:
+    """Return the command lines of all processes that mention a folder, or an id."""
     found = []
     for file in Path("/proc").glob("[0-9]*/cmdline"):
         try:
             words = file.read_bytes().replace(b"\0", b" ").decode(errors="replace")
         except OSError:
             continue
-        if str(folder) in words:
+        if str(text) in words:
             found.append(words)
     return found
 

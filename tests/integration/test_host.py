@@ -23,6 +23,8 @@ from vml_jupyter.machine.runtime import runtime_folder
 from vml_jupyter.machine.waiting import wait_until
 from vml_jupyter.model import Release, Shape, new_entry_id
 
+from .conftest import processes_naming
+
 pytestmark = pytest.mark.machine
 
 # mov dx, 0x3f8; mov al, 'V'; out dx, al; then halt for ever
@@ -116,18 +118,6 @@ def make(host: Host, image: Path, **changes: object) -> MachineSpec:
         )
         host.define_and_start(msgspec.structs.replace(plain, **changes))
     return host.spec(machine_id)
-
-
-def processes_naming(text: str) -> list[str]:
-    found = []
-    for file in Path("/proc").glob("[0-9]*/cmdline"):
-        try:
-            words = file.read_bytes().replace(b"\0", b" ").decode(errors="replace")
-        except OSError:
-            continue
-        if text in words:
-            found.append(words)
-    return found
 
 
 def test_a_machine_lives_is_stopped_started_and_deleted(host: Host, image: Path) -> None:
