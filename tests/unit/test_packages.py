@@ -7,6 +7,9 @@ from pathlib import Path
 
 SCRIPT = Path(__file__).parents[2] / ".ci" / "packages"
 PROGRAMS = [
+    *("libvirtd", "qemu-system-x86_64", "qemu-img", "passt", "gcc", "pkg-config", "python3", "mmdebstrap"),
+    *("fakeroot", "syslinux", "mcopy", "mke2fs", "sfdisk", "restic", "xorriso", "isoinfo", "chromium"),
+]
     "libvirtd",
     "qemu-system-x86_64",
     "qemu-img",
