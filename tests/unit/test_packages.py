@@ -10,24 +10,6 @@ PROGRAMS = [
     *("libvirtd", "qemu-system-x86_64", "qemu-img", "passt", "gcc", "pkg-config", "python3", "mmdebstrap"),
     *("fakeroot", "syslinux", "mcopy", "mke2fs", "sfdisk", "restic", "xorriso", "isoinfo", "chromium"),
 ]
-    "libvirtd",
-    "qemu-system-x86_64",
-    "qemu-img",
-    "passt",
-    "gcc",
-    "pkg-config",
-    "python3",
-    "mmdebstrap",
-    "fakeroot",
-    "syslinux",
-    "mcopy",
-    "mke2fs",
-    "sfdisk",
-    "restic",
-    "xorriso",
-    "isoinfo",
-    "chromium",
-]
 
 
 def set_up(programs: Path) -> subprocess.CompletedProcess[str]:
