@@ -36,8 +36,12 @@ $(VENV)/.front: $(VENV)/.base $(FRONT)
 	jlpm build:prod
 	touch $@
 
-# The labextension is linked, so that a later build of it is seen at once.
+# The labextension is linked, so that a later build of it is seen at once. Through the link of an earlier set-up, pip
+# would write into the sources, and the wheel would then hold the same file twice.
+LINKED := $(VENV)/share/jupyter/labextensions/vml-jupyter
 $(VENV)/.ready: $(VENV)/.front pyproject.toml
+	test ! -L $(LINKED) || rm $(LINKED)
+	rm -f vml_jupyter/labextension/install.json
 	SKIP_JUPYTER_BUILDER=1 $(BIN)/python -m pip install -q -c constraints.txt --no-build-isolation -e ".[dev]"
 	$(BIN)/jupyter-builder develop . --overwrite >/dev/null
 	touch $@
