@@ -1,4 +1,4 @@
-"""A cold restore beside a hand-written QEMU boot of the same image: ``make bench``.
+"""A cold restore beside a hand-written QEMU boot of the same image: ``make bench-restore``.
 
 Both start from nothing and end when Jupyter in the guest answers with its token, in turn, in one run:
 

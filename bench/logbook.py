@@ -1,0 +1,94 @@
+"""The logbook beside restic, borg and ``tar | zstd``, in one run: ``make bench-logbook``.
+
+    working areas (cached) -> rounds of every tool, interleaved -> verified -> Markdown table, JSON beside
+
+Options choose rows, rounds and scale. The exit status is 1 where a limit is missed, unless ``--print-only``.
+"""
+
+from __future__ import annotations
+
+import argparse
+import shutil
+import sys
+import tempfile
+from pathlib import Path
+
+import platformdirs
+
+from bench import areas
+from bench.peers import PEERS, Peer, Vml
+from bench.rows import ROWS, Results, Row
+from bench.table import markdown, write_json
+from bench.works import Bench, measure_area
+
+_ON_A = {"first", "unchanged", "changed", "restore", "size", "memory"}
+
+
+def main() -> int:
+    arguments = _parser().parse_args()
+    names = arguments.only.split(",") if arguments.only else [row.name for row in ROWS]
+    rows = [row for row in ROWS if row.name in names]
+    if unknown := set(names) - {row.name for row in rows}:
+        raise SystemExit(f"no such rows: {', '.join(sorted(unknown))}")
+    peers = _present(arguments.peers.split(","))
+    tools = {peer.name: peer.version() for peer in peers}
+    results = Results(frozenset(peer.name for peer in peers if peer.rival))
+    scratch = Path(tempfile.mkdtemp(prefix="vml-bench-", dir=arguments.scratch))
+    try:
+        with areas.alone(arguments.areas):
+            _measure(Bench(scratch, peers, set(names), arguments.rounds, results), arguments)
+    finally:
+        if arguments.keep:
+            print(f"kept: {scratch}", file=sys.stderr)
+        else:
+            shutil.rmtree(scratch)
+    return _report(rows, results, tools, arguments)
+
+
+def _measure(bench: Bench, arguments: argparse.Namespace) -> None:
+    if bench.wants(*_ON_A):
+        measure_area(bench, areas.area_a(arguments.areas, arguments.scale))
+
+
+def _report(rows: list[Row], results: Results, tools: dict[str, str], arguments: argparse.Namespace) -> int:
+    print(markdown(rows, results, tools))
+    if arguments.json:
+        write_json(arguments.json, rows, results, tools)
+    missed = [row.name for row in rows if results.held(row) is False]
+    if missed:
+        print(f"missed: {', '.join(missed)}", file=sys.stderr)
+    return 1 if missed and not arguments.print_only else 0
+
+
+def _present(names: list[str]) -> list[type[Peer]]:
+    """Return the tools of these programs; this project always takes part."""
+    chosen = [peer for peer in PEERS if peer is Vml or peer.name in names]
+    if missing := [peer.program for peer in chosen if peer.missing()]:
+        raise SystemExit(f"not installed: {', '.join(missing)}. `sh .ci/packages bench` installs the peers.")
+    return chosen
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m bench.logbook", description=__doc__.splitlines()[0])
+    parser.add_argument("--only", metavar="ROW,...", help=f"of {', '.join(row.name for row in ROWS)}")
+    parser.add_argument(
+        "--peers",
+        metavar="TOOL,...",
+        default=",".join(peer.name for peer in PEERS),
+        help="default: %(default)s",
+    )
+    parser.add_argument("--rounds", type=int, default=3, help="default: %(default)s")
+    parser.add_argument("--scale", type=float, default=1.0, help="multiply numbers and sizes (default: 1)")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures here as well")
+    parser.add_argument("--print-only", action="store_true", help="exit with 0 even where a limit is missed")
+    parser.add_argument("--scratch", type=Path, metavar="DIR", help="where repositories are made and removed")
+    parser.add_argument("--keep", action="store_true", help="leave them there")
+    parser.add_argument(
+        "--areas", type=Path, metavar="DIR", default=platformdirs.user_cache_path("vml-bench"),
+        help="where the working areas are kept (default: %(default)s)",
+    )  # fmt: skip
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())
