@@ -19,7 +19,7 @@ from bench import areas
 from bench.peers import PEERS, Peer, Vml
 from bench.rows import ROWS, Results, Row
 from bench.table import markdown, write_json
-from bench.works import Bench, measure_area
+from bench.works import Bench, measure_area, measure_large, measure_list, measure_many
 
 _ON_A = {"first", "unchanged", "changed", "restore", "size", "memory"}
 
@@ -46,8 +46,15 @@ def main() -> int:
 
 
 def _measure(bench: Bench, arguments: argparse.Namespace) -> None:
+    scale = arguments.scale
     if bench.wants(*_ON_A):
-        measure_area(bench, areas.area_a(arguments.areas, arguments.scale))
+        measure_area(bench, areas.area_a(arguments.areas, scale))
+    if bench.wants("many-first", "many-unchanged"):
+        measure_many(bench, areas.many(arguments.areas, round(100_000 * scale)))
+    if bench.wants("list"):
+        measure_list(bench, round(10_000 * scale))
+    if bench.wants("memory-large"):
+        measure_large(bench, areas.large(arguments.areas, round(arguments.large * 1000 * scale) * areas.MB))
 
 
 def _report(rows: list[Row], results: Results, tools: dict[str, str], arguments: argparse.Namespace) -> int:
@@ -79,6 +86,9 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--rounds", type=int, default=3, help="default: %(default)s")
     parser.add_argument("--scale", type=float, default=1.0, help="multiply numbers and sizes (default: 1)")
+    parser.add_argument(
+        "--large", type=float, default=10.0, metavar="GB", help="the large file (default: 10)"
+    )
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures here as well")
     parser.add_argument("--print-only", action="store_true", help="exit with 0 even where a limit is missed")
     parser.add_argument("--scratch", type=Path, metavar="DIR", help="where repositories are made and removed")

@@ -1,6 +1,7 @@
 """This project and its peers as objects with the same few verbs.
 
     <home>/repository    where the bytes go (ours: <home>/data/logbook)
+    <home>/restored      where they come back
     <home>/...           the tool's own caches and keys
 
 Every tool gets a home, and so a repository and caches, of its own; all encrypt (but tar) and compress with
@@ -40,6 +41,7 @@ class Peer(ABC):
     def __init__(self, home: Path) -> None:
         self.home = home
         self.repository = home / "repository"
+        self.restored = home / "restored"
         self.password = secrets.token_hex(16)
         self.environ = dict(os.environ)
         home.mkdir(parents=True)
@@ -133,6 +135,11 @@ class Restic(Peer):
 
     def restore(self, to: Path) -> Figure:
         return self.run("restore", "latest", "--target", to)
+
+    def lend(self, repository: Path, password_file: Path) -> None:
+        """Work on a repository that somebody else made."""
+        del self.environ["RESTIC_PASSWORD"]
+        self.environ |= {"RESTIC_REPOSITORY": str(repository), "RESTIC_PASSWORD_FILE": str(password_file)}
 
     def run(self, *arguments: str | Path, folder: Path | None = None) -> Figure:
         return run([self.program, *arguments], self.environ, folder)

@@ -14,13 +14,13 @@ class Row:
     """One row.
 
     ``unit`` is ``s`` or ``MB`` (10^6 bytes). ``limit`` is a ratio to the best rival where ``relative``, else
-    an absolute value in the unit.
+    an absolute value in the unit; None where there is none.
     """
 
     name: str
     work: str
     unit: str
-    limit: float
+    limit: float | None = None
     relative: bool = True
 
 
@@ -74,4 +74,4 @@ class Results:
         """Tell whether the limit is held; None where it cannot be told."""
         ours = self.spread(row.name, Vml.name)
         value = self.ratio(row.name) if row.relative else ours.median if ours else None
-        return None if value is None else value <= row.limit
+        return None if value is None or row.limit is None else value <= row.limit

@@ -43,7 +43,7 @@ def markdown(rows: Iterable[Row], results: Results, tools: Mapping[str, str]) ->
             f"{row.work}{_scope(row, results)}",
             *(_cell(results.spread(row.name, tool), row.unit) for tool in tools),
             "" if ratio is None else f"{ratio:.2f}",
-            f"{row.limit:g}" + ("" if row.relative else f" {row.unit}"),
+            "" if row.limit is None else f"{row.limit:g}" + ("" if row.relative else f" {row.unit}"),
             _MARKS[results.held(row)],
         ]
         lines.append(f"| {' | '.join(cells)} |")

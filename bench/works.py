@@ -6,16 +6,17 @@ round to round. Every round starts from fresh repositories.
 
 from __future__ import annotations
 
+import json
 import shutil
 import sys
 from collections import defaultdict
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from bench.areas import MB, Area
-from bench.measure import Figure, rotated
-from bench.peers import Peer
+from bench.measure import Figure, rotated, run
+from bench.peers import Peer, Restic, Vml
 from bench.rows import Results
 from bench.verify import verify
 
@@ -47,22 +48,82 @@ def say(text: str) -> None:
 
 
 def measure_area(bench: Bench, area: Area) -> None:
-    """Measure first, unchanged, changed, restore, size and memory on A, and verify the last round's restores."""
-    say(f"A: {area.files} files, {area.bytes / MB:.0f} MB")
-    area.warm()
+    """Measure first, unchanged, changed, restore, size and memory on A."""
     verbs = [verb for verb in _VERBS if verb == "first" or bench.wants(verb, "memory")]
+    measure_rounds(bench, area, bench.peers, verbs)
+
+
+def measure_many(bench: Bench, area: Area) -> None:
+    """Measure first and unchanged on many small files."""
+    for row in ("many-first", "many-unchanged"):
+        bench.results.scope[row] = f"{area.files - 1:,} files"
+    measure_rounds(bench, area, bench.peers, ("first", "unchanged"), prefix="many-")
+
+
+def measure_rounds(
+    bench: Bench, area: Area, kinds: Sequence[type[Peer]], verbs: Sequence[str], prefix: str = ""
+) -> None:
+    """Let every tool do the verbs in rounds and record them as rows of this prefix; verify the last restores."""
+    say(f"{area.path.name}: {area.files} files, {area.bytes / MB:.0f} MB")
+    area.warm()
     for number in range(bench.rounds):
         say(f"round {number + 1} of {bench.rounds}")
-        home = bench.scratch / f"a{number}"
-        peers = [kind(home / kind.name) for kind in rotated(bench.peers, number)]
-        _round_on_area(bench, area, peers, verbs)
+        home = bench.scratch / f"round-{number}"
+        peers = [kind(home / kind.name) for kind in rotated(kinds, number)]
+        _round(bench, area, peers, verbs, prefix)
         if "restore" in verbs and number == bench.rounds - 1:
             for peer in peers:
-                verify(area.path, peer.home / "restored", peer.name, peer.whole_seconds)
+                verify(area.path, peer.restored, peer.name, peer.whole_seconds)
         shutil.rmtree(home)
 
 
-def _round_on_area(bench: Bench, area: Area, peers: Sequence[Peer], verbs: Sequence[str]) -> None:
+def measure_large(bench: Bench, area: Area) -> None:
+    """Measure the peak memory on one large file, once: memory is no matter of luck.
+
+    Every tool captures it; ours restores it as well. One tool after the other, as the disk may be small.
+    """
+    say(f"{area.path.name}: {area.bytes / MB:.0f} MB")
+    bench.results.scope["memory-large"] = f"{area.bytes / 1000 / MB:g} GB"
+    for kind in bench.peers:
+        peer = kind(bench.scratch / "large" / kind.name)
+        peer.create()
+        peak = peer.take(area).peak_bytes
+        if kind is Vml:
+            peak = max(peak, peer.restore(peer.restored).peak_bytes)
+            verify(area.path, peer.restored, peer.name, peer.whole_seconds)
+        bench.record("memory-large", peer.name, peak / MB, "MB")
+        peer.remove()
+
+
+def measure_list(bench: Bench, count: int) -> None:
+    """Measure the listing of many entries; restic lists the same repository, with its cache warm too."""
+    say(f"making {count} entries")
+    bench.results.scope["list"] = f"{count:,} entries"
+    ours = Vml(bench.scratch / "list" / Vml.name)
+    made = run([sys.executable, "-m", "bench.entries", str(count)], ours.environ)
+    lists: dict[str, Callable[[], Figure]] = {Vml.name: lambda: ours.run("list", "--json")}
+    if Restic in bench.peers:
+        theirs = Restic(bench.scratch / "list" / Restic.name)
+        theirs.lend(ours.repository, Path(made.output.decode().strip()))
+        lists[Restic.name] = lambda: theirs.run("snapshots", "--json")
+    for listing in lists.values():
+        _require_all(listing(), count)  # not measured: it warms index and cache
+    for number in range(bench.rounds):
+        for name in rotated(list(lists), number):
+            figure = lists[name]()
+            _require_all(figure, count)
+            bench.record("list", name, figure.seconds, "s")
+    shutil.rmtree(bench.scratch / "list")
+
+
+def _require_all(figure: Figure, count: int) -> None:
+    listed = json.loads(figure.output)
+    entries = listed["entries"] if isinstance(listed, dict) else listed
+    if len(entries) != count:
+        raise SystemExit(f"{len(entries)} entries were listed, not {count}")
+
+
+def _round(bench: Bench, area: Area, peers: Sequence[Peer], verbs: Sequence[str], prefix: str) -> None:
     peaks: dict[str, int] = defaultdict(int)
     for verb in verbs:
         if verb == "changed":
@@ -70,18 +131,18 @@ def _round_on_area(bench: Bench, area: Area, peers: Sequence[Peer], verbs: Seque
         for peer in peers:
             figure = _do(verb, peer, area)
             if figure:
-                bench.record(verb, peer.name, figure.seconds, "s")
+                bench.record(prefix + verb, peer.name, figure.seconds, "s")
                 peaks[peer.name] = max(peaks[peer.name], figure.peak_bytes)
             if verb == "first":
-                bench.record("size", peer.name, peer.size_bytes() / MB, "MB")
+                bench.record(f"{prefix}size", peer.name, peer.size_bytes() / MB, "MB")
     for name, peak in peaks.items():
-        bench.record("memory", name, peak / MB, "MB")
+        bench.record(f"{prefix}memory", name, peak / MB, "MB")
 
 
 def _do(verb: str, peer: Peer, area: Area) -> Figure | None:
     """Let a tool do one verb; None where it has nothing to show for it, as it begins anew each time."""
     if verb == "restore":
-        return peer.restore(peer.home / "restored")
+        return peer.restore(peer.restored)
     if verb == "first":
         peer.create()
     elif not peer.remembers and verb == "unchanged":
