@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 FRONT := package.json yarn.lock tsconfig.json $(shell find labextension/src labextension/style labextension/schema -type f 2>/dev/null)
 
-.PHONY: demo test lint unit bench bench-logbook bench-restore packages mini wheel clean help
+.PHONY: demo test lint unit bench bench-logbook bench-growth bench-restore packages mini wheel clean help
 
 help:
 	@echo "make demo    capture the example, restore it in a machine, run it there, open JupyterLab (DETACH=1: end instead)"
@@ -71,6 +71,10 @@ bench: packages mini
 bench-logbook: $(VENV)/.ready
 	@sh .ci/packages bench
 	@$(BIN)/python -m bench.logbook $(BENCH)
+
+bench-growth: $(VENV)/.ready
+	@sh .ci/packages bench
+	@$(BIN)/python -m bench.logbook --growth $(BENCH)
 
 bench-restore: packages mini
 	@$(BIN)/python -m bench.restore

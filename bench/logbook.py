@@ -2,7 +2,8 @@
 
     working areas (cached) -> rounds of every tool, interleaved -> verified -> Markdown table, JSON beside
 
-Options choose rows, rounds and scale. The exit status is 1 where a limit is missed, unless ``--print-only``.
+Options choose rows, rounds and scale; ``--growth`` measures the growth table instead. The exit status is 1
+where a limit is missed, unless ``--print-only``.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from pathlib import Path
 
 import platformdirs
 
-from bench import areas
+from bench import areas, growth
 from bench.peers import PEERS, Peer, Vml
 from bench.rows import ROWS, Results, Row
 from bench.table import markdown, write_json
@@ -26,17 +27,15 @@ _ON_A = {"first", "unchanged", "changed", "restore", "size", "memory"}
 
 def main() -> int:
     arguments = _parser().parse_args()
-    names = arguments.only.split(",") if arguments.only else [row.name for row in ROWS]
-    rows = [row for row in ROWS if row.name in names]
-    if unknown := set(names) - {row.name for row in rows}:
-        raise SystemExit(f"no such rows: {', '.join(sorted(unknown))}")
+    rows = growth.rows(arguments.scale) if arguments.growth else _chosen(arguments.only)
     peers = _present(arguments.peers.split(","))
     tools = {peer.name: peer.version() for peer in peers}
     results = Results(frozenset(peer.name for peer in peers if peer.rival))
     scratch = Path(tempfile.mkdtemp(prefix="vml-bench-", dir=arguments.scratch))
     try:
         with areas.alone(arguments.areas):
-            _measure(Bench(scratch, peers, set(names), arguments.rounds, results), arguments)
+            measure = _measure_growth if arguments.growth else _measure
+            measure(Bench(scratch, peers, {row.name for row in rows}, arguments.rounds, results), arguments)
     finally:
         if arguments.keep:
             print(f"kept: {scratch}", file=sys.stderr)
@@ -55,6 +54,18 @@ def _measure(bench: Bench, arguments: argparse.Namespace) -> None:
         measure_list(bench, round(10_000 * scale))
     if bench.wants("memory-large"):
         measure_large(bench, areas.large(arguments.areas, round(arguments.large * 1000 * scale) * areas.MB))
+
+
+def _measure_growth(bench: Bench, arguments: argparse.Namespace) -> None:
+    up_to = {"files": arguments.growth_files, "gb": arguments.growth_gb}
+    growth.measure_growth(bench, arguments.areas, arguments.scale, up_to)
+
+
+def _chosen(only: str | None) -> list[Row]:
+    names = only.split(",") if only else [row.name for row in ROWS]
+    if unknown := set(names) - {row.name for row in ROWS}:
+        raise SystemExit(f"no such rows: {', '.join(sorted(unknown))}")
+    return [row for row in ROWS if row.name in names]
 
 
 def _report(rows: list[Row], results: Results, tools: dict[str, str], arguments: argparse.Namespace) -> int:
@@ -88,6 +99,17 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--scale", type=float, default=1.0, help="multiply numbers and sizes (default: 1)")
     parser.add_argument(
         "--large", type=float, default=10.0, metavar="GB", help="the large file (default: 10)"
+    )
+    parser.add_argument("--growth", action="store_true", help="measure how the work grows instead")
+    parser.add_argument(
+        "--growth-files",
+        type=float,
+        default=1e5,
+        metavar="N",
+        help="most files measured; more are on paper (default: 100000)",
+    )
+    parser.add_argument(
+        "--growth-gb", type=float, default=1.0, metavar="GB", help="largest file measured (default: 1)"
     )
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures here as well")
     parser.add_argument("--print-only", action="store_true", help="exit with 0 even where a limit is missed")
