@@ -108,6 +108,7 @@ def _made(cache: Path, name: str, recipe: object, fill: Callable[[Path], None]) 
     """Return the area of this recipe, made in a temporary folder and renamed where it is not there yet."""
     path = cache / f"{name}-{hashlib.sha256(repr(recipe).encode()).hexdigest()[:12]}"
     if not path.exists():
+        cache.mkdir(parents=True, exist_ok=True)
         part = Path(tempfile.mkdtemp(dir=cache, prefix=f"{path.name}.part-"))
         try:
             fill(part)

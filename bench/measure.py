@@ -33,11 +33,12 @@ _T = TypeVar("_T")
 
 @dataclass(frozen=True)
 class Figure:
-    """What one command took, and what it printed."""
+    """What one command took, what it printed, and how many cores everybody else used meanwhile."""
 
     seconds: float
     peak_bytes: int
     output: bytes
+    others_cores: float
 
 
 @dataclass(frozen=True)
@@ -74,7 +75,7 @@ def run(command: Sequence[str | Path], environ: Mapping[str, str], folder: Path 
     os.sync()  # else who comes next waits for the disk on behalf of who came before
     own_peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
     with tempfile.TemporaryFile() as output, tempfile.TemporaryFile() as errors:
-        begun = time.perf_counter()
+        busy, begun = _busy_seconds(), time.perf_counter()
         process = subprocess.Popen(
             list(map(str, command)), env=dict(environ), cwd=folder, stdin=subprocess.DEVNULL,
             stdout=output, stderr=errors, start_new_session=True,
@@ -83,6 +84,7 @@ def run(command: Sequence[str | Path], environ: Mapping[str, str], folder: Path 
             seen = _watch(process.pid)
             _, status, usage = os.wait4(process.pid, 0)
             seconds = time.perf_counter() - begun
+            busy = _busy_seconds() - busy
             process.returncode = os.waitstatus_to_exitcode(status)
         except BaseException:
             os.killpg(process.pid, signal.SIGKILL)
@@ -93,7 +95,9 @@ def run(command: Sequence[str | Path], environ: Mapping[str, str], folder: Path 
         if process.returncode:
             raise SystemExit(f"{' '.join(map(str, command))} failed:\n{errors.read()[-2000:].decode()}")
         largest = usage.ru_maxrss * 1024
-        return Figure(seconds, max(seen, largest if largest > own_peak else 0), output.read())
+        peak = max(seen, largest if largest > own_peak else 0)
+        others = max(busy - usage.ru_utime - usage.ru_stime, 0.0)
+        return Figure(seconds, peak, output.read(), others / seconds)
 
 
 def _watch(pid: int) -> int:
@@ -108,6 +112,13 @@ def _watch(pid: int) -> int:
         return seen
     finally:
         os.close(descriptor)
+
+
+def _busy_seconds() -> float:
+    """Return the time that all cores together were busy since the start, from the first line of /proc/stat."""
+    ticks = [int(word) for word in Path("/proc/stat").read_text().split("\n", 1)[0].split()[1:9]]
+    idle = ticks[3] + ticks[4]  # idle, and waiting for the disk
+    return (sum(ticks) - idle) / os.sysconf("SC_CLK_TCK")
 
 
 def _session_bytes(session: int) -> int:

@@ -40,13 +40,18 @@ ROWS = (
 
 @dataclass
 class Results:
-    """The values measured so far, by row and tool; ``scope`` says of a row how much it was measured with."""
+    """The values measured so far, by row and tool.
+
+    ``scope`` says of a row how much it was measured with. ``others_cores`` says of every timed command how many
+    cores were busy with something else: a quiet machine has about 0.1, for what the kernel does on its own.
+    """
 
     rivals: frozenset[str]
     values: dict[str, dict[str, list[float]]] = field(
         default_factory=lambda: defaultdict(lambda: defaultdict(list))
     )
     scope: dict[str, str] = field(default_factory=dict)
+    others_cores: list[float] = field(default_factory=list)
 
     def add(self, row: str, tool: str, value: float) -> None:
         self.values[row][tool].append(value)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import os
 import platform
+import statistics
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -47,6 +48,9 @@ def markdown(rows: Iterable[Row], results: Results, tools: Mapping[str, str]) ->
             _MARKS[results.held(row)],
         ]
         lines.append(f"| {' | '.join(cells)} |")
+    if results.others_cores:
+        others = statistics.fmean(results.others_cores)
+        lines += ["", f"Other programs kept {others:.1f} cores busy meanwhile (a quiet machine: 0.1)."]
     return "\n".join(lines)
 
 
@@ -55,6 +59,7 @@ def write_json(file: Path, rows: Iterable[Row], results: Results, tools: Mapping
     found = {
         "machine": machine(),
         "tools": dict(tools),
+        "others_cores": results.others_cores,
         "rows": [_as_json(row, results, tools) for row in rows],
     }
     file.write_text(json.dumps(found, indent=2) + "\n")

@@ -36,6 +36,12 @@ class Bench:
     def wants(self, *names: str) -> bool:
         return any(name in self.wanted for name in names)
 
+    def clock(self, row: str, tool: str, figure: Figure) -> None:
+        """Keep a figure's seconds, and how much the machine was disturbed meanwhile."""
+        if row in self.wanted:
+            self.results.others_cores.append(figure.others_cores)
+        self.record(row, tool, figure.seconds, "s")
+
     def record(self, row: str, tool: str, value: float, unit: str) -> None:
         """Keep a value, and say it at once: a bench takes minutes."""
         if row in self.wanted:
@@ -112,7 +118,7 @@ def measure_list(bench: Bench, count: int) -> None:
         for name in rotated(list(lists), number):
             figure = lists[name]()
             _require_all(figure, count)
-            bench.record("list", name, figure.seconds, "s")
+            bench.clock("list", name, figure)
     shutil.rmtree(bench.scratch / "list")
 
 
@@ -131,7 +137,7 @@ def _round(bench: Bench, area: Area, peers: Sequence[Peer], verbs: Sequence[str]
         for peer in peers:
             figure = _do(verb, peer, area)
             if figure:
-                bench.record(prefix + verb, peer.name, figure.seconds, "s")
+                bench.clock(prefix + verb, peer.name, figure)
                 peaks[peer.name] = max(peaks[peer.name], figure.peak_bytes)
             if verb == "first":
                 bench.record(f"{prefix}size", peer.name, peer.size_bytes() / MB, "MB")
