@@ -3,7 +3,8 @@
 Peak memory is the resident memory of the command and all that it starts. Two readings together give it:
 
     wait4       the kernel's own high-water mark, exact, but of the largest single process, and never less
-                than that of the bench, whose memory a child shares until it executes its program
+                than that of the bench, whose memory a child shares until it executes its program; so it
+                is believed where it is more
     /proc       VmHWM of every process of the command's session, summed, looked at now and then; a mark
                 only rises, so few looks lose little, and a sum counts workers and pipelines whole
 
@@ -95,7 +96,7 @@ def run(command: Sequence[str | Path], environ: Mapping[str, str], folder: Path 
         if process.returncode:
             raise SystemExit(f"{' '.join(map(str, command))} failed:\n{errors.read()[-2000:].decode()}")
         largest = usage.ru_maxrss * 1024
-        peak = max(seen, largest if largest > own_peak else 0)
+        peak = max(seen, largest if largest > own_peak else 0) or largest  # the bound, where it was too quick
         others = max(busy - usage.ru_utime - usage.ru_stime, 0.0)
         return Figure(seconds, peak, output.read(), others / seconds)
 
