@@ -46,13 +46,6 @@ class Area:
         """Rewrite the one small file, to something that it never was."""
         (self.path / _CHANGING).write_text(f'SEED = "{secrets.token_hex(32)}"\n' * 40)
 
-    def warm(self) -> None:
-        """Read everything once, so that no tool pays for the disk."""
-        for file in files_of(self.path):
-            with file.open("rb", buffering=0) as stream:
-                while stream.read(_PIECE):
-                    pass
-
 
 @contextmanager
 def alone(cache: Path) -> Iterator[None]:
@@ -102,6 +95,14 @@ def files_of(folder: Path) -> Iterator[Path]:
     """Yield every file below a folder."""
     for name, _, files in os.walk(folder):
         yield from (Path(name, file) for file in files)
+
+
+def warm(folder: Path) -> None:
+    """Read everything once, so that no tool pays for the disk."""
+    for file in files_of(folder):
+        with file.open("rb", buffering=0) as stream:
+            while stream.read(_PIECE):
+                pass
 
 
 def _made(cache: Path, name: str, recipe: object, fill: Callable[[Path], None]) -> Area:

@@ -14,7 +14,7 @@ from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from bench.areas import MB, Area
+from bench.areas import MB, Area, warm
 from bench.measure import Figure, rotated, run
 from bench.peers import Peer, Restic, Vml
 from bench.rows import Results
@@ -71,7 +71,6 @@ def measure_rounds(
 ) -> None:
     """Let every tool do the verbs in rounds and record them as rows of this prefix; verify the last restores."""
     say(f"{area.path.name}: {area.files} files, {area.bytes / MB:.0f} MB")
-    area.warm()
     for number in range(bench.rounds):
         say(f"round {number + 1} of {bench.rounds}")
         home = bench.scratch / f"round-{number}"
@@ -146,7 +145,11 @@ def _round(bench: Bench, area: Area, peers: Sequence[Peer], verbs: Sequence[str]
 
 
 def _do(verb: str, peer: Peer, area: Area) -> Figure | None:
-    """Let a tool do one verb; None where it has nothing to show for it, as it begins anew each time."""
+    """Let a tool do one verb; None where it has nothing to show for it, as it begins anew each time.
+
+    What it reads is in the page cache: borg asks the kernel to drop what it has read, and the next one would pay.
+    """
+    warm(peer.repository if verb == "restore" else area.path)
     if verb == "restore":
         return peer.restore(peer.restored)
     if verb == "first":
