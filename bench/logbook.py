@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import shutil
+import signal
 import sys
 import tempfile
 from pathlib import Path
@@ -31,6 +32,9 @@ def main() -> int:
     peers = _present(arguments.peers.split(","))
     tools = {peer.name: peer.version() for peer in peers}
     results = Results(frozenset(peer.name for peer in peers if peer.rival))
+    signal.signal(
+        signal.SIGTERM, lambda number, frame: sys.exit(128 + number)
+    )  # unwinds, so that nothing stays
     scratch = Path(tempfile.mkdtemp(prefix="vml-bench-", dir=arguments.scratch))
     try:
         with areas.alone(arguments.areas):

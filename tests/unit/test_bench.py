@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -66,6 +67,19 @@ def test_growth_beyond_what_was_measured_is_marked_as_on_paper(tmp_path: Path) -
     assert paper == {f"files-{size}-{verb}" for size in (100, 1000) for verb in verbs}
     assert all(row["figures"]["vml"]["median"] > 0 for row in rows.values() if "files" in row["name"])
     assert "1,000 files (on paper)" in printed
+
+
+def test_a_bench_that_is_ended_leaves_nothing(tmp_path: Path) -> None:
+    places = ["--areas", str(tmp_path / "areas"), "--scratch", str(tmp_path)]
+    command = [sys.executable, "-m", "bench.logbook", *places, "--peers", "vml", "--scale", "0.0003"]
+    with subprocess.Popen(
+        [*command, "--rounds", "99"], cwd=ROOT, stderr=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stderr
+        assert any("unchanged" in line for line in process.stderr)  # it is in the middle of a round
+        process.terminate()
+        assert process.wait(30) == 128 + signal.SIGTERM
+    assert [path.name for path in tmp_path.iterdir()] == ["areas"]
 
 
 def test_a_row_that_is_not_there_is_refused() -> None:
