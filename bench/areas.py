@@ -7,7 +7,7 @@
         random/<n>.bin                 ten incompressible files of 50 MB
         table.csv                      one table of 100 MB
     <cache>/many-<recipe>/             100,000 files of 1 kB, a thousand to a folder
-    <cache>/large-<recipe>/large.bin   one incompressible file, without holes
+    <cache>/large-<recipe>/large.bin   one incompressible file, without holes; removed after its measurement
 
 An Area's name carries a digest of what it was made from, so another Python environment makes another one.
 """
@@ -84,11 +84,18 @@ def many(cache: Path, count: int) -> Area:
     return _made(cache, "many", [count], fill)
 
 
-def large(cache: Path, size_bytes: int) -> Area:
-    """Return an area of one incompressible file."""
-    return _made(
-        cache, "large", [size_bytes], lambda folder: _write_random(folder / "large.bin", size_bytes, 10)
-    )
+@contextmanager
+def large(cache: Path, size_bytes: int) -> Iterator[Area]:
+    """Lend an area of one incompressible file; it is too large to be kept."""
+
+    def fill(folder: Path) -> None:
+        _write_random(folder / "large.bin", size_bytes, seed=10)
+
+    area = _made(cache, "large", [size_bytes], fill)
+    try:
+        yield area
+    finally:
+        shutil.rmtree(area.path)
 
 
 def files_of(folder: Path) -> Iterator[Path]:

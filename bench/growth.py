@@ -8,6 +8,7 @@ Each size is captured into a fresh repository, then once more unchanged, by this
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -26,16 +27,21 @@ _VERBS = {
 
 @dataclass(frozen=True)
 class _Kind:
-    """One way to grow: the sizes, how people say them, and how such an area is made."""
+    """One way to grow: the sizes, how people say them, and how such an area is had."""
 
     name: str
     sizes: Sequence[float]
     said: Callable[[float], str]
-    made: Callable[[Path, float], Area]
+    lent: Callable[[Path, float], AbstractContextManager[Area]]
 
 
 _KINDS = (
-    _Kind("files", _FILES, lambda size: f"{size:,.0f} files", lambda cache, size: many(cache, round(size))),
+    _Kind(
+        "files",
+        _FILES,
+        lambda size: f"{size:,.0f} files",
+        lambda cache, size: nullcontext(many(cache, round(size))),
+    ),
     _Kind("gb", _GB, lambda size: f"{size:g} GB", lambda cache, size: large(cache, round(size * 1000) * MB)),
 )
 
@@ -57,9 +63,8 @@ def measure_growth(bench: Bench, cache: Path, scale: float, up_to: dict[str, flo
         sizes = [size * scale for size in kind.sizes]
         measured = [size for size in sizes if size <= up_to[kind.name]]
         for size in measured:
-            measure_rounds(
-                bench, kind.made(cache, size), remembering, ("first", "unchanged"), _name(kind, size, "")
-            )
+            with kind.lent(cache, size) as area:
+                measure_rounds(bench, area, remembering, ("first", "unchanged"), _name(kind, size, ""))
         for size in sizes:
             if size not in measured and len(measured) > 1:
                 _put_on_paper(bench, kind, measured[-2:], size, [peer.name for peer in remembering])

@@ -57,7 +57,9 @@ def _measure(bench: Bench, arguments: argparse.Namespace) -> None:
     if bench.wants("list"):
         measure_list(bench, round(10_000 * scale))
     if bench.wants("memory-large"):
-        measure_large(bench, areas.large(arguments.areas, round(arguments.large * 1000 * scale) * areas.MB))
+        size_bytes = round(arguments.large * 1000 * scale) * areas.MB
+        with areas.large(arguments.areas, size_bytes) as area:
+            measure_large(bench, area)
 
 
 def _measure_growth(bench: Bench, arguments: argparse.Namespace) -> None:
