@@ -1,4 +1,4 @@
-"""A cold restore beside a hand-written QEMU boot of the same image: ``make bench``.
+"""A cold restore beside a hand-written QEMU boot of the same image: ``make bench-restore``.
 
 Both start from nothing and end when Jupyter in the guest answers with its token, in turn, in one run:
 
@@ -118,7 +118,7 @@ def boot_by_hand(settings: Settings, entry: Entry, folder: Path) -> float:
     write_context_iso(
         own / "context.iso",
         user_data(release),
-        pickup(GuestConfig(token=token, **guest(entry, release.label))),
+        pickup(guest(entry, release.label, token)),
         new_entry_id(),
     )
     with opened(settings) as logbook:
@@ -149,14 +149,15 @@ def boot_by_hand(settings: Settings, entry: Entry, folder: Path) -> float:
         shutil.rmtree(own)
 
 
-def guest(entry: Entry, label: str) -> dict[str, str]:
-    return {
-        "machine": new_entry_id(),
-        "entry": entry.id,
-        "notebook": entry.notebook,
-        "hostname": "by-hand",
-        "release": label,
-    }
+def guest(entry: Entry, label: str, token: str) -> GuestConfig:
+    return GuestConfig(
+        token=token,
+        machine=new_entry_id(),
+        entry=entry.id,
+        notebook=entry.notebook,
+        hostname="by-hand",
+        release=label,
+    )
 
 
 def await_jupyter(port: int, token: str, folder: Path) -> None:
