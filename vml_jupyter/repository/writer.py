@@ -46,12 +46,20 @@ class Writer:
         self._uploaders = ThreadPoolExecutor(_UPLOADERS, thread_name_prefix="vml-upload")
         self._compress = documents.version >= 2
 
-    def save(self, blobs: Sequence[bytes | memoryview], kind: Kind) -> list[tuple[str, int]]:
-        """Store blobs and return for each its id and the bytes it takes, 0 where it was there already."""
+    def save(
+        self, blobs: Sequence[bytes | memoryview], kind: Kind, *, novel: bool = False
+    ) -> list[tuple[str, int]]:
+        """Store blobs and return for each its id and the bytes it takes, 0 where it was there already.
+
+        Args:
+            blobs: Their bytes.
+            kind: What they all are.
+            novel: The index is not asked, because it cannot know them.
+        """
         many = len(blobs) > 1
         with turn(many):
             ids = [hashlib.sha256(blob).hexdigest() for blob in blobs]
-            new = [position for position, id in enumerate(ids) if self._claim(kind, id)]
+            new = [position for position, id in enumerate(ids) if self._claim(kind, id, novel)]
         shrunk = self._shrink([blobs[position] for position in new])
         with turn(many):
             sealed = [
@@ -101,9 +109,9 @@ class Writer:
     def close(self) -> None:
         self._uploaders.shutdown(wait=True)
 
-    def _claim(self, kind: Kind, id: str) -> bool:
+    def _claim(self, kind: Kind, id: str, novel: bool = False) -> bool:
         """Reserve a blob for the calling thread; False where it is stored or another thread stores it."""
-        if self._index.knows(kind, id):
+        if not novel and self._index.knows(kind, id):
             return False
         with self._mutex:
             before = len(self._claimed)

@@ -17,8 +17,6 @@ from concurrent.futures import Executor, Future
 from contextlib import contextmanager
 from typing import NamedTuple
 
-from fastcdc.fastcdc_cy import fastcdc_cy
-
 from vml_jupyter.repository import ExtendedAttribute, Node, Repository
 from vml_jupyter.repository.turn import turn
 from vml_jupyter.snapshot.describe import attributes_of, describe, describe_special
@@ -190,6 +188,8 @@ def _collect(saved: Future[tuple[str, int]], ids: list[str]) -> int:
 
 def _cut(descriptor: int, size: int) -> Iterator[memoryview]:
     """Yield the pieces of a file; a cut depends on the bytes before it alone, but for the last of a block."""
+    from fastcdc.fastcdc_cy import fastcdc_cy  # its package imports a command line of its own
+
     rest = memoryview(b"")
     while True:
         block = os.read(descriptor, min(_BLOCK, size))
