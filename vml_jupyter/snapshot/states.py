@@ -62,10 +62,10 @@ _encoder = msgspec.msgpack.Encoder()
 _decoder = msgspec.msgpack.Decoder(_File)
 
 
-def encode_entries(entries: list[Entry]) -> bytes | None:
+def encode_entries(entries: list[Entry]) -> msgspec.Raw | None:
     """Return the bytes by which listings are compared; None where a name is no text."""
     try:
-        return _encoder.encode(entries)
+        return msgspec.Raw(_encoder.encode(entries))
     except UnicodeEncodeError:
         return None
 

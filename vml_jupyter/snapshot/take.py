@@ -312,9 +312,7 @@ class _Taker:
         elif folder.listing is not None and grown.settled:
             entries, places, left_out = folder.listing
             self._states.remember(
-                FolderState(
-                    folder.relative, tree, grown.files, grown.bytes, places, left_out, msgspec.Raw(entries)
-                )
+                FolderState(folder.relative, tree, grown.files, grown.bytes, places, left_out, entries)
             )
 
     def _folder_node(self, grown: Growing, above: Growing, tree: str) -> Node:

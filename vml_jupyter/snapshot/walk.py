@@ -14,6 +14,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
 
+import msgspec
+
 from vml_jupyter.errors import BadArea
 from vml_jupyter.snapshot.ignore import Rules
 from vml_jupyter.snapshot.states import Entry, FolderState, States, encode_entries
@@ -48,7 +50,7 @@ class Item(NamedTuple):
 class Listing(NamedTuple):
     """A folder as it was listed; see ``states.FolderState``."""
 
-    entries: bytes
+    entries: msgspec.Raw
     subfolders: tuple[int, ...]
     left_out: dict[str, bool]
 
