@@ -89,6 +89,26 @@ class LocalFolder:
             if lasts:
                 _fsync_folder(target.parent)
 
+    def desk(self) -> Path:
+        """Return the folder in which a file may be made that ``adopt`` then takes; see ``tmp`` above."""
+        with self._faults():
+            self._make_folder(self.folder / "tmp")
+        return self.folder / "tmp"
+
+    def adopt(self, name: str, file: Path) -> None:
+        """Give a finished file from the desk its name, as durably as ``put`` would."""
+        with self._faults():
+            target = self.folder / name
+            self._make_folder(target.parent)
+            descriptor = os.open(file, os.O_RDONLY | os.O_CLOEXEC)
+            try:
+                os.fchmod(descriptor, 0o600 | self._shared_bits(0o060))
+                os.fsync(descriptor)
+            finally:
+                os.close(descriptor)
+            file.rename(target)
+            _fsync_folder(target.parent)
+
     def list(self, folder: str) -> Iterator[str]:
         with self._faults():
             for _, _, files in os.walk(self.folder / folder):

@@ -11,10 +11,8 @@ memory does not grow with the area.
 from __future__ import annotations
 
 import os
-from collections import deque
+import stat
 from collections.abc import Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -26,16 +24,13 @@ from vml_jupyter.repository import Node, Repository
 from vml_jupyter.repository.gonames import quote_name
 from vml_jupyter.repository.node import encode_tree
 from vml_jupyter.repository.turn import turn
-from vml_jupyter.snapshot.content import SMALL_BYTES, Content, Pace, read_files
+from vml_jupyter.snapshot.content import SMALL_BYTES, Content
 from vml_jupyter.snapshot.describe import attributes_of, describe, is_unchanged
 from vml_jupyter.snapshot.growing import Batch, Growing
 from vml_jupyter.snapshot.ignore import Rules
+from vml_jupyter.snapshot.readers import Readers
 from vml_jupyter.snapshot.states import FolderState, States
-from vml_jupyter.snapshot.walk import Descriptor, Findings, Folder, Item, open_area, printable, walk
-
-_READERS = 4  # in turns, but where the area is slow
-_SAVERS = max(2, min(8, os.cpu_count() or 2))
-_BATCHES_AHEAD = 8
+from vml_jupyter.snapshot.walk import Findings, Folder, Item, open_area, printable, walk
 
 
 @dataclass(frozen=True)
@@ -99,19 +94,9 @@ def _take(
     parent_tree: str | None,
     total_bytes: int | None,
 ) -> Taken:
-    with _pool(_READERS) as readers, _pool(_SAVERS) as savers:
-        taker = _Taker(repository, progress, readers, savers, states, total_bytes)
+    with Readers(repository) as readers:
+        taker = _Taker(repository, progress, readers, states, total_bytes)
         return taker.run(top, rules, parent_tree)
-
-
-@contextmanager
-def _pool(workers: int) -> Iterator[ThreadPoolExecutor]:
-    """Give a pool whose waiting work is dropped when the ``with`` is left early."""
-    pool = ThreadPoolExecutor(workers, thread_name_prefix="vml-take")
-    try:
-        yield pool
-    finally:
-        pool.shutdown(wait=True, cancel_futures=True)
 
 
 class _Taker:
@@ -121,33 +106,27 @@ class _Taker:
         self,
         repository: Repository,
         progress: Progress,
-        readers: ThreadPoolExecutor,
-        savers: ThreadPoolExecutor,
+        readers: Readers,
         states: States,
         total_bytes: int | None,
     ) -> None:
         self._repository = repository
         self._progress = progress
         self._readers = readers
-        self._savers = savers
         self._states = states
         self._total_bytes = total_bytes
         self._findings = Findings()
-        self._pace = Pace()
         self._growing: dict[str, Growing] = {}
-        self._batch = Batch()
-        self._reading: deque[tuple[Batch, Future[list[Content | OSError]]]] = deque()
+        self._batch, self._specials = Batch(), Batch()
         self._files = self._bytes = self._new_bytes = 0
         self._tree = ""
 
     def run(self, top: Folder, rules: Rules, parent_tree: str | None) -> Taken:
         folders = walk(top, rules, self._findings, self._states)
         while self._step(folders, parent_tree):
-            while len(self._reading) > _BATCHES_AHEAD:
-                self._settle(*self._reading.popleft())
+            self._settle_some()
         self._submit_filled()
-        while self._reading:
-            self._settle(*self._reading.popleft())
+        self._settle_some(everything=True)
         for note in self._findings.notes:
             self._progress.note(note)
         return Taken(self._tree, self._files, self._bytes, self._new_bytes, self._findings.unreadable)
@@ -176,10 +155,11 @@ class _Taker:
                 grown.missing -= 1
                 continue
             if item.status.st_size > SMALL_BYTES:
-                self._submit(Batch([(grown, item)]))
+                self._readers.submit(Batch([(grown, item)], item.status.st_size))
                 continue
-            self._batch.add(grown, item)
-            if self._batch.is_full:
+            batch = self._batch if stat.S_ISREG(item.status.st_mode) else self._specials
+            batch.add(grown, item)
+            if batch.is_full:
                 self._submit_filled()
         self._finish_upwards(grown)
 
@@ -214,24 +194,20 @@ class _Taker:
         return True
 
     def _submit_filled(self) -> None:
-        """Have the batch read that is being filled, and begin another."""
-        self._submit(self._batch)
-        self._batch = Batch()
+        """Have the batches read that are being filled, and begin others."""
+        for batch in (self._batch, self._specials):
+            if batch.files:
+                self._readers.submit(batch)
+        self._batch, self._specials = Batch(), Batch()
 
-    def _submit(self, batch: Batch) -> None:
-        files = [(_descriptor(grown.folder), item) for grown, item in batch.files]
-        self._reading.append(
-            (batch, self._readers.submit(read_files, self._repository, files, self._savers, self._pace))
-        )
-
-    def _settle(self, batch: Batch, reading: Future[list[Content | OSError]]) -> None:
-        """Wait for a batch, and finish every folder that waited for it alone."""
-        results = reading.result()
-        with turn():
-            for (grown, item), result in zip(batch.files, results, strict=True):
-                grown.missing -= 1
-                self._take_in(grown, item, result)
-                self._finish_upwards(grown)
+    def _settle_some(self, everything: bool = False) -> None:
+        """Take in batches that were read, and finish every folder that waited for them alone."""
+        for batch, results in self._readers.settled(everything):
+            with turn():
+                for (grown, item), result in zip(batch.files, results, strict=True):
+                    grown.missing -= 1
+                    self._take_in(grown, item, result)
+                    self._finish_upwards(grown)
 
     def _finish_upwards(self, grown: Growing | None) -> None:
         """Finish a folder if nothing of it is missing, then the one above it, and so on."""
@@ -327,8 +303,3 @@ class _Taker:
 def _quoted(name: str) -> str:
     """Return a name as it stands in a tree."""
     return quote_name(os.fsencode(name))
-
-
-def _descriptor(folder: Folder) -> Descriptor:
-    assert folder.descriptor is not None, "a folder that was not entered has no items"
-    return folder.descriptor
