@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import webbrowser
 from contextlib import closing
 from typing import TYPE_CHECKING
 
@@ -52,6 +51,8 @@ def _open(settings: Settings, arguments: argparse.Namespace) -> None:
         output.as_json({"machine": machine.id, "url": machine.url})
         return
     print(machine.url)
+    import webbrowser
+
     webbrowser.open(machine.url)
 
 

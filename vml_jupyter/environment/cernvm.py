@@ -16,12 +16,10 @@ from __future__ import annotations
 
 import os
 import re
-import subprocess
 from collections.abc import Mapping
 from pathlib import Path
 
 from vml_jupyter.model import Release
-from vml_jupyter.release import PRODUCTION, parse_bootloader, parse_tag, system_key
 
 _VERSION = re.compile(r"CERN Virtual Machine,? version (\d+(?:\.\d+){2,3})\b")
 _HASH = re.compile(r"[0-9a-f]{40}(?:-rmd160|-shake128)?")
@@ -59,9 +57,13 @@ def _system(root: Path) -> str:
     match = _VERSION.search(read_small(root / "etc/cernvm-release"))
     if match:
         return match[1]
-    markers = [parse_tag(file.name.removeprefix(".installed_")) for file in _markers(root)]
-    if any(markers):
-        return max(markers, key=system_key)
+    found = _markers(root)
+    if found:
+        from vml_jupyter.release import parse_tag, system_key  # where there is no CernVM, nobody waits for it
+
+        markers = [parse_tag(file.name.removeprefix(".installed_")) for file in found]
+        if any(markers):
+            return max(markers, key=system_key)
     match = _VERSION.search(read_small(root / "etc/issue"))
     return match[1] if match else ""
 
@@ -74,6 +76,8 @@ def _markers(root: Path) -> list[Path]:
 
 
 def _micro_release(root: Path, system: str) -> Release:
+    from vml_jupyter.release import PRODUCTION, parse_bootloader
+
     context = dict(_CONTEXT.findall(read_small(root / "mnt/.rw/context/ucontext")))
     attributes = _attributes(root / "mnt/.ro")
     snapshot = read_small(root / "mnt/.rw/aux/cvmfs_snapshot").splitlines()
@@ -100,6 +104,8 @@ def _attributes(mount: Path) -> dict[str, str]:
 
 def _release_five(root: Path, environ: Mapping[str, str]) -> Release | None:
     """Return CernVM 5: its system is an RPM package that counts for itself, here written ``5-1.0.1``."""
+    import subprocess
+
     command = [
         "rpm",
         "--root",

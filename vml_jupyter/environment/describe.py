@@ -35,6 +35,7 @@ def describe(
     *,
     notebook: Path | None = None,
     chosen: Release | None = None,
+    cache: Path | None = None,
 ) -> Environment:
     """Return the environment of this process, or of the kernel that the notebook names.
 
@@ -43,12 +44,13 @@ def describe(
         environ: The process's environment variables.
         notebook: The notebook file, whose kernel may be another Python than this one.
         chosen: The release that the user named; used where none is detected.
+        cache: The folder in which what takes long to find is kept for the next time.
     """
     detected = running_release(root, environ)
     kernelspec = kernelspec_of(notebook) if notebook else ""
     interpreter = interpreter_of(kernelspec) if kernelspec else None
     found = packages_of(interpreter) if interpreter else None
-    python, packages = found or (platform.python_version(), packages_here())
+    python, packages = found or (platform.python_version(), packages_here(cache))
     machine = os.uname()
     return Environment(
         release=detected or chosen,

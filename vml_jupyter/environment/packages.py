@@ -9,14 +9,17 @@ so this starts nothing that opening the notebook would not start.
 from __future__ import annotations
 
 import re
-import subprocess
 import sys
 from collections.abc import Iterable
-from importlib import metadata
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import msgspec
-from jupyter_core.paths import jupyter_path
+
+from vml_jupyter.environment import remembered
+
+if TYPE_CHECKING:
+    from importlib import metadata
 
 _ASK = "import json, platform, sys; print(json.dumps([platform.python_version(), sys.path]))"
 _ASK_TIMEOUT_S = (
@@ -30,13 +33,36 @@ class _Kernel(msgspec.Struct):
     argv: list[str] = []
 
 
-def packages_here() -> dict[str, str]:
-    """Return name and version of every distribution that this interpreter can import, sorted by name."""
-    return _named(metadata.distributions())
+def packages_here(cache: Path | None = None) -> dict[str, str]:
+    """Return name and version of every distribution that this interpreter can import, sorted by name.
+
+    Args:
+        cache: The folder in which the answer is kept for the next time.
+    """
+    file = cache / "packages.json" if cache else None
+    stamps = remembered.stamps_of(sys.path)
+    known = remembered.recall(file, stamps) if file else None
+    if known is not None:
+        return known
+    from importlib import metadata  # takes as long to import as an unchanged area to look through
+
+    found = list(metadata.distributions())
+    packages = _named(found)
+    if file and all(_is_settled(distribution) for distribution in found):
+        remembered.remember(file, stamps, packages)
+    return packages
+
+
+def _is_settled(distribution: metadata.Distribution) -> bool:
+    """Tell whether another version of a distribution would have another name in its folder."""
+    return distribution.read_text("METADATA") is not None
 
 
 def packages_of(interpreter: Path) -> tuple[str, dict[str, str]] | None:
     """Return the Python version and the distributions of another interpreter, None where it does not answer."""
+    import subprocess
+    from importlib import metadata
+
     try:
         answer = subprocess.run(
             [str(interpreter), "-c", _ASK],
@@ -55,6 +81,8 @@ def interpreter_of(kernelspec: str) -> Path | None:
     """Return the Python that a kernel starts, None where it is this one or no Python at all."""
     if not _NAME.fullmatch(kernelspec):
         return None
+    from jupyter_core.paths import jupyter_path
+
     for folder in jupyter_path("kernels"):
         file = Path(folder) / kernelspec / "kernel.json"
         try:

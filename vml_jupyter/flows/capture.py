@@ -8,10 +8,9 @@ from pathlib import Path
 from vml_jupyter.environment import describe
 from vml_jupyter.flows import notebooks
 from vml_jupyter.flows.entries import opened_or_created
-from vml_jupyter.flows.releases import named_release
 from vml_jupyter.flows.settings import Settings
 from vml_jupyter.logbook import Logbook
-from vml_jupyter.model import Entry, new_entry_id
+from vml_jupyter.model import Entry, Release, new_entry_id
 from vml_jupyter.progress import SILENT, Progress
 from vml_jupyter.snapshot import take
 
@@ -51,7 +50,8 @@ def capture(
     chosen = release or settings.default_release
     environment = describe(
         notebook=area / notebook if notebook else None,
-        chosen=named_release(settings, chosen) if chosen else None,
+        chosen=_named(settings, chosen) if chosen else None,
+        cache=settings.cache,
     )
 
     # One lock over both: what is taken must not be pruned before the entry names it.
@@ -59,7 +59,11 @@ def capture(
         progress.stage("take", "Writing the working area into the logbook")
         previous = _previous(logbook, area)
         taken = take(
-            logbook.repository, area, progress, parent_tree=logbook.area_tree(previous) if previous else None
+            logbook.repository,
+            area,
+            progress,
+            parent_tree=logbook.area_tree(previous) if previous else None,
+            cache=settings.cache / "areas",
         )
         for name in taken.unreadable:
             progress.note(f"could not be read and is not in the entry: {name}")
@@ -78,6 +82,12 @@ def capture(
             new_bytes=taken.new_bytes,
         )
         return logbook.add(entry, taken.tree)
+
+
+def _named(settings: Settings, release: str) -> Release:
+    from vml_jupyter.flows.releases import named_release  # who fetches images imports more than who captures
+
+    return named_release(settings, release)
 
 
 def _previous(logbook: Logbook, area: Path) -> Entry | None:

@@ -47,7 +47,7 @@ def encode_record(entry: Entry) -> bytes:
 def save_root(repository: Repository, entry: Entry, area_tree: str) -> str:
     """Save the root tree of an entry and return its id."""
     record = encode_record(entry)
-    blob, _ = repository.save_blob(record)
+    blob, _ = repository.save_blob(record, novel=True)  # it holds the entry's id
     area = Node(name=_AREA, type="dir", mode=_FOLDER_MODE, mtime=entry.time, subtree=area_tree)
     file = Node(
         name=_RECORD,
@@ -58,7 +58,7 @@ def save_root(repository: Repository, entry: Entry, area_tree: str) -> str:
         links=1,
         content=[blob],
     )
-    return repository.save_tree([area, file])
+    return repository.save_tree([area, file], novel=True)
 
 
 def load_entry(repository: Repository, snapshot: Snapshot) -> Entry:

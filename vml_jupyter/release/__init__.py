@@ -5,6 +5,10 @@ latest      the newest bootloader of a repository   fetch       download one ima
 systems     the systems of a repository             verify      judge an image's signature
 """
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
 from vml_jupyter.release.catalog import AvailableRelease, available
 from vml_jupyter.release.fetch import fetch
 from vml_jupyter.release.history import PRODUCTION, STRATUM_ONES, systems
@@ -18,8 +22,10 @@ from vml_jupyter.release.names import (
     parse_tag,
     system_key,
 )
-from vml_jupyter.release.signature import Signature, verify
 from vml_jupyter.release.source import CERNVM, latest, published_digest, published_image
+
+if TYPE_CHECKING:
+    from vml_jupyter.release.signature import Signature, verify
 
 __all__ = [
     "CERNVM",
@@ -46,3 +52,12 @@ __all__ = [
     "systems",
     "verify",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    """Import what judges signatures when it is asked for: certificates are the dearest import of this room."""
+    if name not in ("Signature", "verify"):
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from vml_jupyter.release import signature
+
+    return getattr(signature, name)

@@ -14,9 +14,7 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import BinaryIO
-
-import requests
+from typing import TYPE_CHECKING, BinaryIO
 
 from vml_jupyter.errors import (
     NO_ROOM,
@@ -32,6 +30,9 @@ from vml_jupyter.release.digests import digest, remember
 from vml_jupyter.release.names import ImageName
 from vml_jupyter.release.part import Part
 from vml_jupyter.release.source import get, published_image, unreachable
+
+if TYPE_CHECKING:
+    import requests
 
 _PIECE = 256 * 1024
 _MARGIN_BYTES = 64 * 1024 * 1024
@@ -173,6 +174,8 @@ def _read_on(url: str, part: Part, progress: Progress) -> None:
 
 def _pieces(response: requests.Response, url: str) -> Iterator[bytes]:
     """Yield the body; a connection that ends early is an interruption, not the end of the file."""
+    import requests
+
     expected = response.headers.get("Content-Length", "")
     arrived = 0
     for piece in response.iter_content(_PIECE):

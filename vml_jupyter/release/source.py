@@ -12,13 +12,15 @@ import re
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
-
-import requests
 
 from vml_jupyter.errors import Foreign, ReleaseNotFound, RepositoryUnreachable, Usage
 from vml_jupyter.model import Release
 from vml_jupyter.release.names import ImageName, flavours, parse_bootloader
+
+if TYPE_CHECKING:
+    import requests
 
 CERNVM = "https://cernvm.cern.ch"
 
@@ -41,6 +43,8 @@ def get(url: str, headers: dict[str, str] | None = None) -> Iterator[requests.Re
         ReleaseNotFound: The server says that there is no such thing.
         RepositoryUnreachable: No answer, or one that is neither the thing nor "not found".
     """
+    import requests  # takes a tenth of a second, and most commands ask no server
+
     host = urlsplit(url)
     if host.scheme not in ("http", "https") or not host.hostname:
         raise Usage(f"{url} is no address of a release repository", "It must start with https:// or http://.")
@@ -68,6 +72,8 @@ def get(url: str, headers: dict[str, str] | None = None) -> Iterator[requests.Re
 @contextmanager
 def unreachable(url: str) -> Iterator[None]:
     """Translate what requests raises while connecting and reading."""
+    import requests
+
     try:
         yield
     except requests.RequestException as error:
@@ -84,6 +90,8 @@ def read_bounded(url: str, limit_bytes: int) -> bytes:
         Foreign: It is larger than such a file can be.
         ReleaseNotFound, RepositoryUnreachable: As for ``get``.
     """
+    import requests
+
     with get(url) as response, unreachable(url):
         if response.status_code == 416:
             raise Foreign(f"{url} answered 416 to a request without a range")

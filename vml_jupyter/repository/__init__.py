@@ -3,8 +3,8 @@
 from vml_jupyter.repository.keyfile import SCRYPT_N, SCRYPT_N_GENERATED
 from vml_jupyter.repository.node import ExtendedAttribute, Node
 from vml_jupyter.repository.opening import generate_password
+from vml_jupyter.repository.places import memory_store, open_store
 from vml_jupyter.repository.records import Snapshot
-from vml_jupyter.repository.remote import memory_store, open_store
 from vml_jupyter.repository.repository import Repository
 
 __all__ = [

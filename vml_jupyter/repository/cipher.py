@@ -26,6 +26,7 @@ Sealed = tuple[bytes, bytes, bytes]
 """IV, ciphertext and tag: three pieces, so that a large ciphertext is not copied to join them."""
 
 OVERHEAD_BYTES = 32
+ROOM_BYTES = 64
 _IV_BYTES = 16
 _TAG_BYTES = 16
 
@@ -83,6 +84,10 @@ class Key:
             raise msgspec.ValidationError("a key of this length is none")
         return cls(record.encrypt, record.mac.k, record.mac.r)
 
+    def to_bytes(self) -> bytes:
+        """Undo ``from_bytes``."""
+        return self.encrypt + self.k + self.r
+
     def to_json(self) -> bytes:
         return msgspec.json.encode(_KeyRecord(_MacRecord(self.k, self.r), self.encrypt))
 
@@ -91,6 +96,22 @@ class Key:
         iv = os.urandom(_IV_BYTES)
         ciphertext = self._ctr(iv).update(plain)
         return iv, ciphertext, Poly1305.generate_tag(self._one_time_key(iv), ciphertext)
+
+    def seal_into(self, plain: Buffer, target: memoryview) -> int:
+        """Encrypt and authenticate into ``target`` and return the bytes used, ``OVERHEAD_BYTES`` more than plain.
+
+        Fresh memory for each blob costs more than its encryption: the kernel clears every page of it first.
+
+        Args:
+            plain: What to seal.
+            target: A place with room for it and ``ROOM_BYTES`` more.
+        """
+        iv = os.urandom(_IV_BYTES)
+        end = _IV_BYTES + len(plain)
+        target[:_IV_BYTES] = iv
+        self._ctr(iv).update_into(plain, target[_IV_BYTES : end + _TAG_BYTES])
+        target[end : end + _TAG_BYTES] = Poly1305.generate_tag(self._one_time_key(iv), target[_IV_BYTES:end])
+        return end + _TAG_BYTES
 
     def open(self, sealed: bytes | memoryview) -> bytes:
         """Return the plain bytes.

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import getpass
-import socket
+import os
 
 
 def hostname() -> str:
     """Return this computer's name."""
-    return socket.gethostname()
+    return os.uname().nodename
 
 
 def username() -> str:

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import hashlib
 import struct
+from collections.abc import Sequence
 from typing import Literal
 
 import msgspec
@@ -61,13 +62,17 @@ class OpenPack:
 
     def close(self, key: Key) -> tuple[str, list[bytes]]:
         """Return the pack's id and its pieces."""
-        header = key.seal(b"".join(map(_header_entry, self.blobs)))
-        self._pieces.extend(header)
-        self._pieces.append(_LENGTH.pack(sum(map(len, header))))
+        self._pieces.append(seal_header(key, self.blobs))
         digest = hashlib.sha256()
         for piece in self._pieces:
             digest.update(piece)
         return digest.hexdigest(), self._pieces
+
+
+def seal_header(key: Key, blobs: Sequence[PackedBlob]) -> bytes:
+    """Return what follows the blobs in a pack."""
+    header = b"".join(key.seal(b"".join(map(_header_entry, blobs))))
+    return header + _LENGTH.pack(len(header))
 
 
 def _header_entry(blob: PackedBlob) -> bytes:

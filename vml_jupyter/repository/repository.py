@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from typing import TypeVar
 
@@ -25,14 +25,15 @@ from vml_jupyter.errors import LogbookDamaged, NotFound, VmlError
 from vml_jupyter.repository import opening
 from vml_jupyter.repository.cipher import Buffer, Key
 from vml_jupyter.repository.documents import Documents
+from vml_jupyter.repository.filling import FilledPack, Papers
 from vml_jupyter.repository.index import Index
 from vml_jupyter.repository.locks import Locks
 from vml_jupyter.repository.node import Node, decode_tree, encode_tree
 from vml_jupyter.repository.pack import Kind
+from vml_jupyter.repository.places import open_store
 from vml_jupyter.repository.reader import Reader
 from vml_jupyter.repository.records import Config, Snapshot
-from vml_jupyter.repository.remote import open_store
-from vml_jupyter.repository.store import Store
+from vml_jupyter.repository.store import LocalFolder, Store
 from vml_jupyter.repository.writer import Writer
 
 _CACHED_NODES = 200_000
@@ -47,6 +48,8 @@ class Repository:
     """
 
     def __init__(self, store: Store, key: Key, config: Config) -> None:
+        self._store = store
+        self._key = key
         self._documents = Documents(store, key, config.version)
         self._index = Index(lambda: self._documents.names("index"), self._load_index)
         self._reader = Reader(store, key, self._index)
@@ -55,6 +58,7 @@ class Repository:
         self._trees: OrderedDict[str, tuple[Node, ...]] = OrderedDict()
         self._cached_nodes = 0
         self._mutex = threading.Lock()
+        self._vouched: set[tuple[Kind, str]] = set()
         self.url = store.label
         self.id = config.id
         self.version = config.version
@@ -127,19 +131,56 @@ class Repository:
 
     def has_blob(self, id: str, kind: Kind = "data") -> bool:
         """Tell whether a blob is stored, from the index alone."""
-        return self._index.knows(kind, id)
+        return (kind, id) in self._vouched or self._index.knows(kind, id)
 
-    def save_blob(self, data: bytes | memoryview, kind: Kind = "data") -> tuple[str, int]:
-        """Save bytes and return their id and the bytes newly stored, 0 where they were there already."""
-        return self._writer.save([data], kind)[0]
+    def index_names(self) -> frozenset[str]:
+        """Return the names of the index files: while all of them stay, so does every blob they name."""
+        return self._index.names()
+
+    def vouch(self, tree: str) -> None:
+        """Take the caller's word until the lock is released that a tree is stored, without reading the index."""
+        self._vouched.add(("tree", tree))
+
+    def save_blob(
+        self, data: bytes | memoryview, kind: Kind = "data", *, novel: bool = False
+    ) -> tuple[str, int]:
+        """Save bytes and return their id and the bytes newly stored, 0 where they were there already.
+
+        Args:
+            data: The bytes.
+            kind: What they are.
+            novel: The bytes hold something random, so the index need not be read to know that they are new.
+        """
+        return self._writer.save([data], kind, novel=novel)[0]
 
     def save_blobs(self, blobs: Sequence[bytes | memoryview]) -> list[tuple[str, int]]:
         """Save many data blobs, as ``save_blob`` would one by one; faster where they are small."""
         return self._writer.save(blobs, "data")
 
-    def save_tree(self, nodes: Sequence[Node]) -> str:
-        """Save a tree and return its id; the nodes need not be sorted."""
-        return self.save_blob(encode_tree(nodes), "tree")[0]
+    def papers(self) -> Papers:
+        """Return what another process of this user needs to fill packs for this repository."""
+        desk = self._store.desk() if isinstance(self._store, LocalFolder) else None
+        return Papers(self._key.to_bytes(), self.version >= 2, str(desk) if desk else None)
+
+    def claim(self, ids: Sequence[str]) -> list[bool]:
+        """Reserve data blobs that another process will bring; False where one is stored or reserved already."""
+        return self._writer.claim(ids)
+
+    def disclaim(self, ids: Iterable[str]) -> None:
+        """Give back what was reserved with ``claim`` and will not come."""
+        self._writer.disclaim(ids)
+
+    def adopt(self, pack: FilledPack) -> None:
+        """Store a pack that another process filled.
+
+        Raises:
+            StoreUnreachable, DiskFull: This one or one before could not be stored.
+        """
+        self._writer.adopt(pack)
+
+    def save_tree(self, nodes: Sequence[Node], *, novel: bool = False) -> str:
+        """Save a tree and return its id; the nodes need not be sorted. ``novel`` is as for ``save_blob``."""
+        return self.save_blob(encode_tree(nodes), "tree", novel=novel)[0]
 
     def flush(self) -> None:
         """Return when all that was saved is stored and indexed."""
@@ -182,6 +223,7 @@ class Repository:
             if outermost:
                 self._writer.recover()
                 self._index.refresh()
+                self._vouched.clear()
             try:
                 yield
             except BaseException:

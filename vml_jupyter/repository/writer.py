@@ -12,16 +12,18 @@ from __future__ import annotations
 
 import hashlib
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
+from pathlib import Path
 
 from vml_jupyter.errors import VmlError
 from vml_jupyter.repository import encoding
 from vml_jupyter.repository.cipher import Buffer, Key, Sealed
 from vml_jupyter.repository.documents import Documents
+from vml_jupyter.repository.filling import FilledPack
 from vml_jupyter.repository.index import BLOBS_PER_FILE, Index, IndexPack, encode_index, split
 from vml_jupyter.repository.pack import TARGET_BYTES, Kind, OpenPack, PackedBlob, pack_name
-from vml_jupyter.repository.store import Store
+from vml_jupyter.repository.store import LocalFolder, Store
 from vml_jupyter.repository.turn import turn
 
 _UPLOADERS = 2
@@ -46,12 +48,20 @@ class Writer:
         self._uploaders = ThreadPoolExecutor(_UPLOADERS, thread_name_prefix="vml-upload")
         self._compress = documents.version >= 2
 
-    def save(self, blobs: Sequence[bytes | memoryview], kind: Kind) -> list[tuple[str, int]]:
-        """Store blobs and return for each its id and the bytes it takes, 0 where it was there already."""
+    def save(
+        self, blobs: Sequence[bytes | memoryview], kind: Kind, *, novel: bool = False
+    ) -> list[tuple[str, int]]:
+        """Store blobs and return for each its id and the bytes it takes, 0 where it was there already.
+
+        Args:
+            blobs: Their bytes.
+            kind: What they all are.
+            novel: The index is not asked, because it cannot know them.
+        """
         many = len(blobs) > 1
         with turn(many):
             ids = [hashlib.sha256(blob).hexdigest() for blob in blobs]
-            new = [position for position, id in enumerate(ids) if self._claim(kind, id)]
+            new = [position for position, id in enumerate(ids) if self._claim(kind, id, novel)]
         shrunk = self._shrink([blobs[position] for position in new])
         with turn(many):
             sealed = [
@@ -60,6 +70,19 @@ class Writer:
             ]
         stored = dict(zip(new, self._append(kind, sealed), strict=True))
         return [(id, stored.get(position, 0)) for position, id in enumerate(ids)]
+
+    def claim(self, ids: Sequence[str]) -> list[bool]:
+        """Reserve data blobs for whoever fills packs elsewhere; False where one is stored or reserved already."""
+        return [self._claim("data", id) for id in ids]
+
+    def disclaim(self, ids: Iterable[str]) -> None:
+        """Give back what was reserved and will not come."""
+        with self._mutex:
+            self._claimed.difference_update(("data", id) for id in ids)
+
+    def adopt(self, pack: FilledPack) -> None:
+        """Store a pack that was filled elsewhere."""
+        self._upload(pack)
 
     def flush(self) -> None:
         """Return when everything saved so far is stored and indexed.
@@ -101,9 +124,9 @@ class Writer:
     def close(self) -> None:
         self._uploaders.shutdown(wait=True)
 
-    def _claim(self, kind: Kind, id: str) -> bool:
+    def _claim(self, kind: Kind, id: str, novel: bool = False) -> bool:
         """Reserve a blob for the calling thread; False where it is stored or another thread stores it."""
-        if self._index.knows(kind, id):
+        if not novel and self._index.knows(kind, id):
             return False
         with self._mutex:
             before = len(self._claimed)
@@ -132,7 +155,7 @@ class Writer:
             self._upload(pack)
         return lengths
 
-    def _upload(self, pack: OpenPack) -> None:
+    def _upload(self, pack: OpenPack | FilledPack) -> None:
         self._slots.acquire()
         future = self._uploaders.submit(self._store_pack, pack)
         with self._mutex:
@@ -142,17 +165,29 @@ class Writer:
         if enough:
             self._write_index()
 
-    def _store_pack(self, pack: OpenPack) -> None:
+    def _store_pack(self, pack: OpenPack | FilledPack) -> None:
         """Store a pack, in an uploader thread; a failure is kept for whoever saves or flushes next."""
         try:
-            id, pieces = pack.close(self._key)
-            self._store.put(pack_name(id), pieces)
+            id = self._put(pack)
             with self._mutex:
                 self._stored.append(IndexPack(id, pack.blobs))
         except VmlError as error:
             self._failure = error
         finally:
             self._slots.release()
+
+    def _put(self, pack: OpenPack | FilledPack) -> str:
+        if isinstance(pack, OpenPack):
+            id, pieces = pack.close(self._key)
+            self._store.put(pack_name(id), pieces)
+            return id
+        file = Path(pack.file)
+        if isinstance(self._store, LocalFolder):
+            self._store.adopt(pack_name(pack.id), file)
+        else:
+            self._store.put(pack_name(pack.id), [file.read_bytes()])
+            file.unlink()
+        return pack.id
 
     def _raise_failure(self) -> None:
         if self._failure is not None:

@@ -12,14 +12,12 @@ import os
 import stat
 import time
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import Executor, Future
 from contextlib import contextmanager
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
-from fastcdc.fastcdc_cy import fastcdc_cy
-
-from vml_jupyter.repository import ExtendedAttribute, Node, Repository
+from vml_jupyter.repository import ExtendedAttribute, Node
 from vml_jupyter.repository.turn import turn
 from vml_jupyter.snapshot.describe import attributes_of, describe, describe_special
 from vml_jupyter.snapshot.walk import Descriptor, Item
@@ -42,6 +40,14 @@ class NotRegular(OSError):
     """What was a file when its folder was listed is something else now."""
 
 
+class Saver(Protocol):
+    """What stores blobs: a ``Repository``, or in another process whoever asks one."""
+
+    def save_blob(self, data: bytes | memoryview) -> tuple[str, int]: ...
+
+    def save_blobs(self, blobs: Sequence[bytes | memoryview]) -> list[tuple[str, int]]: ...
+
+
 class Content(NamedTuple):
     """A file that was read: its node, the bytes it added to the store, and whether it kept changing."""
 
@@ -53,7 +59,7 @@ class Content(NamedTuple):
 class _Small(NamedTuple):
     """A file that was read whole and is not saved yet."""
 
-    item: Item
+    name: str
     status: os.stat_result
     attributes: list[ExtendedAttribute] | None
     data: bytes
@@ -61,7 +67,7 @@ class _Small(NamedTuple):
 
     def saved_as(self, blob: tuple[str, int] | None) -> Content:
         content, new_bytes = ([blob[0]], blob[1]) if blob else ([], 0)
-        node = describe(self.item.name, self.status, self.attributes, size=len(self.data), content=content)
+        node = describe(self.name, self.status, self.attributes, size=len(self.data), content=content)
         return Content(node, new_bytes, self.changing)
 
 
@@ -85,7 +91,7 @@ class Pace:
 
 
 def read_files(
-    repository: Repository, files: list[tuple[Descriptor, Item]], pool: Executor, pace: Pace
+    saver: Saver, files: list[tuple[Descriptor, Item]], pool: Executor, pace: Pace
 ) -> list[Content | OSError]:
     """Save the bytes of files and return, for each, its node or why it cannot be read.
 
@@ -93,38 +99,59 @@ def read_files(
     their time handing the interpreter's lock to and fro between the readers.
 
     Args:
-        repository: Where the bytes go.
+        saver: Where the bytes go.
         files: Each with the folder it is in; links, pipes and devices are described and not opened.
         pool: Where the pieces of large files are saved.
         pace: How fast the area was until now.
     """
     with pace.reading(len(files)):
-        read = [_read(repository, folder.number, item, pool) for folder, item in files]
-    saved = iter(repository.save_blobs([one.data for one in read if isinstance(one, _Small) and one.data]))
+        read = [_read(saver, folder.number, item, pool) for folder, item in files]
+    return _save_small(saver, read)
+
+
+def read_regular_files(saver: Saver, files: Sequence[tuple[int, str]]) -> list[Content | OSError]:
+    """Do what ``read_files`` does in a process that has nothing else to do.
+
+    Args:
+        saver: Where the bytes go.
+        files: Each with the descriptor of the folder it is in; they were files when they were listed.
+    """
+    return _save_small(saver, [_read_regular(saver, folder, name, None) for folder, name in files])
+
+
+def _save_small(saver: Saver, read: Sequence[Content | _Small | OSError]) -> list[Content | OSError]:
+    saved = iter(saver.save_blobs([one.data for one in read if isinstance(one, _Small) and one.data]))
     return [
         one.saved_as(next(saved) if one.data else None) if isinstance(one, _Small) else one for one in read
     ]
 
 
-def _read(repository: Repository, folder: int, item: Item, pool: Executor) -> Content | _Small | OSError:
+def _read(saver: Saver, folder: int, item: Item, pool: Executor) -> Content | _Small | OSError:
+    if stat.S_ISREG(item.status.st_mode):
+        return _read_regular(saver, folder, item.name, pool)
     try:
-        if not stat.S_ISREG(item.status.st_mode):
-            return Content(describe_special(folder, item), 0, False)
-        descriptor = os.open(item.name, _OPEN, dir_fd=folder)
+        return Content(describe_special(folder, item), 0, False)
+    except OSError as error:
+        return error
+
+
+def _read_regular(saver: Saver, folder: int, name: str, pool: Executor | None) -> Content | _Small | OSError:
+    try:
+        descriptor = os.open(name, _OPEN, dir_fd=folder)
         try:
             status = os.fstat(descriptor)
             if not stat.S_ISREG(status.st_mode):
                 raise NotRegular(0, "is no regular file any more")
             if status.st_size <= SMALL_BYTES:
-                return _read_small(descriptor, item, status)
-            return _read_large(repository, descriptor, item, status, pool)
+                return _read_small(descriptor, name, status)
+            return _read_large(saver, descriptor, name, status, pool)
         finally:
             os.close(descriptor)
     except OSError as error:
         return error
 
 
-def _read_small(descriptor: int, item: Item, status: os.stat_result) -> _Small:
+def _read_small(descriptor: int, name: str, status: os.stat_result) -> _Small:
     """Read a file whole; one that changes meanwhile is read again, and kept as read last if it never rests."""
     for _ in range(_ATTEMPTS):
         _let_clock_tick(status)
@@ -134,11 +161,11 @@ def _read_small(descriptor: int, item: Item, status: os.stat_result) -> _Small:
         changing = _stamp(before) != _stamp(status)
         if not changing:
             break
-    return _Small(item, before, attributes_of(descriptor), data, changing)
+    return _Small(name, before, attributes_of(descriptor), data, changing)
 
 
 def _read_large(
-    repository: Repository, descriptor: int, item: Item, status: os.stat_result, pool: Executor
+    saver: Saver, descriptor: int, name: str, status: os.stat_result, pool: Executor | None
 ) -> Content:
     """Save a file in pieces; one that changes meanwhile as ``_read_small`` does."""
     new_bytes = 0
@@ -146,13 +173,13 @@ def _read_large(
         _let_clock_tick(status)
         before = status
         os.lseek(descriptor, 0, os.SEEK_SET)
-        ids, size_bytes, stored = _save(repository, descriptor, before.st_size, pool)
+        ids, size_bytes, stored = _save(saver, descriptor, before.st_size, pool)
         new_bytes += stored
         status = os.fstat(descriptor)
         changing = _stamp(before) != _stamp(status)
         if not changing:
             break
-    node = describe(item.name, before, attributes_of(descriptor), size=size_bytes, content=ids)
+    node = describe(name, before, attributes_of(descriptor), size=size_bytes, content=ids)
     return Content(node, new_bytes, changing)
 
 
@@ -167,18 +194,33 @@ def _let_clock_tick(status: os.stat_result) -> None:
         time.sleep((_TICK_NS - age_ns) / 1e9)
 
 
-def _save(repository: Repository, descriptor: int, size: int, pool: Executor) -> tuple[list[str], int, int]:
+def _save(saver: Saver, descriptor: int, size: int, pool: Executor | None) -> tuple[list[str], int, int]:
     """Save the first ``size`` bytes of a file: blob ids, bytes read, bytes stored."""
+    if pool is None:
+        return _save_in_turn(saver, descriptor, size)
     ids: list[str] = []
     read = stored = 0
     saving: deque[Future[tuple[str, int]]] = deque()
-    for piece in _cut(descriptor, size):
-        read += len(piece)
-        saving.append(pool.submit(repository.save_blob, piece))
+    for pieces in cut(descriptor, size):
+        for piece in pieces:
+            read += len(piece)
+            saving.append(pool.submit(saver.save_blob, piece))
         while len(saving) > _IN_FLIGHT:
             stored += _collect(saving.popleft(), ids)
     while saving:
         stored += _collect(saving.popleft(), ids)
+    return ids, read, stored
+
+
+def _save_in_turn(saver: Saver, descriptor: int, size: int) -> tuple[list[str], int, int]:
+    """Do what ``_save`` does with one buffer, some pieces at a time."""
+    ids: list[str] = []
+    read = stored = 0
+    for pieces in cut(descriptor, size, bytearray(_LARGEST + _BLOCK)):
+        read += sum(map(len, pieces))
+        for id, new_bytes in saver.save_blobs(pieces):
+            ids.append(id)
+            stored += new_bytes
     return ids, read, stored
 
 
@@ -188,19 +230,43 @@ def _collect(saved: Future[tuple[str, int]], ids: list[str]) -> int:
     return stored
 
 
-def _cut(descriptor: int, size: int) -> Iterator[memoryview]:
-    """Yield the pieces of a file; a cut depends on the bytes before it alone, but for the last of a block."""
+def cut(descriptor: int, size: int, buffer: bytearray | None = None) -> Iterator[list[memoryview]]:
+    """Yield the pieces of a file, those that end in one block together.
+
+    A cut depends on the bytes before it alone, but for the last of a block, which waits for the next.
+
+    Args:
+        descriptor: The file, at its beginning.
+        size: How many bytes to read.
+        buffer: Where to read them; then pieces are gone when the next are asked for. It has room for a block
+            after the largest piece.
+    """
+    from fastcdc.fastcdc_cy import fastcdc_cy  # its package imports a command line of its own
+
     rest = memoryview(b"")
     while True:
-        block = os.read(descriptor, min(_BLOCK, size))
-        size -= len(block)
-        data = memoryview(b"".join((rest, block)))
+        data, block = _read_on(descriptor, min(_BLOCK, size), rest, buffer)
+        size -= block
         pieces = [
             data[chunk.offset : chunk.offset + chunk.length]
             for chunk in fastcdc_cy(data, SMALL_BYTES, _AVERAGE, _LARGEST)
         ]
         if not block or not size:
-            yield from pieces
+            yield pieces
             return
-        yield from pieces[:-1]
-        rest = pieces[-1]
+        rest = pieces.pop()
+        yield pieces
+
+
+def _read_on(
+    descriptor: int, count: int, rest: memoryview, buffer: bytearray | None
+) -> tuple[memoryview, int]:
+    """Return ``rest`` and up to ``count`` bytes that follow it, and how many did."""
+    if buffer is None:
+        block = os.read(descriptor, count)
+        return memoryview(b"".join((rest, block))), len(block)
+    whole = memoryview(buffer)
+    kept = len(rest)
+    whole[:kept] = rest
+    read = os.readv(descriptor, [whole[kept : kept + count]]) if count else 0
+    return whole[: kept + read], read

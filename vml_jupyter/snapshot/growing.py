@@ -22,16 +22,21 @@ _FOLDERS = 32
 class Growing:
     """A folder whose tree is not complete: ``missing`` counts the files being read and the subfolders to come.
 
-    ``node``, ``tree`` and ``previous`` are what the parent snapshot has of it.
+    ``node`` and ``tree`` are what the parent snapshot has of it; ``previous`` has the nodes of that tree once they
+    were asked for. Of a folder that is listed as it was before, ``nodes`` has only the subfolders that changed.
+    ``settled`` becomes False where something in it could not be taken as it is, so that it is looked at again.
     """
 
     folder: Folder
     above: Growing | None
-    node: Node | None
     tree: str | None
-    previous: dict[str, Node]
     missing: int
+    node: Node | None = None
+    previous: dict[str, Node] | None = None
     nodes: list[Node] = field(default_factory=list)
+    files: int = 0
+    bytes: int = 0
+    settled: bool = True
 
 
 @dataclass

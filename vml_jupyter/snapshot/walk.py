@@ -14,8 +14,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
 
+import msgspec
+
 from vml_jupyter.errors import BadArea
 from vml_jupyter.snapshot.ignore import Rules
+from vml_jupyter.snapshot.states import Entry, FolderState, States, encode_entries
 
 _OPEN_FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _DEEPEST = 200  # each level on the way down is an open descriptor, and 1024 is a usual limit
@@ -44,11 +47,21 @@ class Item(NamedTuple):
     status: os.stat_result
 
 
+class Listing(NamedTuple):
+    """A folder as it was listed; see ``states.FolderState``."""
+
+    entries: msgspec.Raw
+    subfolders: tuple[int, ...]
+    left_out: dict[str, bool]
+
+
 @dataclass
 class Folder:
     """A folder of the area; ``relative`` ends with ``/`` or is '' for the area itself.
 
     ``items`` holds all but the subfolders. ``descriptor`` is None for a folder that is not entered.
+    ``unchanged`` is what is remembered of a folder that is listed as it was then; its ``items`` stay empty.
+    ``listing`` is what may be remembered of another: what is left out, and all entries, encoded.
     """
 
     relative: str
@@ -58,6 +71,8 @@ class Folder:
     depth: int = 0
     items: list[Item] = field(default_factory=list)
     subfolders: list[Item] = field(default_factory=list)
+    unchanged: FolderState | None = None
+    listing: Listing | None = None
 
     @property
     def name(self) -> str:
@@ -99,14 +114,21 @@ def open_area(area: Path) -> Folder:
     return Folder("", os.fstat(descriptor.number), descriptor)
 
 
-def walk(top: Folder, rules: Rules, findings: Findings) -> Iterator[Folder]:
-    """Yield ``top`` and every folder below it, filled with its items."""
+def walk(top: Folder, rules: Rules, findings: Findings, states: States | None = None) -> Iterator[Folder]:
+    """Yield ``top`` and every folder below it, filled with its items.
+
+    Args:
+        top: The area.
+        rules: What is left out.
+        findings: Where is noted what people should know.
+        states: What is remembered of the folders.
+    """
     stack: list[tuple[Folder, Item] | None] = [None]
     while stack:
         step = stack.pop()
         folder = top if step is None else _enter(*step, top.status.st_dev, findings)
         step = None  # the parent may be closed once its last subfolder is open
-        _list(folder, rules, findings)
+        _list(folder, rules, findings, states.of(folder.relative) if states else None)
         stack.extend((folder, subfolder) for subfolder in reversed(folder.subfolders))
         yield folder
 
@@ -125,30 +147,83 @@ def _enter(parent: Folder, item: Item, device: int, findings: Findings) -> Folde
     return folder
 
 
-def _list(folder: Folder, rules: Rules, findings: Findings) -> None:
-    """Fill ``items`` and ``subfolders``; sockets are nobody's content and stay out."""
+def _list(folder: Folder, rules: Rules, findings: Findings, known: FolderState | None) -> None:
+    """Fill ``subfolders`` and, unless nothing in the folder changed, ``items``."""
     if folder.descriptor is None:
         return
+    scan = _scan(folder, folder.descriptor, known.left_out if known else {}, findings)
+    if (
+        known
+        and scan.complete
+        and scan.left_out == known.left_out
+        and encode_entries(scan.entries) == known.entries
+    ):
+        folder.unchanged = known
+        folder.subfolders = [Item(scan.entries[place][0], scan.statuses[place]) for place in known.subfolders]
+    else:
+        _sort_out(folder, scan, rules, known)
+    findings.ignored += len(scan.left_out)
+
+
+@dataclass
+class _Scan:
+    """What is in a folder, but for what is known to be left out; ``complete`` unless something would not tell."""
+
+    entries: list[Entry] = field(default_factory=list)
+    statuses: list[os.stat_result] = field(default_factory=list)
+    left_out: dict[str, bool] = field(default_factory=dict)
+    complete: bool = True
+
+
+def _scan(folder: Folder, descriptor: Descriptor, left_out: dict[str, bool], findings: Findings) -> _Scan:
+    """Look at everything in a folder once; this is where the time of an unchanged area goes."""
+    scan = _Scan()
+    entries, statuses = scan.entries, scan.statuses
     try:
-        with os.scandir(folder.descriptor.number) as entries:
-            for entry in entries:
-                status = _status(entry, folder, findings)
-                if status is None or stat.S_ISSOCK(status.st_mode):
+        with os.scandir(descriptor.number) as found:
+            for entry in found:
+                name = entry.name
+                if name in left_out and entry.is_dir(follow_symlinks=False) == left_out[name]:
+                    scan.left_out[name] = left_out[name]
                     continue
-                is_folder = stat.S_ISDIR(status.st_mode)
-                if rules.ignores(folder.relative + entry.name, is_folder):
-                    findings.ignored += 1
-                else:
-                    (folder.subfolders if is_folder else folder.items).append(Item(entry.name, status))
+                try:
+                    status = entry.stat(follow_symlinks=False)
+                except FileNotFoundError:
+                    continue  # removed since it was listed: it is not there, and that is no fault
+                except OSError as error:
+                    findings.unread(folder.relative + name, error)
+                    scan.complete = False
+                    continue
+                statuses.append(status)
+                times = status.st_mtime_ns, status.st_ctime_ns
+                entries.append((name, status.st_mode, status.st_ino, status.st_size, *times))
     except OSError as error:
         findings.unread(folder.relative, error)
+        scan.complete = False
+    return scan
 
 
-def _status(entry: os.DirEntry[str], folder: Folder, findings: Findings) -> os.stat_result | None:
-    try:
-        return entry.stat(follow_symlinks=False)
-    except FileNotFoundError:
-        return None  # removed since it was listed: it is not there, and that is no fault
-    except OSError as error:
-        findings.unread(folder.relative + entry.name, error)
-        return None
+def _sort_out(folder: Folder, scan: _Scan, rules: Rules, known: FolderState | None) -> None:
+    """Put what is not left out where it belongs; the rules are not asked again about what they let pass before.
+
+    Sockets are nobody's content and stay out.
+    """
+    passed = known.names() if known else {}
+    kept: list[Entry] = []
+    places: list[int] = []
+    for entry, status in zip(scan.entries, scan.statuses, strict=True):
+        name, mode = entry[:2]
+        is_folder = stat.S_ISDIR(mode)
+        known_to_pass = name in passed and stat.S_ISDIR(passed[name]) == is_folder
+        if not known_to_pass and not stat.S_ISSOCK(mode) and rules.ignores(folder.relative + name, is_folder):
+            scan.left_out[name] = is_folder
+            continue
+        if is_folder:
+            places.append(len(kept))
+            folder.subfolders.append(Item(name, status))
+        elif not stat.S_ISSOCK(mode):
+            folder.items.append(Item(name, status))
+        kept.append(entry)
+    encoded = encode_entries(kept) if scan.complete else None
+    if encoded is not None:
+        folder.listing = Listing(encoded, tuple(places), scan.left_out)

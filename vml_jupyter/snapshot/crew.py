@@ -1,0 +1,233 @@
+"""The processes that read files for a snapshot, seen from the snapshot.
+
+    submit(files) -> Future --one order at a time--> hand --Offer--> claim --Answer--> hand --Reading--> Future
+                                                      `--packs--> adopt
+
+Python runs one thread at a time, and a small file is mostly Python: so files are read by processes, one a core.
+They are started afresh and not forked, because a fork of a process with threads may hang. This process stays
+the only one that knows what is stored, that stores, and that makes trees.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import secrets
+import selectors
+import socket
+import subprocess
+import sys
+import tempfile
+import threading
+from collections import deque
+from collections.abc import Sequence
+from concurrent.futures import Future
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from vml_jupyter.errors import DiskFull, HostError, VmlError
+from vml_jupyter.repository import Repository
+from vml_jupyter.repository.filling import FilledPack
+from vml_jupyter.snapshot.content import Content
+from vml_jupyter.snapshot.walk import Descriptor
+from vml_jupyter.snapshot.wire import Answer, Closed, Failure, Line, Offer, Order, Reading, Setting
+
+# Blocks of a few MiB come and go; glibc would have the kernel clear new pages for each of them.
+_MALLOC = {
+    "MALLOC_MMAP_THRESHOLD_": str(64 << 20),
+    "MALLOC_TRIM_THRESHOLD_": str(64 << 20),
+    "MALLOC_ARENA_MAX": "1",
+}
+
+_FULL = (errno.ENOSPC, errno.EDQUOT)
+_BEGIN = "import sys; sys.path[:] = sys.argv[2:]; from vml_jupyter.snapshot.hand import main; main(int(sys.argv[1]))"
+
+Files = Sequence[tuple[Descriptor, str]]
+_Results = list[Content | OSError]
+
+
+@dataclass
+class _Task:
+    files: Files
+    future: Future[_Results]
+
+
+@dataclass
+class _Hand:
+    """One process: the line to it, what it works on, and the blobs that it will bring."""
+
+    process: subprocess.Popen[bytes]
+    line: Line
+    is_ready: bool = False
+    is_closing: bool = False
+    task: _Task | None = None
+    promised: set[str] = field(default_factory=set)
+
+
+class Crew:
+    """Hands that work on files until ``close`` or ``abort``; ``with`` does the one or the other.
+
+    Args:
+        repository: Where packs go.
+        hands: How many processes.
+    """
+
+    def __init__(self, repository: Repository, hands: int) -> None:
+        self._repository = repository
+        self._papers = repository.papers()
+        self._scratch = None if self._papers.desk else tempfile.TemporaryDirectory(prefix="vml-take-")
+        self._folder = Path(self._papers.desk or (self._scratch.name if self._scratch else ""))
+        self._prefix = f"crew-{secrets.token_hex(6)}-"
+        self._mutex = threading.Lock()
+        self._waiting: deque[_Task] = deque()
+        self._failure: VmlError | None = None
+        self._is_closing = False
+        self._selector = selectors.DefaultSelector()
+        self._hands = [self._start(number) for number in range(hands)]
+        self._thread = threading.Thread(target=self._listen, name="vml-crew", daemon=True)
+        self._thread.start()
+
+    @property
+    def is_ready(self) -> bool:
+        """Tell whether a hand waits for its first order, or was given it."""
+        return any(hand.is_ready for hand in self._hands)
+
+    def submit(self, files: Files) -> Future[_Results]:
+        """Have files read together; the future has for each its node or why it cannot be read."""
+        task = _Task(files, Future())
+        with self._mutex:
+            if self._failure is not None:
+                raise self._failure
+            self._waiting.append(task)
+            for hand in self._hands:
+                if hand.is_ready and hand.task is None:
+                    self._next(hand)
+        return task.future
+
+    def close(self) -> None:
+        """Let the hands bring what they have packed, and end them.
+
+        Raises:
+            StoreUnreachable, DiskFull, HostError: It could not be brought.
+        """
+        with self._mutex:
+            self._is_closing = True
+            for hand in self._hands:
+                if hand.is_ready and hand.task is None:
+                    self._next(hand)
+        self._thread.join()
+        self._end()
+        if self._failure is not None:
+            raise self._failure
+
+    def abort(self) -> None:
+        """End the hands at once; what they had not brought was never there."""
+        for hand in self._hands:
+            hand.process.kill()
+        self._thread.join()
+        self._end()
+
+    def _start(self, number: int) -> _Hand:
+        ours, theirs = socket.socketpair()
+        with theirs:
+            # Isolated: a module of the working area must not be taken for one of Python's.
+            path = [folder for folder in sys.path if os.path.isabs(folder)]  # noqa: PTH117 - not Paths
+            command = [sys.executable, "-I", "-S", "-c", _BEGIN, str(theirs.fileno()), *path]
+            process = subprocess.Popen(
+                command, pass_fds=[theirs.fileno()], stdin=subprocess.DEVNULL, env={**os.environ, **_MALLOC}
+            )
+        hand = _Hand(process, Line(ours))
+        hand.line.send(Setting(self._papers, str(self._folder), f"{self._prefix}{number}-"))
+        self._selector.register(ours, selectors.EVENT_READ, hand)
+        return hand
+
+    def _listen(self) -> None:
+        """Answer the hands until all have ended, in a thread of its own."""
+        try:
+            while self._selector.get_map():
+                for key, _ in self._selector.select():
+                    self._hear(key.data)
+        except (VmlError, Closed, OSError) as error:
+            self._fail(_explained(error))
+
+    def _hear(self, hand: _Hand) -> None:
+        report = hand.line.report()
+        if isinstance(report, Failure):
+            raise OSError(report.errno, report.reason)
+        if isinstance(report, Offer):
+            ids = report.ids()
+            wanted = self._repository.claim(ids)
+            hand.promised.update(id for id, new in zip(ids, wanted, strict=True) if new)
+            hand.line.send(Answer(wanted))
+            self._adopt(hand, report.packs)
+            return
+        if isinstance(report, Reading):
+            self._adopt(hand, report.packs)
+        with self._mutex:
+            task, hand.task, hand.is_ready = hand.task, None, True
+            if hand.is_closing:
+                self._selector.unregister(hand.line.fileno())
+            else:
+                self._next(hand)
+        if task is not None and isinstance(report, Reading):
+            task.future.set_result([read.result() for read in report.results])
+
+    def _next(self, hand: _Hand) -> None:
+        """Give a hand the next order, or, at the end, the order to bring the rest."""
+        if self._waiting:
+            hand.task = self._waiting.popleft()
+            order, folders = _order(hand.task.files)
+            hand.line.send(order, folders)
+        elif self._is_closing:
+            hand.is_closing = True
+            hand.line.send(Order([]))
+
+    def _adopt(self, hand: _Hand, packs: list[FilledPack]) -> None:
+        for pack in packs:
+            self._repository.adopt(pack)
+            hand.promised.difference_update(blob.id for blob in pack.blobs)
+
+    def _fail(self, error: VmlError) -> None:
+        with self._mutex:
+            self._failure = error
+            tasks = [hand.task for hand in self._hands if hand.task] + list(self._waiting)
+            self._waiting.clear()
+        for task in tasks:
+            task.future.set_exception(error)
+
+    def _end(self) -> None:
+        """Leave nothing behind: no process, no file, and no claim on a blob that did not come."""
+        for hand in self._hands:
+            hand.line.close()
+            if self._failure is not None:
+                hand.process.kill()
+            hand.process.wait()
+            self._repository.disclaim(hand.promised)
+        self._selector.close()
+        if self._scratch is not None:
+            self._scratch.cleanup()
+        elif any(hand.promised for hand in self._hands):
+            for file in self._folder.glob(f"{self._prefix}*"):
+                with suppress(OSError):
+                    file.unlink()
+
+
+def _order(files: Files) -> tuple[Order, list[int]]:
+    """Number the folders and name the files in them."""
+    numbers: dict[int, int] = {}
+    named = [(numbers.setdefault(folder.number, len(numbers)), os.fsencode(name)) for folder, name in files]
+    return Order(named), list(numbers)
+
+
+def _explained(error: VmlError | Closed | OSError) -> VmlError:
+    """Say what kept a hand from its work in the words of the error tree."""
+    if isinstance(error, VmlError):
+        return error
+    if isinstance(error, OSError) and error.errno in _FULL:
+        return DiskFull("no room left where packs are made", "Free space there, then try again")
+    why = f": {error.strerror}" if isinstance(error, OSError) else ""
+    return HostError(
+        f"a process that read files for the snapshot ended early{why}",
+        "Try again; what was stored so far is not stored again. If it stays so, look at the free memory",
+    )
