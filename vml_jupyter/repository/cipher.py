@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import os
 import threading
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -53,11 +53,15 @@ class _Contexts(threading.local):
 
 @dataclass(frozen=True)
 class Key:
-    """The three secrets: 32 bytes for AES-256, 16 bytes ``k`` for AES-128, 16 bytes ``r`` for Poly1305."""
+    """The three secrets: 32 bytes for AES-256, 16 bytes ``k`` for AES-128, 16 bytes ``r`` for Poly1305.
 
-    encrypt: bytes
-    k: bytes
-    r: bytes
+    ``file`` is the id of the key file that it was read from, where it was read from one.
+    """
+
+    encrypt: bytes = field(repr=False)
+    k: bytes = field(repr=False)
+    r: bytes = field(repr=False)
+    file: str = field(default="", compare=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "_contexts", _Contexts())
