@@ -65,7 +65,7 @@ class Repository:
         self._damage = damage
         self._hurt_snapshots: list[LogbookDamaged] = []
         self.keys = Keys(store, key, self._locks)
-        depot = Depot(store, key, self._documents, self._locks, self._read_trees)
+        depot = Depot(store, key, self._documents, self._locks, self.read_trees)
         self.upkeep = Upkeep(depot, self.keys, damage, self._changed)
         self.url = store.label
         self.id = config.id
@@ -116,6 +116,14 @@ class Repository:
             raise LogbookDamaged(f"the tree {id[:12]} in {self.url} is no tree: {error}") from error
         self._remember(id, nodes)
         return nodes
+
+    def read_trees(self, ids: Sequence[str]) -> list[Buffer]:
+        """Return the bytes of tree blobs, as they are.
+
+        Raises:
+            LogbookDamaged: One is missing or broken.
+        """
+        return self._reader.read_all(ids, "tree")
 
     def blob(self, id: str) -> bytes:
         """Return a data blob, checked by its id.
@@ -237,9 +245,6 @@ class Repository:
         self._writer.recover()
         self._rescue.forget()
         self._index.refresh()
-
-    def _read_trees(self, ids: Sequence[str]) -> list[Buffer]:
-        return self._reader.read_all(ids, "tree")
 
     def _require_whole(self) -> None:
         """Refuse to write where it is not known how, or what is there already."""
