@@ -18,6 +18,8 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 from cryptography.hazmat.primitives.poly1305 import Poly1305
 
+from vml_jupyter.repository.parsing import Parser
+
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.ciphers import CipherContext
 
@@ -82,7 +84,7 @@ class Key:
         Raises:
             msgspec.DecodeError: It is no key record.
         """
-        record = msgspec.json.decode(raw, type=_KeyRecord)
+        record = Parser(_KeyRecord).parse(raw)
         if [len(part) for part in (record.encrypt, record.mac.k, record.mac.r)] != [32, 16, 16]:
             raise msgspec.ValidationError("a key of this length is none")
         return cls(record.encrypt, record.mac.k, record.mac.r)

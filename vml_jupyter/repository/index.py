@@ -18,6 +18,7 @@ import msgspec
 from vml_jupyter.errors import LogbookDamaged
 from vml_jupyter.repository.documents import is_id
 from vml_jupyter.repository.pack import Kind, PackedBlob
+from vml_jupyter.repository.parsing import Parser
 
 BLOBS_PER_FILE = 50_000
 _READERS = 8
@@ -40,7 +41,7 @@ class _IndexFile(msgspec.Struct, frozen=True, omit_defaults=True):
     supersedes: list[str] | None = None
 
 
-_decoder = msgspec.json.Decoder(_IndexFile)
+_parser = Parser(_IndexFile)
 _Place = tuple[str, PackedBlob]
 _Places = dict[Kind, dict[str, _Place]]
 
@@ -118,7 +119,7 @@ def decode_index(raw: bytes, name: str) -> list[IndexPack]:
         LogbookDamaged: It is no index file.
     """
     try:
-        return _decoder.decode(raw).packs
+        return _parser.parse(raw).packs
     except msgspec.DecodeError as error:
         raise LogbookDamaged(f"index/{name} is damaged: {error}") from error
 

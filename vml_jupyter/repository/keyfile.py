@@ -20,6 +20,7 @@ from vml_jupyter.errors import LogbookDamaged
 from vml_jupyter.repository import gotime
 from vml_jupyter.repository.cipher import Forged, Key
 from vml_jupyter.repository.identity import hostname, username
+from vml_jupyter.repository.parsing import Parser
 from vml_jupyter.repository.store import Store
 
 SCRYPT_N = 32768
@@ -87,7 +88,7 @@ def parse_key_file(raw: bytes, where: str) -> KeyFile:
         LogbookDamaged: It is no key file, or asks for more than this program would compute.
     """
     try:
-        record = msgspec.json.decode(raw, type=KeyFile)
+        record = Parser(KeyFile).parse(raw)
     except msgspec.DecodeError as error:
         raise LogbookDamaged(f"{where} is damaged: {error}") from error
     memory = 128 * record.r * (record.n + record.p + 2)

@@ -22,6 +22,7 @@ from vml_jupyter.errors import Foreign, LogbookDamaged, LogbookLocked, StoreUnre
 from vml_jupyter.repository import gotime
 from vml_jupyter.repository.documents import Documents
 from vml_jupyter.repository.identity import hostname, username
+from vml_jupyter.repository.parsing import Parser
 from vml_jupyter.repository.records import LockRecord
 
 STALE_S = 30 * 60
@@ -188,7 +189,7 @@ def decode_lock(raw: bytes, id: str) -> LockRecord:
         LogbookDamaged: It is no lock.
     """
     try:
-        record = msgspec.json.decode(raw, type=LockRecord)
+        record = Parser(LockRecord).parse(raw)
         gotime.parse_time(record.time)
         return record
     except (msgspec.DecodeError, Foreign) as error:

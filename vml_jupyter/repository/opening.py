@@ -19,6 +19,7 @@ from vml_jupyter.errors import LogbookDamaged, LogbookMissing, WouldOverwrite, W
 from vml_jupyter.repository import keyfile, polynomial
 from vml_jupyter.repository.cipher import Key
 from vml_jupyter.repository.documents import decode_sealed, is_id
+from vml_jupyter.repository.parsing import Parser
 from vml_jupyter.repository.records import Config
 from vml_jupyter.repository.store import Store
 
@@ -80,7 +81,7 @@ def open(store: Store, password: str) -> tuple[Key, Config, LogbookDamaged | Non
         sealed = b""
     key = _find_key(store, password)
     try:
-        config = msgspec.json.decode(decode_sealed(key, sealed, f"config in {store.label}"), type=Config)
+        config = Parser(Config).parse(decode_sealed(key, sealed, f"config in {store.label}"))
     except (LogbookDamaged, msgspec.DecodeError) as error:
         return (
             key,

@@ -7,6 +7,7 @@ from typing import Annotated
 import msgspec
 
 from vml_jupyter.errors import LogbookDamaged
+from vml_jupyter.repository.parsing import Parser
 
 
 class Config(msgspec.Struct, frozen=True, kw_only=True):
@@ -51,7 +52,7 @@ class LockRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     gid: int = 0
 
 
-_snapshot_decoder = msgspec.json.Decoder(Snapshot)
+_snapshot_parser = Parser(Snapshot)
 
 
 def decode_snapshot(raw: bytes, id: str) -> Snapshot:
@@ -61,6 +62,6 @@ def decode_snapshot(raw: bytes, id: str) -> Snapshot:
         LogbookDamaged: It is no snapshot.
     """
     try:
-        return msgspec.structs.replace(_snapshot_decoder.decode(raw), id=id)
+        return msgspec.structs.replace(_snapshot_parser.parse(raw), id=id)
     except msgspec.DecodeError as error:
         raise LogbookDamaged(f"snapshots/{id} is damaged: {error}") from error

@@ -12,6 +12,7 @@ import msgspec
 from vml_jupyter.errors import LogbookDamaged
 from vml_jupyter.repository.cipher import Buffer
 from vml_jupyter.repository.contents import BlobKey
+from vml_jupyter.repository.parsing import Parser
 
 _BATCH = 256
 _TREES_AT_ONCE = 4096
@@ -34,7 +35,7 @@ Branches = Sequence[Branch]
 ReadTrees = Callable[[Sequence[str]], list[Buffer]]
 """Gives the bytes of tree blobs; raises LogbookDamaged where one cannot be read."""
 
-_decoder = msgspec.json.Decoder(_Tree)
+_parser = Parser(_Tree)
 
 
 def read_branches(read: ReadTrees, id: str) -> Branches:
@@ -75,7 +76,7 @@ def _read_batch(read: ReadTrees, ids: Sequence[str]) -> Iterator[tuple[str, Bran
 
 def _decode(id: str, raw: Buffer) -> Branches:
     try:
-        return _decoder.decode(raw).nodes or ()
+        return _parser.parse(raw).nodes or ()
     except msgspec.DecodeError as error:
         raise LogbookDamaged(f"the tree {id[:12]} is no tree: {error}") from error
 
