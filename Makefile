@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 FRONT := package.json yarn.lock tsconfig.json $(shell find labextension/src labextension/style labextension/schema -type f 2>/dev/null)
 
-.PHONY: demo test lint unit bench bench-logbook bench-growth bench-restore packages mini wheel clean help
+.PHONY: demo test lint unit bench bench-logbook bench-growth bench-restore soak packages mini wheel clean help
 
 help:
 	@echo "make demo    capture the example, restore it in a machine, run it there, open JupyterLab (DETACH=1: end instead)"
@@ -15,6 +15,7 @@ help:
 	@echo "make lint    ruff, mypy, import-linter, eslint, prettier, stylelint"
 	@echo "make unit    the tests that boot nothing"
 	@echo "make bench   the product beside its peers: bench-logbook (BENCH='--only first,restore'), bench-restore"
+	@echo "make soak    fuzz the parsers of untrusted bytes, SECONDS=60 for each"
 	@echo "make mini    build the small release that tests and demo boot"
 
 packages:
@@ -84,6 +85,10 @@ bench-growth: $(VENV)/.ready
 
 bench-restore: packages mini
 	@$(BIN)/python -m bench.restore
+
+soak: $(VENV)/.ready
+	SKIP_JUPYTER_BUILDER=1 $(BIN)/python -m pip install -q -c constraints.txt --no-build-isolation -e ".[soak]"
+	$(BIN)/python tests/soak/fuzz.py --seconds $(or $(SECONDS),60)
 
 wheel: $(VENV)/.ready
 	$(BIN)/python -m build --wheel --no-isolation

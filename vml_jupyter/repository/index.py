@@ -6,6 +6,7 @@ Index files are only added, until restic's ``prune`` replaces them; so what was 
 reading again means to read the names that are new and, where one is gone, to forget what it said. They are
 listed when somebody begins to work and read when somebody asks for a blob: a snapshot of an area in which
 nothing changed asks for none.
+A file that is damaged says nothing, and is remembered in ``damaged`` until it is listed again.
 """
 
 from __future__ import annotations
@@ -17,7 +18,9 @@ from concurrent.futures import ThreadPoolExecutor
 import msgspec
 
 from vml_jupyter.errors import LogbookDamaged
+from vml_jupyter.repository.documents import is_id
 from vml_jupyter.repository.pack import Kind, PackedBlob
+from vml_jupyter.repository.parsing import Parser
 
 BLOBS_PER_FILE = 50_000
 _READERS = 8
@@ -30,13 +33,18 @@ class IndexPack(msgspec.Struct, frozen=True):
     id: str
     blobs: list[PackedBlob]
 
+    def __post_init__(self) -> None:
+        """Refuse a pack of another name: it becomes part of a path."""
+        if not is_id(self.id):
+            raise ValueError("a pack's id is none")
+
 
 class _IndexFile(msgspec.Struct, frozen=True, omit_defaults=True):
     packs: list[IndexPack]
     supersedes: list[str] | None = None
 
 
-_decoder = msgspec.json.Decoder(_IndexFile)
+_parser = Parser(_IndexFile)
 _Place = tuple[str, PackedBlob]
 _Places = dict[Kind, dict[str, _Place]]
 
@@ -56,6 +64,7 @@ class Index:
         self._read: frozenset[str] | None = None  # the same object as _present when nothing is left to read
         self._places: _Places = {"data": {}, "tree": {}}
         self._mutex = threading.RLock()
+        self._hurt: dict[str, LogbookDamaged] = {}
 
     def place(self, kind: Kind, id: str) -> _Place | None:
         """Return pack and place of a blob, or None where no index file names it."""
@@ -70,6 +79,12 @@ class Index:
         self._catch_up()
         return {pack for places in self._places.values() for pack, _ in places.values()}
 
+    @property
+    def damaged(self) -> list[LogbookDamaged]:
+        """Return what is wrong with the index files that cannot be read."""
+        self._catch_up()
+        return list(self._hurt.values())
+
     def names(self) -> frozenset[str]:
         """Return the names of the index files, as they were listed last."""
         return self._present if self._present is not None else self.refresh()
@@ -78,8 +93,10 @@ class Index:
         """Look for what other programs wrote or removed since, and return the names of all index files."""
         with self._mutex:
             names = frozenset(self._names())
-            if names != self._present:
+            if names != self._present or self._hurt:
                 self._present = names
+                self._read = self._read and self._read - self._hurt.keys()  # they may have been mended
+                self._hurt = {}
             return self._present or names
 
     def _catch_up(self) -> None:
@@ -92,8 +109,13 @@ class Index:
             begin_anew = read is None or not read <= present
             places: _Places = {"data": {}, "tree": {}} if begin_anew else self._places
             seen = frozenset() if read is None or begin_anew else read
-            for packs in self._load_files(sorted(present - seen)):
-                _insert(places, packs)
+            damaged: dict[str, LogbookDamaged] = {} if begin_anew else dict(self._hurt)
+            for name, packs in self._load_files(sorted(present - seen)):
+                if isinstance(packs, LogbookDamaged):
+                    damaged[name] = packs
+                else:
+                    _insert(places, packs)
+            self._hurt = damaged
             self._places, self._read = places, present  # at the end: others look in the old ones meanwhile
 
     def add(self, name: str, packs: Sequence[IndexPack]) -> None:
@@ -105,19 +127,43 @@ class Index:
             if self._read is not None:
                 self._read = self._present if whole else self._read | {name}
 
-    def _load_files(self, names: list[str]) -> Iterable[list[IndexPack]]:
+    def require_whole(self) -> None:
+        """Refuse to add to what is not known.
+
+        Raises:
+            LogbookDamaged: An index file cannot be read.
+        """
+        for error in self._hurt.values():
+            raise LogbookDamaged(
+                f"{error.message}, so nothing is written to the logbook",
+                "`vml check --repair-index` makes a new one of what the packs themselves say; nothing is lost",
+            )
+
+    def _load_files(self, names: list[str]) -> Iterable[tuple[str, list[IndexPack] | LogbookDamaged]]:
         if len(names) <= _FEW:
             return map(self._load_file, names)
         with ThreadPoolExecutor(_READERS) as pool:
             return list(pool.map(self._load_file, names))
 
-    def _load_file(self, name: str) -> list[IndexPack]:
+    def _load_file(self, name: str) -> tuple[str, list[IndexPack] | LogbookDamaged]:
         try:
-            return _decoder.decode(self._load(name)).packs
+            return name, decode_index(self._load(name), name)
         except FileNotFoundError:
-            return []
-        except msgspec.DecodeError as error:
-            raise LogbookDamaged(f"the index file {name} is damaged: {error}") from error
+            return name, []
+        except LogbookDamaged as error:
+            return name, error
+
+
+def decode_index(raw: bytes, name: str) -> list[IndexPack]:
+    """Return what an index file says.
+
+    Raises:
+        LogbookDamaged: It is no index file.
+    """
+    try:
+        return _parser.parse(raw).packs
+    except msgspec.DecodeError as error:
+        raise LogbookDamaged(f"index/{name} is damaged: {error}") from error
 
 
 def _insert(places: _Places, packs: Iterable[IndexPack]) -> None:

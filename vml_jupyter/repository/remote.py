@@ -107,10 +107,13 @@ class BucketStore:
             obstore.put(self._store, name, b"".join(pieces), use_multipart=False)
 
     def list(self, folder: str) -> Iterator[str]:
+        return (name for name, _ in self.sizes(folder))
+
+    def sizes(self, folder: str) -> Iterator[tuple[str, int]]:
         with self._faults():
             for batch in obstore.list(self._store, prefix=folder + "/"):
                 for item in batch:
-                    yield item["path"].rsplit("/", 1)[-1]
+                    yield item["path"].rsplit("/", 1)[-1], item["size"]
 
     def delete(self, name: str) -> None:
         try:

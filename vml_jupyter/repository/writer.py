@@ -126,8 +126,10 @@ class Writer:
 
     def _claim(self, kind: Kind, id: str, novel: bool = False) -> bool:
         """Reserve a blob for the calling thread; False where it is stored or another thread stores it."""
-        if not novel and self._index.knows(kind, id):
-            return False
+        if not novel:
+            if self._index.knows(kind, id):
+                return False
+            self._index.require_whole()
         with self._mutex:
             before = len(self._claimed)
             self._claimed.add((kind, id))
