@@ -238,7 +238,7 @@ def test_nothing_is_written_where_it_is_not_known_how(scene: Scene, tmp_path: Pa
         before = files_of(scene.folder)
         repository = Repository.open(str(scene.folder), PASSWORD)
         with pytest.raises(LogbookDamaged) as caught, repository.lock():
-            pass
+            repository.save_blob(b"new")
         with pytest.raises(LogbookDamaged):
             repository.prune()
         assert caught.value.hint
