@@ -61,11 +61,13 @@ def build_base(stage: Path, tar: Path, runner: Runner) -> None:
 
 
 def _hooks(stage: Path) -> list[str]:
+    # Not in the builder's environment: with HOME, what Python programs keep there would be made in the image.
+    clean = "env -i HOME=/root PATH=/usr/sbin:/usr/bin:/sbin:/bin LANG=C.UTF-8 DEBIAN_FRONTEND=noninteractive"
     return [
         'mkdir "$1/mini"',
         f"sync-in {shlex.quote(str(stage))} /mini",
         'sh "$1/mini/fetch-tools.sh" "$1"',
-        f'chroot "$1" env BOOT_START_SECTOR={BOOT_START_SECTOR} sh /mini/customize.sh',
+        f'chroot "$1" {clean} BOOT_START_SECTOR={BOOT_START_SECTOR} sh /mini/customize.sh',
     ]
 
 
