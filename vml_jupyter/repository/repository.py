@@ -223,13 +223,15 @@ class Repository:
             if outermost:
                 self._writer.recover()
                 self._index.refresh()
-                self._vouched.clear()
             try:
                 yield
             except BaseException:
                 with suppress(VmlError):
                     self._writer.settle()
                 raise
+            finally:
+                if outermost:
+                    self._vouched.clear()
             self._writer.settle()
 
     def close(self) -> None:
