@@ -263,7 +263,6 @@ class Repository:
             if outermost:
                 self._writer.recover()
                 self._index.refresh()
-                self._vouched.clear()
                 self._rescue.forget()
                 self._require_whole()
             try:
@@ -272,6 +271,9 @@ class Repository:
                 with suppress(VmlError):
                     self._writer.settle()
                 raise
+            finally:
+                if outermost:
+                    self._vouched.clear()
             self._writer.settle()
 
     def prune(
