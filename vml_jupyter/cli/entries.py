@@ -144,7 +144,7 @@ def _restore(settings: Settings, arguments: argparse.Namespace) -> None:
 
 
 def _restore_files(settings: Settings, arguments: argparse.Namespace) -> None:
-    from vml_jupyter.flows.restore import restore_files
+    from vml_jupyter.flows.files import restore_files
 
     with closing(Terminal()) as terminal:
         laid = restore_files(settings, arguments.entry, arguments.to, terminal)

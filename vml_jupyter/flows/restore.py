@@ -16,7 +16,6 @@ from pathlib import Path
 from typing import TypedDict
 
 from vml_jupyter.context import user_data, write_context_iso
-from vml_jupyter.errors import BadArea
 from vml_jupyter.flows import areas
 from vml_jupyter.flows.entries import opened
 from vml_jupyter.flows.machines import address, await_ready
@@ -26,7 +25,6 @@ from vml_jupyter.guest import GuestConfig, pickup
 from vml_jupyter.machine import Host, MachineSpec, can_read_http, probe_accelerator
 from vml_jupyter.model import Entry, Machine, Release, Shape, new_entry_id
 from vml_jupyter.progress import SILENT, Progress, Stopwatch
-from vml_jupyter.snapshot import Laid, lay
 from vml_jupyter.snapshot.image import AreaImage
 
 
@@ -40,23 +38,6 @@ class Restored:
     warm: bool
     seconds: dict[str, float]
     notes: list[str]
-
-
-def restore_files(settings: Settings, entry_id: str, target: Path, progress: Progress = SILENT) -> Laid:
-    """Write an entry's working area into a folder that is new or empty.
-
-    Raises:
-        NotFound: No such entry.
-        WouldOverwrite: The folder holds something.
-        BadArea: The target cannot be a folder.
-    """
-    target = target.expanduser().absolute()
-    if target.exists() and not target.is_dir():
-        raise BadArea(f"{target} is a file, not a folder", "Name a folder that is new or empty.")
-    with opened(settings) as logbook:
-        entry = logbook.find(entry_id)
-        progress.stage("lay", f"Writing the files of {entry.id}")
-        return lay(logbook.repository, logbook.area_tree(entry), target, progress)
 
 
 def restore(

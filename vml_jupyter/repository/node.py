@@ -81,6 +81,11 @@ class Node(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         """
         return parse_time(self.mtime) if self.mtime else 0
 
+    @property
+    def atime_ns(self) -> int:
+        """Return the time of last access as ``mtime_ns`` returns that of last change."""
+        return parse_time(self.atime) if self.atime else 0
+
 
 class _Tree(msgspec.Struct, frozen=True):
     nodes: list[Node] | None = None

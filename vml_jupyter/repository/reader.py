@@ -33,6 +33,10 @@ class Reader:
         self._key = key
         self._index = index
 
+    def place(self, id: str, kind: Kind) -> tuple[str, PackedBlob]:
+        """Return the pack of a blob and where in it that lies, as the index says."""
+        return self._place(id, kind)
+
     def size(self, id: str, kind: Kind) -> int:
         return self._place(id, kind)[1].plain_length
 
