@@ -91,6 +91,8 @@ class _Tree(msgspec.Struct, frozen=True):
     nodes: list[Node] | None = None
 
 
+_MOST_OBJECTS = 4_000_000
+
 _encoder = msgspec.json.Encoder()
 _decoder = msgspec.json.Decoder(_Tree)
 
@@ -105,8 +107,10 @@ def decode_tree(raw: bytes) -> tuple[Node, ...]:
     """Return the nodes of a tree blob.
 
     Raises:
-        msgspec.DecodeError: The bytes are no tree.
+        msgspec.DecodeError: The bytes are no tree, or one that no folder gives.
     """
+    if raw.count(b"{") > _MOST_OBJECTS:  # before a single one takes memory
+        raise msgspec.ValidationError("it holds too many things")
     return tuple(_decoder.decode(raw).nodes or ())
 
 

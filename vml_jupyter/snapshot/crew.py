@@ -23,7 +23,7 @@ import msgspec
 from vml_jupyter.errors import HostError
 from vml_jupyter.repository import Repository
 from vml_jupyter.repository.turn import turn
-from vml_jupyter.repository.unpack import Hand
+from vml_jupyter.repository.unpack import Hand, announce
 from vml_jupyter.snapshot.batch import Batch
 from vml_jupyter.snapshot.place import Places
 from vml_jupyter.snapshot.worker import Outcome, Start, receive, send
@@ -104,6 +104,7 @@ class Processes:
     def __init__(self, hand: Hand, root: int, instead: Threads) -> None:
         self.refused = instead.refused
         self._instead = instead
+        self._hand = hand
         self._done = 0
         self._workers: list[_Worker] = []
         self._poll = select.poll()
@@ -122,6 +123,7 @@ class Processes:
         return self._done + self._instead.done
 
     def submit(self, batch: Batch) -> None:
+        announce(self._hand, batch.runs)
         while min(len(worker.waiting) for worker in self._workers) >= _EACH_AHEAD:
             self._settle()
         worker = min(self._workers, key=lambda worker: len(worker.waiting))

@@ -89,10 +89,10 @@ def _require_free(target: Path) -> None:
 def _require_room(folder: Path, total: Total) -> None:
     """Refuse early what cannot fit; file systems that do not say how many files fit say 0."""
     room = os.statvfs(folder)
-    if total.bytes + _MARGIN_BYTES > room.f_bavail * room.f_frsize:
+    if total.room_bytes + _MARGIN_BYTES > room.f_bavail * room.f_frsize:
         free = room.f_bavail * room.f_frsize // 1_000_000
         raise DiskFull(
-            f"the snapshot needs {total.bytes // 1_000_000} MB and {folder} has {free} MB left",
+            f"the snapshot needs {total.room_bytes // 1_000_000} MB and {folder} has {free} MB left",
             "Free space there, or choose another place",
         )
     if room.f_files and total.nodes > room.f_favail:
@@ -104,7 +104,12 @@ def _crew(repository: Repository, root: int, places: Places, total: Total) -> Cr
     threads = Threads(repository, places)
     hand = repository.hand()
     much = total.files >= _MUCH_FILES or total.bytes >= _MUCH_BYTES
-    return Processes(hand, root, threads) if hand and much and sys.executable else threads
+    if hand is None or not much or not sys.executable:
+        return threads
+    try:
+        return Processes(hand, root, threads)
+    except OSError:  # no process can be started here and now: threads do it as well, if slower
+        return threads
 
 
 @contextmanager

@@ -24,10 +24,11 @@ from vml_jupyter.repository.gonames import quote_name
 from vml_jupyter.repository.node import encode_tree
 from vml_jupyter.repository.turn import turn
 from vml_jupyter.snapshot.content import SMALL_BYTES, Content, Pace, read_files
-from vml_jupyter.snapshot.describe import attributes_of, describe, is_unchanged
+from vml_jupyter.snapshot.describe import attributes_of_folder, describe, is_unchanged
+from vml_jupyter.snapshot.descriptor import Descriptor
 from vml_jupyter.snapshot.growing import Batch, Growing
 from vml_jupyter.snapshot.ignore import Rules
-from vml_jupyter.snapshot.walk import Descriptor, Findings, Folder, Item, open_area, printable, walk
+from vml_jupyter.snapshot.walk import Findings, Folder, Item, borders_of, open_area, printable, walk
 
 _READERS = 4  # in turns, but where the area is slow
 _SAVERS = max(2, min(8, os.cpu_count() or 2))
@@ -51,6 +52,7 @@ def take(
     progress: Progress = SILENT,
     parent_tree: str | None = None,
     total_bytes: int | None = None,
+    cross_mounts: bool = False,
 ) -> Taken:
     """Save ``area`` and return its tree; hold the repository's lock around this and the snapshot that names it.
 
@@ -60,6 +62,7 @@ def take(
         progress: Told the bytes done, and what the user should know.
         parent_tree: The tree of an earlier snapshot of the same area.
         total_bytes: What ``survey`` counted, for the progress bar.
+        cross_mounts: Whether what is mounted below the area belongs to it.
 
     Raises:
         BadArea: The area is missing, no folder, or cannot be read.
@@ -70,7 +73,7 @@ def take(
         top = open_area(area)
         with _pool(_READERS) as readers, _pool(_SAVERS) as savers:
             taker = _Taker(repository, progress, readers, savers, total_bytes)
-            taken = taker.run(top, Rules.of(area), parent_tree)
+            taken = taker.run(top, Rules.of(area), borders_of(area, cross_mounts), parent_tree)
         repository.flush()
     return taken
 
@@ -109,8 +112,10 @@ class _Taker:
         self._files = self._bytes = self._new_bytes = 0
         self._tree = ""
 
-    def run(self, top: Folder, rules: Rules, parent_tree: str | None) -> Taken:
-        folders = walk(top, rules, self._findings)
+    def run(
+        self, top: Folder, rules: Rules, borders: frozenset[str] | None, parent_tree: str | None
+    ) -> Taken:
+        folders = walk(top, rules, self._findings, borders)
         while self._step(folders, parent_tree):
             while len(self._reading) > _BATCHES_AHEAD:
                 self._settle(*self._reading.popleft())
@@ -143,8 +148,10 @@ class _Taker:
                 grown.missing -= 1
                 continue
             if item.status.st_size > SMALL_BYTES:
+                _descriptor(folder).pin()
                 self._submit(Batch([(grown, item)]))
                 continue
+            _descriptor(folder).pin()
             self._batch.add(grown, item)
             if self._batch.is_full:
                 self._submit_filled()
@@ -187,6 +194,7 @@ class _Taker:
         with turn():
             for (grown, item), result in zip(batch.files, results, strict=True):
                 grown.missing -= 1
+                _descriptor(grown.folder).unpin()
                 self._take_in(grown, item, result)
                 self._finish_upwards(grown)
 
@@ -245,5 +253,5 @@ def _folder_node(grown: Growing, tree: str) -> Node:
     folder, node = grown.folder, grown.node
     if node is not None and node.subtree == tree and is_unchanged(node, folder.status):
         return node
-    attributes = attributes_of(folder.descriptor.number) if folder.descriptor else None
+    attributes = attributes_of_folder(folder.descriptor) if folder.descriptor else None
     return describe(folder.name, folder.status, attributes, subtree=tree)
