@@ -24,6 +24,7 @@ def capture(
     title: str = "",
     note: str = "",
     release: str | None = None,
+    cross_mounts: bool = False,
     progress: Progress = SILENT,
 ) -> Entry:
     """Write the working area and what it runs in into the logbook; nothing is run or changed.
@@ -35,6 +36,7 @@ def capture(
         title: One line; by default the notebook's first heading.
         note: Markdown.
         release: The CernVM version to go back to, for a computer that is none; detection wins where it succeeds.
+        cross_mounts: Whether what is mounted below the area belongs to it.
         progress: Who listens.
 
     Raises:
@@ -59,7 +61,11 @@ def capture(
         progress.stage("take", "Writing the working area into the logbook")
         previous = _previous(logbook, area)
         taken = take(
-            logbook.repository, area, progress, parent_tree=logbook.area_tree(previous) if previous else None
+            logbook.repository,
+            area,
+            progress,
+            parent_tree=logbook.area_tree(previous) if previous else None,
+            cross_mounts=cross_mounts,
         )
         for name in taken.unreadable:
             progress.note(f"could not be read and is not in the entry: {name}")
@@ -76,6 +82,7 @@ def capture(
             files=taken.files,
             bytes=taken.bytes,
             new_bytes=taken.new_bytes,
+            unreadable=len(taken.unreadable),
         )
         return logbook.add(entry, taken.tree)
 

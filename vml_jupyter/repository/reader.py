@@ -23,6 +23,7 @@ _HINT = "Run `restic check --read-data` on the logbook; what was written before 
 
 _RANGE_BYTES = 4 << 20
 _LARGEST_BYTES: dict[Kind, int] = {"data": 64 << 20, "tree": 512 << 20}
+_PACK_END = 1 << 40
 _Place = tuple[str, PackedBlob]
 
 
@@ -135,7 +136,8 @@ class Reader:
     def _require_possible(self, pack: str, blob: PackedBlob) -> None:
         """Refuse what an index says that would take more memory than any blob does."""
         largest = _LARGEST_BYTES[blob.type]
-        if blob.offset < 0 or not 0 <= blob.length <= largest or not 0 <= blob.plain_length <= largest:
+        possible = 0 <= blob.offset < _PACK_END
+        if not possible or not 0 <= blob.length <= largest or not 0 <= blob.plain_length <= largest:
             raise self._damaged(blob.id, pack, "the index says of it what cannot be")
 
     def _damaged(self, id: str, pack: str, why: str) -> LogbookDamaged:
