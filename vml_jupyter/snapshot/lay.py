@@ -11,31 +11,24 @@ else's files are their own. Nothing is forced to the disk: what was restored can
 
 from __future__ import annotations
 
-import errno
 import os
-import secrets
-import shutil
-import stat
 import sys
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from itertools import zip_longest
 from pathlib import Path
 
-from vml_jupyter.errors import BadArea, DiskFull, WouldOverwrite
 from vml_jupyter.progress import SILENT, Progress
 from vml_jupyter.repository import Node, Repository
 from vml_jupyter.snapshot.batch import WHOLE_BYTES, Batch, Small, Window, meta_of, parts_of
 from vml_jupyter.snapshot.crew import Crew, Processes, Threads
-from vml_jupyter.snapshot.place import Places, make_stage
+from vml_jupyter.snapshot.place import Places
 from vml_jupyter.snapshot.plan import Total, plan
+from vml_jupyter.snapshot.stage import faults, require_free, require_room, staging
 
 _MUCH_FILES = 1500
 _MUCH_BYTES = 64 << 20
 _LARGE_AT_ONCE = 8
-_FULL = (errno.ENOSPC, errno.EDQUOT)
-_MARGIN_BYTES = 16 << 20
 _Inode = tuple[str, int, int, str, tuple[str, ...]]
 
 
@@ -66,37 +59,17 @@ def lay(repository: Repository, tree: str, target: Path, progress: Progress = SI
     """
     total = plan(repository, tree)
     target = target.absolute()
-    with _faults(target):
-        _require_free(target)
+    with faults(target):
+        require_free(target)
         target.parent.mkdir(parents=True, exist_ok=True)
-        _require_room(target.parent, total)
-        with _staging(target) as root:
+        require_room(target.parent, total)
+        with staging(target) as root:
             places = Places(root)
             with _crew(repository, root, places, total) as crew:
                 _Layer(repository, places, crew, progress, total).run(tree)
             for what, count in sorted(places.refused.items()):
                 progress.note(f"{count} {what}")
     return Laid(total.files, total.bytes)
-
-
-def _require_free(target: Path) -> None:
-    if target.is_symlink() or (target.exists() and not target.is_dir()):
-        raise WouldOverwrite(f"{target} exists and is no folder", "Choose another place")
-    if target.is_dir() and any(target.iterdir()):
-        raise WouldOverwrite(f"{target} is not empty", "Choose a new folder, or empty this one")
-
-
-def _require_room(folder: Path, total: Total) -> None:
-    """Refuse early what cannot fit; file systems that do not say how many files fit say 0."""
-    room = os.statvfs(folder)
-    if total.room_bytes + _MARGIN_BYTES > room.f_bavail * room.f_frsize:
-        free = room.f_bavail * room.f_frsize // 1_000_000
-        raise DiskFull(
-            f"the snapshot needs {total.room_bytes // 1_000_000} MB and {folder} has {free} MB left",
-            "Free space there, or choose another place",
-        )
-    if room.f_files and total.nodes > room.f_favail:
-        raise DiskFull(f"{folder} has no room for {total.nodes} files", "Choose another file system")
 
 
 def _crew(repository: Repository, root: int, places: Places, total: Total) -> Crew:
@@ -110,55 +83,6 @@ def _crew(repository: Repository, root: int, places: Places, total: Total) -> Cr
         return Processes(hand, root, threads)
     except OSError:  # no process can be started here and now: threads do it as well, if slower
         return threads
-
-
-@contextmanager
-def _staging(target: Path) -> Iterator[int]:
-    """Give the descriptor of a folder beside ``target`` that takes its name on success and vanishes on failure."""
-    stage = target.with_name(f".vml-{secrets.token_hex(6)}")
-    with ExitStack() as undo:
-        root = make_stage(stage)
-        undo.callback(os.close, root)
-        try:
-            yield root
-            _give_name(stage, target)
-        except BaseException:
-            _remove(stage)
-            raise
-
-
-def _give_name(stage: Path, target: Path) -> None:
-    try:
-        stage.rename(target)
-    except OSError as error:
-        if error.errno in (errno.ENOTEMPTY, errno.EEXIST, errno.ENOTDIR):
-            raise WouldOverwrite(
-                f"{target} was made by somebody meanwhile", "Choose another place"
-            ) from error
-        raise
-
-
-def _remove(stage: Path) -> None:
-    """Remove what was made so far, folders without write permission included."""
-    for folder, subfolders, _ in os.walk(stage):
-        for name in subfolders:
-            path = Path(folder, name)
-            if not path.is_symlink():
-                path.chmod(stat.S_IRWXU)
-    shutil.rmtree(stage)
-
-
-@contextmanager
-def _faults(target: Path) -> Iterator[None]:
-    """Translate what the operating system says about the target."""
-    try:
-        yield
-    except OSError as error:
-        if error.errno in _FULL:
-            raise DiskFull(
-                f"no room left for {target}", "Free space there, or choose another place"
-            ) from error
-        raise BadArea(f"{target} cannot be written: {error.strerror}", "Check its permissions") from error
 
 
 class _Folder:
