@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import stat
 import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -17,20 +19,36 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from vml_jupyter.errors import BadArea, Cancelled, DiskFull, Foreign, LogbookDamaged, WouldOverwrite
+from vml_jupyter.errors import (
+    BadArea,
+    Cancelled,
+    DiskFull,
+    Foreign,
+    HostError,
+    LogbookDamaged,
+    WouldOverwrite,
+)
 from vml_jupyter.progress import Silent
-from vml_jupyter.repository import ExtendedAttribute, Node, Repository, memory_store
+from vml_jupyter.repository import Node, Repository, memory_store
 from vml_jupyter.repository.gomode import from_stat
 from vml_jupyter.snapshot import Laid, lay, place, take
+from vml_jupyter.snapshot.batch import Meta
+from vml_jupyter.snapshot.descriptor import DEEPEST
 
 FOLDER = from_stat(0o040755)
 FILE = from_stat(0o100644)
 
 
-@pytest.fixture(scope="module")
-def repository() -> Iterator[Repository]:
-    repository = Repository.create(memory_store(), "password", scrypt_n=1024)
-    yield repository
+@pytest.fixture(scope="module", params=["threads", "processes"])
+def repository(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Repository]:
+    """A repository that is restored by threads, or by processes however little there is."""
+    store = str(tmp_path_factory.mktemp("repo")) if request.param == "processes" else memory_store()
+    repository = Repository.create(store, "password", scrypt_n=1024)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sys.modules["vml_jupyter.snapshot.lay"], "_MUCH_FILES", 0)
+        yield repository
     repository.close()
 
 
@@ -48,7 +66,7 @@ NAMES = st.binary(min_size=1, max_size=20).filter(
 )
 FILES = st.tuples(
     st.binary(max_size=200) | st.just(700_000).map(bytes),
-    st.integers(0, 0o777),
+    st.integers(0, 0o777).map(lambda mode: mode if os.geteuid() == 0 else mode | 0o400),
     st.integers(0, 2**31 * 10**9),
 )
 LINKS = st.binary(min_size=1, max_size=50).filter(lambda target: 0 not in target)
@@ -90,8 +108,7 @@ def seen(folder: bytes) -> dict[bytes, Any]:
 
 
 @given(TREES)
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@pytest.mark.skipif(os.geteuid() != 0, reason="files of all modes can be read by root alone")
+@settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_what_was_taken_comes_back(repository: Repository, content: dict[bytes, Any]) -> None:
     folder = Path(tempfile.mkdtemp())
     try:
@@ -240,24 +257,64 @@ def test_a_claimed_hard_link_with_other_content(repository: Repository, target: 
     assert ((target / "a").read_text(), (target / "b").read_text()) == ("content", "other")
 
 
-def test_devices_and_dangerous_bits_are_not_made(repository: Repository, target: Path) -> None:
-    notes: list[str] = []
+class Listener(Silent):
+    """Keeps what it is told."""
 
-    class Listener(Silent):
-        def note(self, text: str) -> None:
-            notes.append(text)
+    def __init__(self) -> None:
+        self.notes: list[str] = []
 
-    capability = ExtendedAttribute(name="security.capability", value=bytes(20))
-    tree = tree_of(
+    def note(self, text: str) -> None:
+        self.notes.append(text)
+
+
+def privileged(repository: Repository) -> str:
+    """Return a tree of what only root may make."""
+    return tree_of(
         repository,
-        Node(name="disk", type="dev", mode=from_stat(0o060666), device=0x800),
-        file(repository, "suid", mode=from_stat(0o106755), extended_attributes=[capability]),
+        Node(name="disk", type="dev", mode=from_stat(0o060666), device=0x800, uid=1, gid=2),
+        file(repository, "suid", mode=from_stat(0o106755), uid=12345, gid=12346),
+        Node(name="talk", type="socket"),
     )
-    lay(repository, tree, target, Listener())
-    assert [path.name for path in target.iterdir()] == ["suid"]
-    assert stat.S_IMODE((target / "suid").stat().st_mode) == 0o755
-    assert os.listxattr(target / "suid") == []
-    assert len(notes) == 1
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root may make devices; the next test is for others")
+def test_root_restores_devices_owners_and_set_user_id(repository: Repository, target: Path) -> None:
+    listener = Listener()
+    lay(repository, privileged(repository), target, listener)
+    suid = (target / "suid").stat()
+    assert (suid.st_uid, suid.st_gid, stat.S_IMODE(suid.st_mode)) == (12345, 12346, 0o6755)
+    disk = (target / "disk").stat()
+    assert (disk.st_rdev, stat.S_IMODE(disk.st_mode), disk.st_uid) == (0x800, 0o666, 1)
+    assert listener.notes == ["1 sockets are in the snapshot and were not made"]
+
+
+def test_others_restore_what_is_theirs_and_are_told(tmp_path: Path) -> None:
+    repository = Repository.create(memory_store(), "password", scrypt_n=1024)
+    tree = privileged(repository)
+    tmp_path.chmod(0o777)
+    for folder in (tmp_path.parent, tmp_path.parent.parent):
+        folder.chmod(folder.stat().st_mode | 0o011)
+    listener = Listener()
+    with ordinary_user() as user:
+        lay(repository, tree, tmp_path / "target", listener)
+    repository.close()
+    suid = (tmp_path / "target" / "suid").stat()
+    assert (suid.st_uid, stat.S_IMODE(suid.st_mode)) == (user, 0o755)
+    assert os.listdir(tmp_path / "target") == ["suid"]
+    assert [note[:9] for note in listener.notes] == ["1 devices", "1 files w", "1 sockets"]
+
+
+@contextmanager
+def ordinary_user() -> Iterator[int]:
+    """Act as a user without rights, where the tests run as root."""
+    if os.geteuid():
+        yield os.geteuid()
+        return
+    os.seteuid(65534)
+    try:
+        yield 65534
+    finally:
+        os.seteuid(0)
 
 
 def test_a_bomb_is_refused_before_it_goes_off(repository: Repository, target: Path) -> None:
@@ -266,14 +323,15 @@ def test_a_bomb_is_refused_before_it_goes_off(repository: Repository, target: Pa
     for _ in range(40):
         nodes = [Node(name=str(number), type="dir", mode=FOLDER, subtree=tree) for number in range(10)]
         tree = tree_of(repository, *nodes)
-    with pytest.raises(DiskFull):
+    with pytest.raises(Foreign):
         lay(repository, tree, target)
 
 
 def test_a_shaft_is_refused(repository: Repository, target: Path) -> None:
-    tree = tree_of(repository)
-    for _ in range(250):
-        tree = tree_of(repository, Node(name="d", type="dir", mode=FOLDER, subtree=tree))
+    tree = repository.save_tree([])
+    for _ in range(DEEPEST + 1):
+        tree = repository.save_tree([Node(name="d", type="dir", mode=FOLDER, subtree=tree)])
+    repository.flush()
     with pytest.raises(Foreign):
         lay(repository, tree, target)
 
@@ -294,14 +352,14 @@ def test_a_failure_on_the_way_leaves_nothing_behind(
         subtree=tree_of(repository, file(repository, "x")),
     )
     outer = Node(name="outer", type="dir", mode=FOLDER, subtree=tree_of(repository, closed))
-    finish = place.Places.finish_folder
+    finish = place.Places.finish
 
-    def breaking(self: place.Places, path: str, node: Node) -> None:
-        if node.name == "outer":
+    def breaking(self: place.Places, folder: int, name: bytes, meta: Meta, *, is_folder: bool) -> None:
+        if name == b"outer":
             raise OSError(5, "Input/output error")
-        finish(self, path, node)
+        finish(self, folder, name, meta, is_folder=is_folder)
 
-    monkeypatch.setattr(place.Places, "finish_folder", breaking)
+    monkeypatch.setattr(place.Places, "finish", breaking)
     with pytest.raises(BadArea):
         lay(repository, tree_of(repository, outer), target)
     assert not target.exists()
@@ -317,6 +375,22 @@ def test_cancelling_leaves_nothing_behind(repository: Repository, target: Path) 
     assert not target.exists()
 
 
+def test_cancelling_far_down_leaves_nothing_behind(repository: Repository, target: Path) -> None:
+    class Impatient(Silent):
+        def advance(self, done: int, total: int | None = None, unit: str = "") -> None:
+            if done:
+                raise Cancelled
+
+    tree = repository.save_tree([file(repository, "a")])
+    for _ in range(1500):
+        tree = repository.save_tree(
+            [Node(name="d" * 20, type="dir", mode=from_stat(0o040000), subtree=tree), file(repository, "b")]
+        )
+    repository.flush()
+    with pytest.raises(Cancelled):
+        lay(repository, tree, target, Impatient())
+
+
 def test_a_small_disk(repository: Repository, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     disk = tmp_path / "disk"
     disk.mkdir()
@@ -329,12 +403,74 @@ def test_a_small_disk(repository: Repository, tmp_path: Path, monkeypatch: pytes
         with pytest.raises(DiskFull) as caught:
             lay(repository, tree, disk / "target")
         assert caught.value.hint
-        monkeypatch.setattr(sys.modules["vml_jupyter.snapshot.lay"], "_require_room", lambda *_: None)
+        monkeypatch.setattr(sys.modules["vml_jupyter.snapshot.lay"], "require_room", lambda *_: None)
         with pytest.raises(DiskFull):
             lay(repository, tree, disk / "target")
         assert list(disk.iterdir()) == []
     finally:
         subprocess.run(["umount", str(disk)], check=True)
+
+
+class TestProcesses:
+    """What can go wrong with processes that write, and threads cannot do."""
+
+    @pytest.fixture
+    def local(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Repository]:
+        monkeypatch.setattr(sys.modules["vml_jupyter.snapshot.lay"], "_MUCH_FILES", 0)
+        repository = Repository.create(str(tmp_path / "repo"), "password", scrypt_n=1024)
+        yield repository
+        repository.close()
+        assert not children(), "every process has ended"
+
+    def test_large_files_in_parts(self, local: Repository, tmp_path: Path, target: Path) -> None:
+        (tmp_path / "area").mkdir()
+        for number in range(10):
+            (tmp_path / "area" / f"large{number}").write_bytes(os.urandom(1 << 20) * (number + 1))
+        lay(local, take(local, tmp_path / "area").tree, target)
+        assert seen(os.fsencode(target)) == seen(os.fsencode(tmp_path / "area"))
+
+    def test_none_can_be_started(
+        self, local: Repository, target: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        tree = tree_of(local, file(local, "a"))
+        monkeypatch.setattr(sys, "executable", "/no/such/python")
+        lay(local, tree, target)
+        assert (target / "a").read_text() == "content"
+
+    def test_one_dies(self, local: Repository, target: Path) -> None:
+        class Killer(Silent):
+            def advance(self, done: int, total: int | None = None, unit: str = "") -> None:
+                for pid in children():
+                    os.kill(pid, signal.SIGKILL)
+
+        with pytest.raises(HostError) as caught:
+            lay(
+                local, tree_of(local, *(file(local, str(number)) for number in range(1000))), target, Killer()
+            )
+        assert caught.value.hint
+        assert not target.exists()
+
+    def test_what_is_damaged_is_named(self, local: Repository, tmp_path: Path, target: Path) -> None:
+        """The processes only say that they cannot; which blob it is, and why, is found out here."""
+        tree = tree_of(local, file(local, "a"))
+        again = Repository.open(str(tmp_path / "repo"), "password")
+        assert again.has_blob(tree, "tree")
+        place = again.place(again.tree(tree)[0].content[0])  # type: ignore[index]
+        pack = tmp_path / "repo" / "data" / place[0][:2] / place[0]
+        damaged = bytearray(pack.read_bytes())
+        damaged[place[1].offset + 20] ^= 1
+        pack.write_bytes(damaged)
+        with pytest.raises(LogbookDamaged, match=place[1].id[:12]):
+            lay(again, tree, target)
+        pack.unlink()
+        with pytest.raises(LogbookDamaged, match="missing"):
+            lay(again, tree, target)
+        again.close()
+
+
+def children() -> list[int]:
+    """Return the processes that this one started and that did not end yet."""
+    return [int(pid) for pid in Path(f"/proc/self/task/{os.getpid()}/children").read_text().split()]
 
 
 def test_a_place_that_cannot_be_written(repository: Repository, tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ import pytest
 from vml_jupyter.errors import BadArea, Cancelled
 from vml_jupyter.progress import Silent
 from vml_jupyter.repository import Node, Repository, Snapshot, memory_store
-from vml_jupyter.snapshot import Survey, Taken, content, lay, survey, take
+from vml_jupyter.snapshot import Survey, Taken, content, descriptor, lay, survey, take
 
 
 @pytest.fixture
@@ -288,31 +288,80 @@ def test_what_cannot_be_read_is_named_and_the_rest_is_taken(repository: Reposito
     assert sorted(nodes(repository, taken)) == ["closed", "readable"]
 
 
-def test_another_file_system_is_not_entered(repository: Repository, area: Path) -> None:
-    mount = ["mount", "-t", "tmpfs", "tmpfs", str(area / "sub")]
-    if shutil.which("mount") is None or subprocess.run(mount, capture_output=True).returncode:
+@pytest.mark.parametrize("mounted", ["another", "the same"])
+def test_what_is_mounted_is_entered_on_request_only(
+    repository: Repository, area: Path, tmp_path: Path, mounted: str
+) -> None:
+    (tmp_path / "elsewhere" / "deep").mkdir(parents=True)
+    what = ["-t", "tmpfs", "tmpfs"] if mounted == "another" else ["--bind", str(tmp_path / "elsewhere")]
+    command = ["mount", *what, str(area / "sub")]
+    if shutil.which("mount") is None or subprocess.run(command, capture_output=True).returncode:
         pytest.skip("only root may mount")
     try:
-        (area / "sub" / "elsewhere").touch()
+        (area / "sub" / "far.txt").write_text("far")
         listener = Listener()
         taken = take(repository, area, listener)
+        assert survey(area).files == taken.files == 1
+        crossed = take(repository, area, cross_mounts=True)
+        assert survey(area, cross_mounts=True).files == crossed.files == 2
     finally:
         subprocess.run(["umount", str(area / "sub")], check=True)
     assert repository.tree(str(nodes(repository, taken)["sub"].subtree)) == ()
     assert listener.notes == ["sub/ is another file system and is left empty"]
+    assert "far.txt" in [
+        node.name for node in repository.tree(str(nodes(repository, crossed)["sub"].subtree))
+    ]
 
 
-def test_folders_too_deep_are_named(repository: Repository, area: Path) -> None:
-    here = os.open(area, os.O_RDONLY)
-    for _ in range(220):
-        os.mkdir("d", dir_fd=here)
-        below = os.open("d", os.O_RDONLY, dir_fd=here)
+def dig(folder: Path, name: str, levels: int, each: int = 0) -> None:
+    """Make ``levels`` folders one in the other, a file in the last and, so often, in one on the way."""
+    here = os.open(folder, os.O_RDONLY)
+    for level in range(levels):
+        os.mkdir(name, dir_fd=here)
+        below = os.open(name, os.O_RDONLY, dir_fd=here)
+        if each and level % each == 0:
+            os.close(os.open(f"file{level}", os.O_CREAT | os.O_WRONLY, dir_fd=here))
+            os.mkdir("z later", dir_fd=here)
         os.close(here)
         here = below
+    os.close(os.open("bottom", os.O_CREAT | os.O_WRONLY, dir_fd=here))
     os.close(here)
+
+
+def remove_deep(folder: Path) -> None:
+    """Remove what is too deep for Python's own function."""
+    subprocess.run(["rm", "-rf", str(folder)], check=True)
+
+
+@pytest.mark.parametrize(("name", "levels"), [("d", 1500), ("n" * 255, 60)])
+def test_an_area_deeper_than_a_path_is_long(
+    repository: Repository, area: Path, tmp_path: Path, name: str, levels: int
+) -> None:
+    """Each tenth folder has more below it, to be entered when the deepest is done and the way back is closed."""
+    dig(area, name, levels, each=10)
+    before = len(os.listdir("/proc/self/fd"))
     taken = take(repository, area)
-    assert len(taken.unreadable) == 1
-    assert "more than 200 folders deep" in taken.unreadable[0]
+    assert taken.unreadable == []
+    assert taken.files == 2 + 1 + levels // 10
+    lay(repository, taken.tree, tmp_path / "laid")
+    again = take(repository, tmp_path / "laid")
+    assert (again.files, again.unreadable) == (taken.files, [])
+    assert len(os.listdir("/proc/self/fd")) == before
+    remove_deep(area)
+    remove_deep(tmp_path / "laid")
+
+
+def test_a_folder_that_is_replaced_while_it_is_closed_is_not_read_in_its_name(tmp_path: Path) -> None:
+    (tmp_path / "area" / "a" / "b").mkdir(parents=True)
+    top = descriptor.Descriptor(tmp_path / "area")
+    folder = descriptor.Descriptor("a", top)
+    folder._close()
+    assert os.listdir(folder.number) == ["b"]
+    folder._close()
+    (tmp_path / "area" / "a").rename(tmp_path / "area" / "old")
+    (tmp_path / "area" / "a").mkdir()
+    with pytest.raises(OSError, match="replaced"):
+        descriptor.Descriptor("b", folder)
 
 
 def test_no_descriptor_is_left_open(repository: Repository, area: Path) -> None:

@@ -27,6 +27,9 @@ def add_verbs(verbs: Verbs, common: argparse.ArgumentParser) -> None:
     snapshot.add_argument(
         "--release", metavar="X.Y.Z.W", help="the CernVM to go back to, where none can be detected"
     )
+    snapshot.add_argument(
+        "--cross-mounts", action="store_true", help="also capture what is mounted below AREA"
+    )
     snapshot.set_defaults(run=_snapshot)
 
     listing = verbs.add_parser("list", parents=[common], help="list the entries, newest first")
@@ -63,6 +66,7 @@ def _snapshot(settings: Settings, arguments: argparse.Namespace) -> None:
             title=arguments.title,
             note=arguments.note,
             release=arguments.release,
+            cross_mounts=arguments.cross_mounts,
             progress=terminal,
         )
     seconds = round(time.monotonic() - begun, 3)
@@ -73,6 +77,7 @@ def _snapshot(settings: Settings, arguments: argparse.Namespace) -> None:
                 "files": entry.files,
                 "bytes": entry.bytes,
                 "new_bytes": entry.new_bytes,
+                "unreadable": entry.unreadable,
                 "release": entry.environment.release,
                 "seconds": seconds,
             }
@@ -82,6 +87,8 @@ def _snapshot(settings: Settings, arguments: argparse.Namespace) -> None:
     print(
         f"  {entry.files} files, {size(entry.bytes)}, {size(entry.new_bytes)} new, in {_release(entry)}; {seconds} s"
     )
+    if entry.unreadable:
+        print(f"  {entry.unreadable} could not be read and are not in it, see above")
 
 
 def _list(settings: Settings, arguments: argparse.Namespace) -> None:
@@ -144,7 +151,7 @@ def _restore(settings: Settings, arguments: argparse.Namespace) -> None:
 
 
 def _restore_files(settings: Settings, arguments: argparse.Namespace) -> None:
-    from vml_jupyter.flows.restore import restore_files
+    from vml_jupyter.flows.files import restore_files
 
     with closing(Terminal()) as terminal:
         laid = restore_files(settings, arguments.entry, arguments.to, terminal)

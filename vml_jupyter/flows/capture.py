@@ -23,6 +23,7 @@ def capture(
     title: str = "",
     note: str = "",
     release: str | None = None,
+    cross_mounts: bool = False,
     progress: Progress = SILENT,
 ) -> Entry:
     """Write the working area and what it runs in into the logbook; nothing is run or changed.
@@ -34,6 +35,7 @@ def capture(
         title: One line; by default the notebook's first heading.
         note: Markdown.
         release: The CernVM version to go back to, for a computer that is none; detection wins where it succeeds.
+        cross_mounts: Whether what is mounted below the area belongs to it.
         progress: Who listens.
 
     Raises:
@@ -64,6 +66,7 @@ def capture(
             progress,
             parent_tree=logbook.area_tree(previous) if previous else None,
             cache=settings.cache / "areas",
+            cross_mounts=cross_mounts,
         )
         for name in taken.unreadable:
             progress.note(f"could not be read and is not in the entry: {name}")
@@ -80,6 +83,7 @@ def capture(
             files=taken.files,
             bytes=taken.bytes,
             new_bytes=taken.new_bytes,
+            unreadable=len(taken.unreadable),
         )
         return logbook.add(entry, taken.tree)
 

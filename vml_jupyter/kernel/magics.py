@@ -90,12 +90,12 @@ def _list(magics: VmlMagics, arguments: argparse.Namespace) -> views.View:
 
 
 def _restore(magics: VmlMagics, arguments: argparse.Namespace) -> views.View:
-    from vml_jupyter.flows import restore
+    from vml_jupyter.flows import files, restore
 
     settings = _settings()
     with progress_for(magics.shell) as progress:
         if arguments.to:
-            laid = restore.restore_files(settings, arguments.entry, arguments.to, progress)
+            laid = files.restore_files(settings, arguments.entry, arguments.to, progress)
             return views.FilesWritten(arguments.to, laid.files, laid.bytes)
         restored = restore.restore(settings, arguments.entry, release=arguments.release, progress=progress)
     progress.link(restored.url)

@@ -21,8 +21,9 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     ``time`` is UTC in ISO 8601 with ``Z``. ``area`` is the folder the snapshot was taken from, for
     people to recognise; nothing is ever read from or written to it. ``notebook`` is relative to the
-    area, with ``/``. ``parent`` is the entry that this one continues. The last four fields say where
-    the content lies and are filled in when an entry is read from a logbook; they are not in its record.
+    area, with ``/``. ``parent`` is the entry that this one continues. ``unreadable`` counts what was in
+    the area and could not be read. ``snapshot`` and ``tree`` say where the content lies and are filled in
+    when an entry is read from a logbook; they are not in its record.
     """
 
     id: str
@@ -37,5 +38,6 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     files: int = 0
     bytes: int = 0
     new_bytes: int = 0
+    unreadable: int = 0
     snapshot: str = ""
     tree: str = ""

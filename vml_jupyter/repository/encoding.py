@@ -59,7 +59,7 @@ def compress_all(blobs: Sequence[Buffer]) -> list[Buffer]:
     return [memoryview(cast(bytes, segments[position])) for position in range(len(segments))]
 
 
-def decompress(raw: bytes, size_bytes: int = 0) -> bytes:
+def decompress(raw: Buffer, size_bytes: int = 0) -> bytes:
     """Return the plain bytes; ``size_bytes`` is how many they must be, where that is known.
 
     Raises:
@@ -76,7 +76,7 @@ def decompress(raw: bytes, size_bytes: int = 0) -> bytes:
         raise Unreadable(str(error)) from error
 
 
-def decompress_all(frames: Sequence[bytes], sizes_bytes: Sequence[int]) -> list[Buffer]:
+def decompress_all(frames: Sequence[Buffer], sizes_bytes: Sequence[int]) -> list[Buffer]:
     """Decompress each of ``frames``, in one call that holds the interpreter's lock for none of it.
 
     Raises:

@@ -21,6 +21,7 @@ _LAST_S = 253_402_300_799  # the year 9999
 _RFC3339 = re.compile(
     r"(\d{4})-(\d\d)-(\d\d)T(\d\d):(\d\d):(\d\d)(?:\.(\d{1,9}))?(?:Z|([+-])(\d\d):(\d\d))", re.ASCII
 )
+_COMMON = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{1,9}Z", re.ASCII)
 
 
 def format_time(time_ns: int) -> str:
@@ -58,6 +59,8 @@ def parse_time(text: str) -> int:
     Raises:
         Foreign: ``text`` is not RFC 3339.
     """
+    if _COMMON.fullmatch(text):
+        return _parse_seconds(text[:19]) * _BILLION + int(text[20:-1].ljust(9, "0"))
     match = _RFC3339.fullmatch(text)
     if match is None or not 1 <= int(match[2]) <= 12:
         raise Foreign(f"{text!r} is no time in RFC 3339")
@@ -67,6 +70,12 @@ def parse_time(text: str) -> int:
         offset = int(match[9]) * 3600 + int(match[10]) * 60
         seconds -= offset if match[8] == "+" else -offset
     return seconds * _BILLION + int((match[7] or "").ljust(9, "0"))
+
+
+@lru_cache(maxsize=4096)
+def _parse_seconds(text: str) -> int:
+    """Parse a time without fraction and zone; files that were copied together share them."""
+    return parse_time(text + "Z") // _BILLION
 
 
 def _timegm_year_zero(fields: list[int]) -> int:

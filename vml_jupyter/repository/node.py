@@ -82,10 +82,17 @@ class Node(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         """
         return parse_time(self.mtime) if self.mtime else 0
 
+    @property
+    def atime_ns(self) -> int:
+        """Return the time of last access as ``mtime_ns`` returns that of last change."""
+        return parse_time(self.atime) if self.atime else 0
+
 
 class _Tree(msgspec.Struct, frozen=True):
     nodes: list[Node] | None = None
 
+
+_MOST_OBJECTS = 4_000_000
 
 _encoder = msgspec.json.Encoder()
 _parser = Parser(_Tree)
@@ -101,8 +108,10 @@ def decode_tree(raw: bytes) -> tuple[Node, ...]:
     """Return the nodes of a tree blob.
 
     Raises:
-        msgspec.DecodeError: The bytes are no tree.
+        msgspec.DecodeError: The bytes are no tree, or one that no folder gives.
     """
+    if raw.count(b"{") > _MOST_OBJECTS:  # before a single one takes memory
+        raise msgspec.ValidationError("it holds too many things")
     return tuple(_parser.parse(raw).nodes or ())
 
 

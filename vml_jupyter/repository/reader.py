@@ -23,6 +23,8 @@ _HINT = "Run `vml check --read-data` to see what else is hurt; the rest can be r
 
 
 _RANGE_BYTES = 4 << 20
+_LARGEST_BYTES: dict[Kind, int] = {"data": 64 << 20, "tree": 512 << 20}
+_PACK_END = 1 << 40
 _Place = tuple[str, PackedBlob]
 
 
@@ -36,6 +38,12 @@ class Reader:
         self._key = key
         self._index = index
         self._elsewhere = elsewhere
+
+    def place(self, id: str, kind: Kind) -> tuple[str, PackedBlob]:
+        """Return the pack of a blob and where in it that lies, as the index says."""
+        pack, blob = self._place(id, kind)
+        self._require_possible(pack, blob)
+        return pack, blob
 
     def size(self, id: str, kind: Kind) -> int:
         return self._place(id, kind)[1].plain_length
@@ -123,6 +131,7 @@ class Reader:
         return place
 
     def _fetch(self, pack: str, blob: PackedBlob) -> bytes:
+        self._require_possible(pack, blob)
         return self._store.get_range(pack_name(pack), blob.offset, blob.length)
 
     def _fetch_or_fail(self, pack: str, blob: PackedBlob) -> bytes:
@@ -141,6 +150,13 @@ class Reader:
             raise self._damaged(id, pack, "it was cut or altered") from None
         except encoding.Unreadable as error:
             raise self._damaged(id, pack, str(error)) from error
+
+    def _require_possible(self, pack: str, blob: PackedBlob) -> None:
+        """Refuse what an index says that would take more memory than any blob does."""
+        largest = _LARGEST_BYTES[blob.type]
+        possible = 0 <= blob.offset < _PACK_END
+        if not possible or not 0 <= blob.length <= largest or not 0 <= blob.plain_length <= largest:
+            raise self._damaged(blob.id, pack, "the index says of it what cannot be")
 
     def _damaged(self, id: str, pack: str, why: str) -> LogbookDamaged:
         return LogbookDamaged(

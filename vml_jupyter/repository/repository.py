@@ -32,13 +32,14 @@ from vml_jupyter.repository.index import Index
 from vml_jupyter.repository.keys import Keys
 from vml_jupyter.repository.locks import Locks
 from vml_jupyter.repository.node import Node, decode_tree, encode_tree
-from vml_jupyter.repository.pack import Kind
+from vml_jupyter.repository.pack import Kind, PackedBlob
 from vml_jupyter.repository.places import open_store
 from vml_jupyter.repository.pruning import Pruned
 from vml_jupyter.repository.reader import Reader
 from vml_jupyter.repository.records import Config, Snapshot, decode_snapshot
 from vml_jupyter.repository.rescue import Rescue
 from vml_jupyter.repository.store import LocalFolder, Store
+from vml_jupyter.repository.unpack import Hand
 from vml_jupyter.repository.upkeep import Upkeep
 from vml_jupyter.repository.writer import Writer
 
@@ -71,6 +72,7 @@ class Repository:
         self.keys = Keys(store, key, self._locks)
         depot = Depot(store, key, self._documents, self._locks, self.read_trees)
         self.upkeep = Upkeep(depot, self.keys, damage, self._changed)
+        self._hand = Hand(str(store.folder), key.to_bytes()) if isinstance(store, LocalFolder) else None
         self.url = store.label
         self.id = config.id
         self.version = config.version
@@ -144,6 +146,18 @@ class Repository:
             LogbookDamaged: One is missing or broken.
         """
         return self._reader.read_all(ids, "data")
+
+    def place(self, id: str) -> tuple[str, PackedBlob]:
+        """Return the pack of a data blob and where in it that lies, from the index alone.
+
+        Raises:
+            LogbookDamaged: No index file names it, or what that says cannot be.
+        """
+        return self._reader.place(id, "data")
+
+    def hand(self) -> Hand | None:
+        """Return what another process needs to read blobs, None where they come over a network."""
+        return self._hand
 
     def blob_size(self, id: str) -> int:
         """Return the bytes of a data blob, from the index alone."""

@@ -20,7 +20,8 @@ from typing import NamedTuple, Protocol
 from vml_jupyter.repository import ExtendedAttribute, Node
 from vml_jupyter.repository.turn import turn
 from vml_jupyter.snapshot.describe import attributes_of, describe, describe_special
-from vml_jupyter.snapshot.walk import Descriptor, Item
+from vml_jupyter.snapshot.descriptor import Descriptor
+from vml_jupyter.snapshot.walk import Item
 
 SMALL_BYTES = 512 << 10
 """A file up to this size is one piece."""

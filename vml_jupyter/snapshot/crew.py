@@ -30,7 +30,7 @@ from vml_jupyter.errors import DiskFull, HostError, VmlError
 from vml_jupyter.repository import Repository
 from vml_jupyter.repository.filling import FilledPack
 from vml_jupyter.snapshot.content import Content
-from vml_jupyter.snapshot.walk import Descriptor
+from vml_jupyter.snapshot.descriptor import Descriptor
 from vml_jupyter.snapshot.wire import Answer, Closed, Failure, Line, Offer, Order, Reading, Setting
 
 # Blocks of a few MiB come and go; glibc would have the kernel clear new pages for each of them.

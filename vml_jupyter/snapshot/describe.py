@@ -19,6 +19,7 @@ from vml_jupyter.repository import ExtendedAttribute, Node
 from vml_jupyter.repository.gomode import from_stat
 from vml_jupyter.repository.gonames import quote_name
 from vml_jupyter.repository.gotime import format_time
+from vml_jupyter.snapshot.descriptor import Descriptor
 from vml_jupyter.snapshot.walk import Item
 
 _TYPES = {
@@ -51,7 +52,7 @@ def describe(
         user=_user(status.st_uid),
         group=_group(status.st_gid),
         inode=status.st_ino,
-        device_id=status.st_dev if status.st_nlink > 1 and kind == "file" else 0,
+        device_id=status.st_dev if status.st_nlink > 1 and kind in _LINKED else 0,
         links=status.st_nlink if kind in _LINKED else 0,
         device=status.st_rdev if kind in ("dev", "chardev") else 0,
         extended_attributes=attributes,
@@ -95,15 +96,28 @@ def attributes_of(file: int | str) -> list[ExtendedAttribute] | None:
     follow = isinstance(file, int)
     try:
         names = os.listxattr(file, follow_symlinks=follow)
-        found = [
-            ExtendedAttribute(name=name, value=os.getxattr(file, name, follow_symlinks=follow))
-            for name in names
-        ]
     except OSError as error:
         if error.errno in _NO_ATTRIBUTES:
             return None
         raise
+    found: list[ExtendedAttribute] = []
+    for name in names:
+        try:
+            value = os.getxattr(file, name, follow_symlinks=follow)
+        except OSError as error:
+            if error.errno not in _NO_ATTRIBUTES:
+                raise
+        else:
+            found.append(ExtendedAttribute(name=name, value=value))
     return found or None
+
+
+def attributes_of_folder(folder: Descriptor) -> list[ExtendedAttribute] | None:
+    """Return the extended attributes of a folder that was open; None where it is gone since."""
+    try:
+        return attributes_of(folder.number)
+    except OSError:
+        return None
 
 
 @lru_cache(maxsize=1024)

@@ -5,37 +5,31 @@
 
 The target is new or an empty folder. Every path is opened below the staging folder's descriptor with
 O_NOFOLLOW and made with O_EXCL, and names were looked through before (``plan``), so nothing is written
-outside. Devices are not made, and set-user-id bits are not set: nobody's working area needs them.
+outside. Owners, devices and set-user-id bits come back where root restores, as with restic; anybody
+else's files are their own. Nothing is forced to the disk: what was restored can be restored again.
 """
 
 from __future__ import annotations
 
-import errno
 import os
-import secrets
-import shutil
-import stat
-from collections import deque
+import sys
 from collections.abc import Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import zip_longest
 from pathlib import Path
 
-from vml_jupyter.errors import BadArea, DiskFull, WouldOverwrite
 from vml_jupyter.progress import SILENT, Progress
 from vml_jupyter.repository import Node, Repository
-from vml_jupyter.repository.turn import turn
+from vml_jupyter.snapshot.batch import WHOLE_BYTES, Batch, Small, Window, meta_of, parts_of
 from vml_jupyter.snapshot.place import Places
 from vml_jupyter.snapshot.plan import Total, plan
+from vml_jupyter.snapshot.stage import faults, require_free, require_room, staging
+from vml_jupyter.snapshot.writers import Processes, Threads, Writers
 
-_WRITERS = 4
-_BATCH_FILES = 64
-_BATCH_BYTES = 2 << 20
-_AHEAD = 16
-_FULL = (errno.ENOSPC, errno.EDQUOT)
-_MARGIN_BYTES = 16 << 20
-_Inode = tuple[int, int, tuple[str, ...]]
+_MUCH_FILES = 1500
+_MUCH_BYTES = 64 << 20
+_LARGE_AT_ONCE = 8
+_Inode = tuple[str, int, int, str, tuple[str, ...]]
 
 
 @dataclass(frozen=True)
@@ -65,184 +59,156 @@ def lay(repository: Repository, tree: str, target: Path, progress: Progress = SI
     """
     total = plan(repository, tree)
     target = target.absolute()
-    with _faults(target):
-        _require_free(target)
+    with faults(target):
+        require_free(target)
         target.parent.mkdir(parents=True, exist_ok=True)
-        _require_room(target.parent, total)
-        with _staging(target) as stage:
-            _Layer(repository, stage, progress, total).run(tree)
+        require_room(target.parent, total)
+        with staging(target) as root:
+            places = Places(root)
+            with _writers(repository, root, places, total) as writers:
+                _Layer(repository, places, writers, progress, total).run(tree)
+            for what, count in sorted(places.refused.items()):
+                progress.note(f"{count} {what}")
     return Laid(total.files, total.bytes)
 
 
-def _require_free(target: Path) -> None:
-    if target.is_symlink() or (target.exists() and not target.is_dir()):
-        raise WouldOverwrite(f"{target} exists and is no folder", "Choose another place")
-    if target.is_dir() and any(target.iterdir()):
-        raise WouldOverwrite(f"{target} is not empty", "Choose a new folder, or empty this one")
-
-
-def _require_room(folder: Path, total: Total) -> None:
-    """Refuse early what cannot fit; file systems that do not say how many files fit say 0."""
-    room = os.statvfs(folder)
-    if total.bytes + _MARGIN_BYTES > room.f_bavail * room.f_frsize:
-        free = room.f_bavail * room.f_frsize // 1_000_000
-        raise DiskFull(
-            f"the snapshot needs {total.bytes // 1_000_000} MB and {folder} has {free} MB left",
-            "Free space there, or choose another place",
-        )
-    if room.f_files and total.nodes > room.f_favail:
-        raise DiskFull(f"{folder} has no room for {total.nodes} files", "Choose another file system")
-
-
-@contextmanager
-def _staging(target: Path) -> Iterator[Path]:
-    """Give a folder beside ``target`` that takes its name on success and vanishes on failure."""
-    stage = target.with_name(f".vml-{secrets.token_hex(6)}")
-    stage.mkdir()
+def _writers(repository: Repository, root: int, places: Places, total: Total) -> Writers:
+    """Return who writes: starting a process takes as long as writing some thousand files."""
+    threads = Threads(repository, places)
+    hand = repository.hand()
+    much = total.files >= _MUCH_FILES or total.bytes >= _MUCH_BYTES
+    if hand is None or not much or not sys.executable:
+        return threads
     try:
-        yield stage
-        _give_name(stage, target)
-    except BaseException:
-        _remove(stage)
-        raise
+        return Processes(hand, root, threads)
+    except OSError:  # no process can be started here and now: threads do it as well, if slower
+        return threads
 
 
-def _give_name(stage: Path, target: Path) -> None:
-    try:
-        stage.rename(target)
-    except OSError as error:
-        if error.errno in (errno.ENOTEMPTY, errno.EEXIST, errno.ENOTDIR):
-            raise WouldOverwrite(
-                f"{target} was made by somebody meanwhile", "Choose another place"
-            ) from error
-        raise
+class _Folder:
+    """A folder on the way down; its path is made when it is needed, for deep ones are long."""
 
+    __slots__ = ("above", "name", "node")
 
-def _remove(stage: Path) -> None:
-    """Remove what was made so far, folders without write permission included."""
-    for folder, subfolders, _ in os.walk(stage):
-        for name in subfolders:
-            path = Path(folder, name)
-            if not path.is_symlink():
-                path.chmod(stat.S_IRWXU)
-    shutil.rmtree(stage)
+    def __init__(self, above: _Folder | None, name: bytes, node: Node | None) -> None:
+        self.above = above
+        self.name = name
+        self.node = node
 
-
-@contextmanager
-def _faults(target: Path) -> Iterator[None]:
-    """Translate what the operating system says about the target."""
-    try:
-        yield
-    except OSError as error:
-        if error.errno in _FULL:
-            raise DiskFull(
-                f"no room left for {target}", "Free space there, or choose another place"
-            ) from error
-        raise BadArea(f"{target} cannot be written: {error.strerror}", "Check its permissions") from error
+    @property
+    def path(self) -> bytes:
+        names: list[bytes] = []
+        folder: _Folder | None = self
+        while folder is not None and folder.above is not None:
+            names.append(folder.name)
+            folder = folder.above
+        return b"/".join(reversed(names))
 
 
 class _Layer:
-    """One run of ``lay``: folders top down, files in threads, then the folders' own modes and times bottom up."""
+    """One run of ``lay``: folders top down, files by the writers, then the folders' own modes and times bottom up."""
 
-    def __init__(self, repository: Repository, stage: Path, progress: Progress, total: Total) -> None:
+    def __init__(
+        self, repository: Repository, places: Places, writers: Writers, progress: Progress, total: Total
+    ) -> None:
         self._repository = repository
-        self._places = Places(stage)
+        self._places = places
+        self._writers = writers
         self._progress = progress
         self._total = total
-        self._bytes = 0
-        self._first_names: dict[_Inode, str] = {}
-        self._links: list[tuple[str, str]] = []
-        self._folders: list[tuple[str, Node]] = []
-        self._writing: deque[Future[int]] = deque()
-        self._batch: list[tuple[str, Node]] = []
-        self._batch_bytes = 0
-        self._skipped = 0
+        self._window = Window()
+        self._parts: list[Iterator[Batch]] = []
+        self._first_names: dict[_Inode, tuple[_Folder, bytes]] = {}
+        self._links: list[tuple[tuple[_Folder, bytes], tuple[_Folder, bytes]]] = []
+        self._folders: list[_Folder] = []
+        self._large: list[tuple[_Folder, bytes, Node]] = []
 
     def run(self, tree: str) -> None:
-        with self._places.open(), ThreadPoolExecutor(_WRITERS, thread_name_prefix="vml-lay") as pool:
-            try:
-                for path, nodes in self._make_folders(tree):
-                    with turn():
-                        self._begin(path, nodes, pool)
-                    self._await(_AHEAD)
-                self._submit(pool)
-                self._await(0)
-            except BaseException:
-                pool.shutdown(wait=True, cancel_futures=True)
-                raise
-            self._finish()
-
-    def _make_folders(self, tree: str) -> Iterator[tuple[str, tuple[Node, ...]]]:
-        """Make the folders, and yield each with its nodes, a folder before those in it."""
-        stack = [("", tree)]
+        top = _Folder(None, b"", None)
+        stack = [(top, tree)]
         while stack:
-            path, id = stack.pop()
-            nodes = self._repository.tree(id)
-            below: list[tuple[str, str]] = []
+            folder, id = stack.pop()
+            stack.extend(reversed(self._make(folder, self._repository.tree(id))))
+        self._submit_window()
+        self._submit_parts()
+        self._writers.finish()
+        self._advance()
+        self._finish()
+
+    def _make(self, folder: _Folder, nodes: tuple[Node, ...]) -> list[tuple[_Folder, str]]:
+        """Make what is in a folder, and return its subfolders with their trees."""
+        below: list[tuple[_Folder, str]] = []
+        path = folder.path
+        with self._places.folder(path) as descriptor:
             for node in nodes:
+                name = node.name_bytes
                 if node.type == "dir" and node.subtree:
-                    name = path + os.fsdecode(node.name_bytes) + "/"
-                    self._places.make_folder(name)
-                    self._folders.append((name, node))
-                    below.append((name, node.subtree))
-            stack.extend(reversed(below))
-            yield path, nodes
+                    os.mkdir(name, 0o700, dir_fd=descriptor)
+                    self._folders.append(_Folder(folder, name, node))
+                    below.append((self._folders[-1], node.subtree))
+                elif not self._is_second_name(folder, name, node):
+                    if node.type == "file":
+                        self._make_file(folder, descriptor, path, name, node)
+                    else:
+                        self._places.make_special(descriptor, node)
+        return below
 
-    def _begin(self, folder: str, nodes: tuple[Node, ...], pool: ThreadPoolExecutor) -> None:
-        """Have a folder's files written, make its links, and keep for the end what needs the files."""
-        for node in nodes:
-            path = folder + os.fsdecode(node.name_bytes)
-            if node.type == "file":
-                self._begin_file(path, node, pool)
-            elif node.type in ("symlink", "fifo"):
-                self._places.make_special(path, node)
-            elif node.type != "dir":
-                self._skipped += 1
+    def _is_second_name(self, folder: _Folder, name: bytes, node: Node) -> bool:
+        """Keep for the end what is another name of something that is made already."""
+        if node.links < 2 or not node.inode:
+            return False
+        first = self._first_names.setdefault(_inode(node), (folder, name))
+        if first == (folder, name):
+            return False
+        self._links.append((first, (folder, name)))
+        return True
 
-    def _begin_file(self, path: str, node: Node, pool: ThreadPoolExecutor) -> None:
-        first = self._first_names.setdefault(_inode(node), path) if node.links > 1 and node.inode else path
-        if first != path:
-            self._links.append((first, path))
-        elif len(node.content or ()) > 1:
-            self._writing.append(pool.submit(self._write_large, path, node))
-        else:
-            self._batch.append((path, node))
-            self._batch_bytes += sum(map(self._repository.blob_size, node.content or ()))
-            if len(self._batch) >= _BATCH_FILES or self._batch_bytes >= _BATCH_BYTES:
-                self._submit(pool)
+    def _make_file(self, folder: _Folder, descriptor: int, path: bytes, name: bytes, node: Node) -> None:
+        places = [self._repository.place(id) for id in node.content or ()]
+        size_bytes = sum(blob.plain_length for _, blob in places)
+        if size_bytes > WHOLE_BYTES:
+            self._places.make_large(descriptor, name, size_bytes)
+            self._large.append((folder, name, node))
+            self._parts.append(parts_of(path, name, places))
+            if len(self._parts) >= _LARGE_AT_ONCE:
+                self._submit_parts()
+            return
+        self._window.add(Small(path, name, places, size_bytes, meta_of(node)))
+        if self._window.is_full:
+            self._submit_window()
 
-    def _submit(self, pool: ThreadPoolExecutor) -> None:
-        self._writing.append(pool.submit(self._write_small, self._batch))
-        self._batch, self._batch_bytes = [], 0
+    def _submit_window(self) -> None:
+        for batch in self._window.batches():
+            self._submit(batch)
 
-    def _write_small(self, files: list[tuple[str, Node]]) -> int:
-        """Write files of one piece at most, in a writer thread: read together, then written in one turn."""
-        ids = [id for _, node in files for id in node.content or ()]
-        blobs = dict(zip(ids, self._repository.blobs(ids), strict=True))
-        with turn():
-            return sum(
-                self._places.write_file(path, node, (blobs[id] for id in node.content or ()))
-                for path, node in files
-            )
+    def _submit_parts(self) -> None:
+        """Submit large files in turns: two processes that write to one file wait for each other."""
+        for batches in zip_longest(*self._parts):
+            for batch in filter(None, batches):
+                self._submit(batch)
+        self._parts.clear()
 
-    def _write_large(self, path: str, node: Node) -> int:
-        return self._places.write_file(path, node, map(self._repository.blob, node.content or ()))
+    def _submit(self, batch: Batch) -> None:
+        self._writers.submit(batch)
+        self._advance()
 
-    def _await(self, ahead: int) -> None:
-        """Wait until no more than ``ahead`` batches are being written."""
-        while len(self._writing) > ahead:
-            self._bytes += self._writing.popleft().result()
-            self._progress.advance(self._bytes, self._total.bytes, "B")
+    def _advance(self) -> None:
+        self._progress.advance(self._writers.done, self._total.bytes, "B")
 
     def _finish(self) -> None:
-        for first, path in self._links:
-            self._places.link(first, path)
-        for path, node in reversed(self._folders):
-            self._places.finish_folder(path, node)
-        if self._skipped:
-            self._progress.note(f"{self._skipped} devices or sockets are in the snapshot and were not made")
+        for folder, name, node in self._large:
+            with self._places.folder(folder.path) as descriptor:
+                self._places.finish(descriptor, name, meta_of(node))
+        for (first, name), (second, other) in self._links:
+            with self._places.folder(first.path) as source, self._places.folder(second.path) as target:
+                os.link(name, other, src_dir_fd=source, dst_dir_fd=target, follow_symlinks=False)
+        for folder in reversed(self._folders):
+            assert folder.above is not None, "all but the top lie in one"
+            assert folder.node is not None, "and have a node"
+            with self._places.folder(folder.above.path) as descriptor:
+                self._places.finish(descriptor, folder.name, meta_of(folder.node), is_folder=True)
 
 
 def _inode(node: Node) -> _Inode:
     """Return what two names of one file have in common; content too, for a tree may claim anything."""
-    return node.device_id, node.inode, tuple(node.content or ())
+    return node.type, node.device_id, node.inode, node.linktarget, tuple(node.content or ())

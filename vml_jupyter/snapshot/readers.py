@@ -22,7 +22,6 @@ from vml_jupyter.repository import Repository
 from vml_jupyter.snapshot.content import Content, Pace, read_files
 from vml_jupyter.snapshot.crew import Crew
 from vml_jupyter.snapshot.growing import Batch
-from vml_jupyter.snapshot.walk import Descriptor, Folder
 
 _CORES = len(os.sched_getaffinity(0))
 _READERS = 4  # in turns, but where the area is slow
@@ -85,8 +84,8 @@ class Readers:
         if self._crew is None and self._is_worth_a_crew():
             self._crew = Crew(self._repository, _HANDS)
         if self._crew is not None and _is_plain(batch) and not self._may_begin_here(batch):
-            return self._crew.submit([(_descriptor(grown.folder), item.name) for grown, item in batch.files])
-        files = [(_descriptor(grown.folder), item) for grown, item in batch.files]
+            return self._crew.submit([(grown.folder.opened, item.name) for grown, item in batch.files])
+        files = [(grown.folder.opened, item) for grown, item in batch.files]
         return self._threads.submit(read_files, self._repository, files, self._savers, self._pace)
 
     def _may_begin_here(self, batch: Batch) -> bool:
@@ -103,8 +102,3 @@ class Readers:
 def _is_plain(batch: Batch) -> bool:
     """Tell whether a batch has nothing but files that one process reads in a while."""
     return batch.bytes <= _HUGE_BYTES and all(stat.S_ISREG(item.status.st_mode) for _, item in batch.files)
-
-
-def _descriptor(folder: Folder) -> Descriptor:
-    assert folder.descriptor is not None, "a folder that was not entered has no items"
-    return folder.descriptor

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from vml_jupyter.snapshot.ignore import Rules
-from vml_jupyter.snapshot.walk import Findings, open_area, walk
+from vml_jupyter.snapshot.walk import Findings, borders_of, open_area, walk
 
 
 @dataclass(frozen=True)
@@ -19,15 +19,15 @@ class Survey:
     ignored: int
 
 
-def survey(area: Path) -> Survey:
-    """Count the files of ``area`` by looking at folders alone.
+def survey(area: Path, cross_mounts: bool = False) -> Survey:
+    """Count the files of ``area`` by looking at folders alone, those mounted below it only if so asked.
 
     Raises:
         BadArea: It is missing, no folder, or cannot be read.
     """
     files = size_bytes = 0
     findings = Findings()
-    for folder in walk(open_area(area), Rules.of(area), findings):
+    for folder in walk(open_area(area), Rules.of(area), findings, borders_of(area, cross_mounts)):
         for item in folder.items:
             if stat.S_ISREG(item.status.st_mode):
                 files += 1

@@ -25,12 +25,12 @@ from vml_jupyter.repository.gonames import quote_name
 from vml_jupyter.repository.node import encode_tree
 from vml_jupyter.repository.turn import turn
 from vml_jupyter.snapshot.content import SMALL_BYTES, Content
-from vml_jupyter.snapshot.describe import attributes_of, describe, is_unchanged
+from vml_jupyter.snapshot.describe import attributes_of_folder, describe, is_unchanged
 from vml_jupyter.snapshot.growing import Batch, Growing
 from vml_jupyter.snapshot.ignore import Rules
 from vml_jupyter.snapshot.readers import Readers
 from vml_jupyter.snapshot.states import FolderState, States
-from vml_jupyter.snapshot.walk import Findings, Folder, Item, open_area, printable, walk
+from vml_jupyter.snapshot.walk import Findings, Folder, Item, borders_of, open_area, printable, walk
 
 
 @dataclass(frozen=True)
@@ -51,6 +51,7 @@ def take(
     parent_tree: str | None = None,
     total_bytes: int | None = None,
     cache: Path | None = None,
+    cross_mounts: bool = False,
 ) -> Taken:
     """Save ``area`` and return its tree; hold the repository's lock around this and the snapshot that names it.
 
@@ -61,6 +62,7 @@ def take(
         parent_tree: The tree of an earlier snapshot of the same area.
         total_bytes: What ``survey`` counted, for the progress bar.
         cache: The folder in which is kept what the area looked like; without it an unchanged area takes longer.
+        cross_mounts: Whether what is mounted below the area belongs to it.
 
     Raises:
         BadArea: The area is missing, no folder, or cannot be read.
@@ -70,16 +72,19 @@ def take(
     with repository.lock():
         top = open_area(area)
         rules = Rules.of(area)
-        states = States(cache, repository.id, area.resolve(), rules.digest)
+        borders = borders_of(area, cross_mounts)
+        known_as = f"{rules.digest} {cross_mounts}"
+        states = States(cache, repository.id, area.resolve(), known_as)
         if states.load(parent_tree, repository.index_names()) and parent_tree:
             repository.vouch(parent_tree)
         try:
-            taken = _take(repository, top, rules, states, progress, parent_tree, total_bytes)
+            taken = _take(repository, top, rules, borders, states, progress, parent_tree, total_bytes)
         except LogbookDamaged:
             if not states.forget():
                 raise
             # An earlier tree cannot be read, so what is below it is looked at as if for the first time.
-            taken = _take(repository, open_area(area), rules, states, progress, parent_tree, total_bytes)
+            again = open_area(area)
+            taken = _take(repository, again, rules, borders, states, progress, parent_tree, total_bytes)
         repository.flush()
         states.save(taken.tree, repository.index_names())
     return taken
@@ -89,6 +94,7 @@ def _take(
     repository: Repository,
     top: Folder,
     rules: Rules,
+    borders: frozenset[str] | None,
     states: States,
     progress: Progress,
     parent_tree: str | None,
@@ -96,7 +102,7 @@ def _take(
 ) -> Taken:
     with Readers(repository) as readers:
         taker = _Taker(repository, progress, readers, states, total_bytes)
-        return taker.run(top, rules, parent_tree)
+        return taker.run(top, rules, borders, parent_tree)
 
 
 class _Taker:
@@ -121,8 +127,10 @@ class _Taker:
         self._files = self._bytes = self._new_bytes = 0
         self._tree = ""
 
-    def run(self, top: Folder, rules: Rules, parent_tree: str | None) -> Taken:
-        folders = walk(top, rules, self._findings, self._states)
+    def run(
+        self, top: Folder, rules: Rules, borders: frozenset[str] | None, parent_tree: str | None
+    ) -> Taken:
+        folders = walk(top, rules, self._findings, borders, self._states)
         while self._step(folders, parent_tree):
             self._settle_some()
         self._submit_filled()
@@ -155,8 +163,10 @@ class _Taker:
                 grown.missing -= 1
                 continue
             if item.status.st_size > SMALL_BYTES:
+                folder.opened.pin()
                 self._readers.submit(Batch([(grown, item)], item.status.st_size))
                 continue
+            folder.opened.pin()
             batch = self._batch if stat.S_ISREG(item.status.st_mode) else self._specials
             batch.add(grown, item)
             if batch.is_full:
@@ -206,6 +216,7 @@ class _Taker:
             with turn():
                 for (grown, item), result in zip(batch.files, results, strict=True):
                     grown.missing -= 1
+                    grown.folder.opened.unpin()
                     self._take_in(grown, item, result)
                     self._finish_upwards(grown)
 
@@ -296,7 +307,7 @@ class _Taker:
         node = grown.node or self._previous(above).get(_quoted(folder.name))
         if node is not None and node.subtree == tree and is_unchanged(node, folder.status):
             return node
-        attributes = attributes_of(folder.descriptor.number) if folder.descriptor else None
+        attributes = attributes_of_folder(folder.descriptor) if folder.descriptor else None
         return describe(folder.name, folder.status, attributes, subtree=tree)
 
 

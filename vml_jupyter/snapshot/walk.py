@@ -1,8 +1,8 @@
 """Walk a working area from the top: every folder with what is in it, a folder before its subfolders.
 
 Folders are opened one below the other by descriptor and never through a symbolic link, so a link put
-in the place of a folder while the walk is under way leads nowhere. Other file systems that are mounted
-below the area are listed as folders and not entered.
+in the place of a folder while the walk is under way leads nowhere. What is mounted below the area is
+listed as a folder, and entered only on request.
 """
 
 from __future__ import annotations
@@ -17,27 +17,10 @@ from typing import NamedTuple
 import msgspec
 
 from vml_jupyter.errors import BadArea
+from vml_jupyter.snapshot.descriptor import DEEPEST, Descriptor
 from vml_jupyter.snapshot.ignore import Rules
+from vml_jupyter.snapshot.mounts import mounts_below
 from vml_jupyter.snapshot.states import Entry, FolderState, States, encode_entries
-
-_OPEN_FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
-_DEEPEST = 200  # each level on the way down is an open descriptor, and 1024 is a usual limit
-
-
-class Descriptor:
-    """An open folder, closed when nobody refers to it any more.
-
-    The walk needs it until the last subfolder is opened, the readers until the last file is; which of them
-    is last is not known before, and an exception must not leak it.
-    """
-
-    def __init__(self, path: str | Path, parent: Descriptor | None = None) -> None:
-        self.number = -1
-        self.number = os.open(path, _OPEN_FOLDER, dir_fd=parent.number if parent else None)
-
-    def __del__(self) -> None:
-        if self.number >= 0:
-            os.close(self.number)
 
 
 class Item(NamedTuple):
@@ -78,6 +61,12 @@ class Folder:
     def name(self) -> str:
         return self.relative.rstrip("/").rsplit("/", 1)[-1]
 
+    @property
+    def opened(self) -> Descriptor:
+        """Return the descriptor of a folder that has items, and so was entered."""
+        assert self.descriptor is not None, "a folder that was not entered has no items"
+        return self.descriptor
+
 
 @dataclass
 class Findings:
@@ -114,31 +103,49 @@ def open_area(area: Path) -> Folder:
     return Folder("", os.fstat(descriptor.number), descriptor)
 
 
-def walk(top: Folder, rules: Rules, findings: Findings, states: States | None = None) -> Iterator[Folder]:
+def walk(
+    top: Folder,
+    rules: Rules,
+    findings: Findings,
+    borders: frozenset[str] | None = frozenset(),
+    states: States | None = None,
+) -> Iterator[Folder]:
     """Yield ``top`` and every folder below it, filled with its items.
 
     Args:
         top: The area.
         rules: What is left out.
         findings: Where is noted what people should know.
+        borders: As from ``borders_of``.
         states: What is remembered of the folders.
     """
     stack: list[tuple[Folder, Item] | None] = [None]
     while stack:
         step = stack.pop()
-        folder = top if step is None else _enter(*step, top.status.st_dev, findings)
+        folder = top if step is None else _enter(*step, borders, findings)
         step = None  # the parent may be closed once its last subfolder is open
         _list(folder, rules, findings, states.of(folder.relative) if states else None)
         stack.extend((folder, subfolder) for subfolder in reversed(folder.subfolders))
         yield folder
 
 
-def _enter(parent: Folder, item: Item, device: int, findings: Findings) -> Folder:
+def borders_of(area: Path, cross_mounts: bool) -> frozenset[str] | None:
+    """Return the folders of ``area`` that are not to be entered, None where all may be.
+
+    Args:
+        area: The working area.
+        cross_mounts: Whether what is mounted below the area belongs to it.
+    """
+    return None if cross_mounts else mounts_below(area.resolve())
+
+
+def _enter(parent: Folder, item: Item, borders: frozenset[str] | None, findings: Findings) -> Folder:
     folder = Folder(f"{parent.relative}{item.name}/", item.status, None, parent, parent.depth + 1)
-    if item.status.st_dev != device:
+    elsewhere = item.status.st_dev != parent.status.st_dev
+    if borders is not None and (elsewhere or folder.relative in borders):
         findings.notes.append(f"{printable(folder.relative)} is another file system and is left empty")
-    elif folder.depth > _DEEPEST:
-        findings.unread(folder.relative, f"more than {_DEEPEST} folders deep")
+    elif folder.depth > DEEPEST:
+        findings.unread(folder.relative, f"more than {DEEPEST} folders deep")
     else:
         try:
             folder.descriptor = Descriptor(item.name, parent.descriptor)
