@@ -239,3 +239,54 @@ def test_an_interpreter_that_does_not_answer_is_none(tmp_path: Path, script: str
     tree(tmp_path, {"python": f"#!/bin/sh\n{script}\n"})
     (tmp_path / "python").chmod(0o755)
     assert packages_of(tmp_path / "python") is None
+
+
+class TestRemembered:
+    """The list of packages is kept until a folder that they lie in changes."""
+
+    @pytest.fixture
+    def site(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+        site = tmp_path / "site"
+        install(site, "one", "1.0")
+        monkeypatch.setattr(sys, "path", [str(site), str(tmp_path / "absent")])
+        return site
+
+    def test_until_something_is_installed(self, site: Path, tmp_path: Path) -> None:
+        cache = tmp_path / "cache"
+        assert packages_here(cache) == {"one": "1.0"}
+        (site / "one-1.0.dist-info/METADATA").unlink()
+        assert packages_here(cache) == {"one": "1.0"}, "nothing is read again"
+        assert packages_here() == {}
+        install(site, "two", "2.0")
+        assert packages_here(cache) == {"two": "2.0"}
+
+    @pytest.mark.parametrize(
+        "content", [b"", b"{", b"[]", b'{"format":9,"stamps":[],"packages":{}}', b"\xff"]
+    )
+    def test_a_damaged_file_is_as_good_as_none(self, site: Path, tmp_path: Path, content: bytes) -> None:
+        packages_here(tmp_path)
+        (tmp_path / "packages.json").write_bytes(content)
+        assert packages_here(tmp_path) == {"one": "1.0"}
+
+    def test_not_what_may_change_in_place(self, site: Path, tmp_path: Path) -> None:
+        tree(site, {"three.egg-info/PKG-INFO": "Name: three\nVersion: 3.0\n"})
+        age(site)
+        assert packages_here(tmp_path)["three"] == "3.0"
+        tree(site, {"three.egg-info/PKG-INFO": "Name: three\nVersion: 3.1\n"})
+        assert packages_here(tmp_path)["three"] == "3.1"
+
+    def test_not_while_something_is_being_installed(self, site: Path, tmp_path: Path) -> None:
+        os.utime(site)
+        packages_here(tmp_path)
+        assert not (tmp_path / "packages.json").exists()
+
+
+def install(site: Path, name: str, version: str) -> None:
+    tree(site, {f"{name}-{version}.dist-info/METADATA": f"Name: {name}\nVersion: {version}\n"})
+    age(site)
+
+
+def age(site: Path) -> None:
+    """Let a folder have changed an hour ago, and at another time than before."""
+    changed = site.stat().st_mtime_ns
+    os.utime(site, ns=(changed, changed - 3_600_000_000_000))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -209,3 +210,35 @@ def test_the_index_of_others_is_seen_with_the_next_lock(store: Store) -> None:
     assert read_something(ours) == b"theirs" or read_something(ours, 0) == b"theirs"
     ours.close()
     theirs.close()
+
+
+def test_the_index_is_read_when_it_is_asked_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    ours = Repository.create(str(tmp_path), PASSWORD, scrypt_n=1024)
+    save_something(ours)
+    ours.close()
+    read: list[str] = []
+    load = Repository._load_index
+    monkeypatch.setattr(Repository, "_load_index", lambda self, id: (read.append(id), load(self, id))[1])
+    again = Repository.open(str(tmp_path), PASSWORD)
+    with again.lock():
+        (name,) = again.index_names()
+        again.save_blob(os.urandom(32), novel=True)
+        assert read == []
+        assert again.save_blob(b"content" * 100)[1] == 0
+    assert read == [name]
+    again.flush()
+    assert len(again.index_names()) == 2
+    assert read_something(again) == b"content" * 100
+    assert read == [name], "what this program wrote itself need not be read"
+    again.close()
+
+
+def test_what_is_given_back_is_saved_by_the_next(repository: Repository) -> None:
+    id = hashlib.sha256(b"blob").hexdigest()
+    assert repository.claim([id, id]) == [True, False]
+    assert repository.save_blob(b"blob")[1] == 0
+    repository.disclaim([id])
+    assert repository.save_blob(b"blob")[1] > 0
+    repository.flush()
+    assert repository.claim([id]) == [False]
+    assert repository.blob(id) == b"blob"

@@ -12,7 +12,7 @@ import pytest
 from restic_judge import Restic, needs_restic
 
 from vml_jupyter.errors import LogbookDamaged, LogbookMissing, VmlError
-from vml_jupyter.flows.restore import restore_files
+from vml_jupyter.flows.files import restore_files
 from vml_jupyter.flows.settings import Settings
 from vml_jupyter.flows.upkeep import check, unlock
 from vml_jupyter.logbook import Logbook

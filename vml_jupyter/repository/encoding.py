@@ -25,6 +25,7 @@ _LEVEL = 2
 _LARGE_LEVEL = 1
 _LARGE_BYTES = 512 << 10
 _MAXIMUM_BYTES = 1 << 30
+_DOCUMENT_BYTES = 128 << 20  # an index file names 50,000 blobs, of some 150 bytes each
 
 
 class Unreadable(Exception):
@@ -59,7 +60,7 @@ def compress_all(blobs: Sequence[Buffer]) -> list[Buffer]:
     return [memoryview(cast(bytes, segments[position])) for position in range(len(segments))]
 
 
-def decompress(raw: Buffer, size_bytes: int = 0) -> bytes:
+def decompress(raw: Buffer, size_bytes: int = 0, largest_bytes: int = _MAXIMUM_BYTES) -> bytes:
     """Return the plain bytes; ``size_bytes`` is how many they must be, where that is known.
 
     Raises:
@@ -67,10 +68,10 @@ def decompress(raw: Buffer, size_bytes: int = 0) -> bytes:
     """
     try:
         declared = zstandard.frame_content_size(raw)
-        if max(declared, size_bytes) > _MAXIMUM_BYTES or (size_bytes and declared not in (-1, size_bytes)):
+        if max(declared, size_bytes) > largest_bytes or (size_bytes and declared not in (-1, size_bytes)):
             raise Unreadable("a frame of a size that cannot be")
         # A frame that does not say its size, as restic's small documents: a block of at most 128 kB takes 4 bytes.
-        most = min(_MAXIMUM_BYTES, (len(raw) // 4 + 1) << 17)
+        most = min(largest_bytes, (len(raw) // 4 + 1) << 17)
         return _contexts.decompressor.decompress(raw, max_output_size=size_bytes or most)
     except zstandard.ZstdError as error:
         raise Unreadable(str(error)) from error
@@ -107,5 +108,5 @@ def decode_document(raw: bytes) -> bytes:
     if raw[:1] in (b"{", b"["):
         return raw
     if raw[:1] == bytes([_ZSTD]):
-        return decompress(raw[1:])
+        return decompress(raw[1:], largest_bytes=_DOCUMENT_BYTES)
     raise Unreadable("an encoding that this program does not know")
