@@ -1,6 +1,6 @@
 """Entries on top of repository and snapshot."""
 
 from vml_jupyter.logbook.default import open_or_create_default
-from vml_jupyter.logbook.logbook import Logbook
+from vml_jupyter.logbook.logbook import Listed, Logbook
 
-__all__ = ["Logbook", "open_or_create_default"]
+__all__ = ["Listed", "Logbook", "open_or_create_default"]

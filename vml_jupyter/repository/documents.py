@@ -28,10 +28,22 @@ class Documents:
 
     def save(self, folder: str, json: bytes) -> str:
         """Write a document and return its id."""
-        sealed = b"".join(self._key.seal(encoding.encode_document(json, self.version)))
+        sealed = self.seal(json)
         id = hashlib.sha256(sealed).hexdigest()
         self._store.put(f"{folder}/{id}", [sealed])
         return id
+
+    def seal(self, json: bytes) -> bytes:
+        """Return a document as it is stored."""
+        return b"".join(self._key.seal(encoding.encode_document(json, self.version)))
+
+    def unseal(self, sealed: bytes) -> bytes:
+        """Undo ``seal``.
+
+        Raises:
+            LogbookDamaged: It was cut, altered, or sealed with another key.
+        """
+        return decode_sealed(self._key, sealed, "a sealed document")
 
     def load(self, folder: str, id: str) -> bytes:
         """Return the JSON of a document.

@@ -56,6 +56,7 @@ class Repository:
         self._cached_nodes = 0
         self._mutex = threading.Lock()
         self.url = store.label
+        self.is_remote = store.is_remote
         self.id = config.id
         self.version = config.version
 
@@ -144,6 +145,30 @@ class Repository:
     def flush(self) -> None:
         """Return when all that was saved is stored and indexed."""
         self._writer.flush()
+
+    def snapshot_ids(self) -> set[str]:
+        """Return the ids of all snapshots: one listing, nothing is read."""
+        return set(self._documents.names("snapshots"))
+
+    def snapshot(self, id: str) -> Snapshot | None:
+        """Return a snapshot; None where it was removed.
+
+        Raises:
+            LogbookDamaged: Its file is broken.
+        """
+        return self._load_snapshot(id)
+
+    def seal(self, json: bytes) -> bytes:
+        """Return a JSON document as only this repository's key opens it, for a copy that lies elsewhere."""
+        return self._documents.seal(json)
+
+    def unseal(self, sealed: bytes) -> bytes:
+        """Undo ``seal``.
+
+        Raises:
+            LogbookDamaged: It was cut, altered, or sealed with another key.
+        """
+        return self._documents.unseal(sealed)
 
     def snapshots(self) -> list[Snapshot]:
         """Return all snapshots, oldest first, whoever wrote them."""
