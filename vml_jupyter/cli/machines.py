@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import webbrowser
 from contextlib import closing
 from typing import TYPE_CHECKING
 
@@ -45,6 +44,8 @@ def _machines(settings: Settings, arguments: argparse.Namespace) -> None:
 
 
 def _open(settings: Settings, arguments: argparse.Namespace) -> None:
+    import webbrowser
+
     from vml_jupyter.flows.machines import find_machine
 
     machine = find_machine(settings, arguments.machine)

@@ -1,6 +1,7 @@
 """Entries on top of repository and snapshot."""
 
 from vml_jupyter.logbook.default import open_or_create_default
+from vml_jupyter.logbook.document import checked
 from vml_jupyter.logbook.logbook import Listed, Logbook
 
-__all__ = ["Listed", "Logbook", "open_or_create_default"]
+__all__ = ["Listed", "Logbook", "checked", "open_or_create_default"]

@@ -114,7 +114,11 @@ class Logbook:
         Args:
             entry: The record, without a location.
             tree: The working area's tree, from ``take``.
+
+        Raises:
+            Usage: A text in it is too long.
         """
+        document.checked(entry)
         with self.repository.lock():
             if not self.repository.has_blob(tree, "tree"):
                 raise LogbookDamaged(

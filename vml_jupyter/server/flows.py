@@ -75,9 +75,9 @@ class LocalFlows:
         return list_entries(self._settings)
 
     def forget(self, entry: str) -> Entry:
-        from vml_jupyter.flows.entries import forget
+        from vml_jupyter.flows.bin import forget
 
-        return forget(self._settings, entry)
+        return forget(self._settings, [entry])[0]
 
     def capture(
         self,

@@ -1,18 +1,26 @@
 """What a snapshot leaves out: the rules of ``.vmlignore``, after those that always hold.
 
-    .vmlignore in the working area's top folder, in gitignore's language:
+    .vmlignore in the working area, or in a folder of it for what is below, in gitignore's language:
         results/*.root        leave these out
         !__pycache__/         but do keep what the defaults leave out
 
-The defaults are what programs make again by themselves. A folder that is left out is never entered.
+The defaults are what programs make again by themselves from what lies in the area, and what they leave there
+while they run. What has to be fetched again (``node_modules``, an environment's ``site-packages``) is kept: one
+day it cannot be. A folder that is left out is never entered.
 """
 
 from __future__ import annotations
 
+import errno
 import os
+import re
+import warnings
+from collections import Counter
+from collections.abc import Iterable
 from pathlib import Path
+from typing import NamedTuple
 
-import pathspec
+from pathspec.patterns.gitignore.spec import GitIgnoreSpecPattern
 
 from vml_jupyter.errors import BadArea
 
@@ -31,12 +39,57 @@ DEFAULTS = (
     ".Trash-*/",
 )
 
+_LARGEST = 1 << 20
+_MARK = "(?P<ps_d>/)"  # where pathspec notes that what matched is a folder
+_CLASS = re.compile(r"(?<=[\[!^\]])\[:([a-z]+):\](?=.*\])")  # which pathspec does not know
+_CLASSES = {
+    "alnum": "0-9A-Za-z",
+    "alpha": "A-Za-z",
+    "blank": " \t",
+    "digit": "0-9",
+    "lower": "a-z",
+    "space": " \t\n\r\f\v",
+    "upper": "A-Z",
+    "xdigit": "0-9A-Fa-f",
+}
+_OPEN = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+
+
+class Rule(NamedTuple):
+    """One line: ``file`` is where it stands, relative to the area, '' for a default."""
+
+    file: str
+    line: str
+    keeps: bool
+    regex: re.Pattern[str]
+
+
+class _Layer(NamedTuple):
+    """The rules of one file for what is below ``folder``, the last one first, and the names they may match."""
+
+    folder: str
+    rules: list[Rule]
+    names: re.Pattern[str] | None
+
+    def decide(self, path: str, name: str) -> Rule | None:
+        """Return the rule that decides about a path, None where none speaks of it."""
+        if self.names is not None and self.names.fullmatch(name) is None:
+            return None
+        below = path[len(self.folder) :]
+        return next((rule for rule in self.rules if rule.regex.search(below)), None)
+
 
 class Rules:
-    """Tells of a path below the working area whether it stays out."""
+    """Tells of a path below the working area whether it stays out; ``counts`` says which rule kept out how many.
 
-    def __init__(self, lines: list[str]) -> None:
-        self._match = pathspec.GitIgnoreSpec.from_lines(lines).match_file
+    The walk enters a folder before it asks about what is in it.
+    """
+
+    def __init__(self, lines: Iterable[str] = ()) -> None:
+        layers = _layer("", "", DEFAULTS), _layer("", FILE_NAME, lines)
+        self._layers = {"": tuple(layer for layer in reversed(layers) if layer)}
+        self._here = ("", self._layers[""])
+        self.counts: Counter[Rule] = Counter()
 
     @classmethod
     def of(cls, area: Path) -> Rules:
@@ -45,24 +98,131 @@ class Rules:
         Raises:
             BadArea: ``.vmlignore`` is there, but cannot be read or understood.
         """
+        rules = cls()
         try:
-            text = (area / FILE_NAME).read_bytes().decode("latin-1")
-        except FileNotFoundError:
-            text = ""
-        except OSError as error:
-            raise BadArea(
-                f"{area / FILE_NAME} cannot be read: {error.strerror}", "Make it readable"
-            ) from error
+            folder = os.open(area, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        except OSError:
+            return rules  # the walk says better what is wrong with the area
         try:
-            return cls([*DEFAULTS, *text.splitlines()])
-        except ValueError as error:
-            raise BadArea(
-                f"{area / FILE_NAME} is not understood: {error}", "Write it as a .gitignore"
-            ) from error
+            rules.enter("", folder)
+        finally:
+            os.close(folder)
+        return rules
+
+    def enter(self, relative: str, folder: int) -> None:
+        """Heed the rules that stand in a folder.
+
+        Args:
+            relative: The folder, ending with ``/``, '' for the area itself.
+            folder: Its descriptor.
+
+        Raises:
+            BadArea: They cannot be read or understood.
+        """
+        text = _read(relative, folder)
+        if text is None:
+            return
+        relative = _as_bytes(relative)
+        layer = _layer(relative, relative + FILE_NAME, text.removeprefix("\xef\xbb\xbf").split("\n"))
+        if layer:
+            former = (old for old in self._above(relative) if old.folder != relative or not old.rules[0].file)
+            self._layers[relative] = (layer, *former)
+            self._here = (relative, self._layers[relative])
 
     def ignores(self, relative: str, is_folder: bool) -> bool:
         """Tell whether ``relative``, with ``/`` and without a leading one, stays out."""
         if not relative.isascii():
-            # Bytes as characters, as in git: a name need not be UTF-8, and a rule neither.
-            relative = os.fsencode(relative).decode("latin-1")
-        return bool(self._match(f"{relative}/" if is_folder else relative))
+            relative = _as_bytes(relative)
+        folder, slash, name = relative.rpartition("/")
+        if self._here[0] != folder + slash:
+            self._here = (folder + slash, self._above(folder + slash))
+        path = f"{relative}/" if is_folder else relative
+        for layer in self._here[1]:
+            rule = layer.decide(path, name)
+            if rule:
+                self.counts[rule] += not rule.keeps
+                return not rule.keeps
+        return False
+
+    def _above(self, folder: str) -> tuple[_Layer, ...]:
+        """Return the layers for what is in ``folder``, the nearest first."""
+        while folder not in self._layers:
+            folder = folder[: folder.rstrip("/").rfind("/") + 1]
+        return self._layers[folder]
+
+
+def _as_bytes(name: str) -> str:
+    """Return a name as its bytes, each as a character, as git has it: neither name nor rule need be UTF-8."""
+    return os.fsencode(name).decode("latin-1")
+
+
+def _read(relative: str, folder: int) -> str | None:
+    try:
+        descriptor = os.open(FILE_NAME, _OPEN, dir_fd=folder)
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        why = "it is a link" if error.errno == errno.ELOOP else error.strerror
+        raise BadArea(f"{relative}{FILE_NAME} cannot be read: {why}", "Make it a readable file") from error
+    with open(descriptor, "rb") as file:  # noqa: PTH123 - a descriptor, no path
+        try:
+            text = file.read(_LARGEST + 1).decode("latin-1")
+        except OSError as error:
+            raise BadArea(
+                f"{relative}{FILE_NAME} cannot be read: {error.strerror}", "Make it a readable file"
+            ) from error
+    if len(text) > _LARGEST:
+        raise BadArea(f"{relative}{FILE_NAME} is larger than a list of rules can be", "Make it shorter")
+    return text
+
+
+def _layer(folder: str, file: str, lines: Iterable[str]) -> _Layer | None:
+    rules: list[Rule] = []
+    names: list[str] | None = []
+    for line in lines:
+        line = _CLASS.sub(lambda match: _CLASSES.get(match[1], match[0]), _trimmed(line))
+        try:
+            text, includes = GitIgnoreSpecPattern.pattern_to_regex(line)
+        except ValueError:
+            continue  # git passes over what it does not understand
+        if text is None or includes is None:
+            continue
+        rules.insert(0, Rule(file, line, not includes, _compiled(_exact(line, text))))
+        last = _last_part(line)
+        names = None if names is None or last is None else [*names, last]
+    if not rules:
+        return None
+    return _Layer(folder, rules, _compiled("|".join(names)) if names else None)
+
+
+def _trimmed(line: str) -> str:
+    """Take off what git takes off; pathspec would take off more, such as the last byte of ``à`` in UTF-8."""
+    line = line.removesuffix("\r")
+    bare = line.rstrip(" ")
+    escaped = (len(bare) - len(bare.rstrip("\\"))) % 2 == 1
+    line = bare + " " if escaped and len(line) > len(bare) else bare
+    return f"{line[:-1]}[{line[-1]}]" if line[-1:].isspace() and line[-1] != " " else line
+
+
+def _compiled(text: str) -> re.Pattern[str]:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", FutureWarning)  # "[[a]" may mean something else in Python one day
+        return re.compile(text, re.DOTALL)
+
+
+def _exact(line: str, text: str) -> str:
+    """Make pathspec's expression match a thing itself and not what is below it: the walk takes care of that."""
+    if text.endswith("/"):
+        text += "."  # "a/**" is what is in a, not a
+    below = line.endswith("/**/") and text != _MARK  # "a/**/" are the folders in a, not a
+    return text.replace(_MARK, "/.+/\\Z" if below else "/\\Z").replace("|$)", "|\\Z)")
+
+
+def _last_part(line: str) -> str | None:
+    """Return an expression for the names that a rule may match, None where it may match any."""
+    body = line.removeprefix("!").rstrip("/")
+    last = body.rpartition("/")[2]
+    if "**" in last or not last or ("/" in body and "[" in body):
+        return None
+    text, _ = GitIgnoreSpecPattern.pattern_to_regex(f"/{last}/")
+    return None if text is None else text.removeprefix("^").removesuffix(_MARK)

@@ -129,6 +129,7 @@ def _list(folder: Folder, rules: Rules, findings: Findings) -> None:
     """Fill ``items`` and ``subfolders``; sockets are nobody's content and stay out."""
     if folder.descriptor is None:
         return
+    rules.enter(folder.relative, folder.descriptor.number)
     try:
         with os.scandir(folder.descriptor.number) as entries:
             for entry in entries:
