@@ -31,7 +31,9 @@ def entry(settings: Settings, area: Path) -> Entry:
 
 
 @needs_restic
-def test_what_is_in_the_bin_survives_a_prune_by_restic(settings: Settings, entry: Entry, tmp_path: Path) -> None:
+def test_what_is_in_the_bin_survives_a_prune_by_restic(
+    settings: Settings, entry: Entry, tmp_path: Path
+) -> None:
     bin_flow.forget(settings, [entry.id])
     assert list_entries(settings) == []
     restic = Restic(Path(settings.logbook), settings.password() or "")

@@ -170,9 +170,9 @@ def _told(
 
 
 def _count(changes: Iterable[Change], kind: str) -> Count:
-    files = [change.after or change.before for change in changes if change.kind == kind]
-    sizes = [side.size for side in files if side and side.type != "dir"]
-    return Count(len(sizes), sum(sizes))
+    sides = [(change.before, change.after) for change in changes if change.kind == kind]
+    files = [[side for side in pair if side and side.type != "dir"] for pair in sides]
+    return Count(sum(map(bool, files)), sum(pair[-1].size for pair in files if pair))
 
 
 def _side(side: Side | None) -> FileSide | None:

@@ -102,8 +102,8 @@ def _diff(left: _Notebook, right: _Notebook) -> NotebookDiff:
         text = io.StringIO()
         config = PrettyPrintConfig(out=text, use_git=False, use_diff=False, use_color=False)
         pretty_print_notebook_diff("before", "after", before, diff, config)
-    except RecursionError as error:
-        raise BadNotebook("the notebook is nested too deep", "Compare its files instead") from error
+    except RuntimeError as error:  # which nbdime raises where a notebook is not as it expects
+        raise BadNotebook(f"nbdime cannot compare them: {error}", "Compare its files instead") from error
     plain = msgspec.to_builtins(diff)
     cells: list[dict[str, Any]] = next((op["diff"] for op in plain if op["key"] == "cells"), [])
     return NotebookDiff(
@@ -150,14 +150,14 @@ def _as_v4(notebook: _Notebook) -> dict[str, Any]:
         told: dict[str, Any] = {
             "id": cell.id,
             "cell_type": cell.cell_type,
-            "metadata": cell.metadata,
+            "metadata": _flat(cell.metadata),
             "source": _joined(cell.source),
         }
         if cell.cell_type == "code":
             told["outputs"] = [_output(output) for output in cell.outputs]
             told["execution_count"] = None  # which changes whenever a cell is run and says nothing
         cells.append(told)
-    return {"nbformat": 4, "nbformat_minor": 5, "metadata": notebook.metadata, "cells": cells}
+    return {"nbformat": 4, "nbformat_minor": 5, "metadata": _flat(notebook.metadata), "cells": cells}
 
 
 def _output(output: _Output) -> dict[str, Any]:
@@ -168,8 +168,19 @@ def _output(output: _Output) -> dict[str, Any]:
         traceback = output.traceback or []
         name, value = output.ename or "", output.evalue or ""
         return {"output_type": kind, "ename": name, "evalue": value, "traceback": traceback}
-    told = {"output_type": "display_data", "data": output.data or {}, "metadata": output.metadata or {}}
+    told = {"output_type": "display_data", "data": _flat(output.data), "metadata": _flat(output.metadata)}
     return told | ({"output_type": kind, "execution_count": None} if kind == "execute_result" else {})
+
+
+def _flat(values: dict[str, Any] | None) -> dict[str, str]:
+    """Return values as texts: what is nested has no limits, and nbdime's rules are for what it knows."""
+    return {key: _flat_value(value) for key, value in (values or {}).items()}
+
+
+def _flat_value(value: object) -> str:
+    if isinstance(value, list) and all(isinstance(line, str) for line in value):
+        return "".join(value)
+    return value if isinstance(value, str) else msgspec.json.encode(value).decode()
 
 
 def _joined(text: _Text) -> str:
