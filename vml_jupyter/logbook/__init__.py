@@ -2,6 +2,7 @@
 
 from vml_jupyter.logbook.default import open_or_create_default
 from vml_jupyter.logbook.document import checked
-from vml_jupyter.logbook.logbook import Listed, Logbook
+from vml_jupyter.logbook.logbook import Logbook
+from vml_jupyter.logbook.selection import Listed
 
 __all__ = ["Listed", "Logbook", "checked", "open_or_create_default"]

@@ -13,8 +13,6 @@ import threading
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 from typing import TypeVar
 
@@ -23,7 +21,7 @@ import msgspec
 from vml_jupyter.errors import Ambiguous, LogbookDamaged, NotFound
 from vml_jupyter.logbook import document
 from vml_jupyter.logbook.register import Register, Row, row_of
-from vml_jupyter.logbook.selection import current, select
+from vml_jupyter.logbook.selection import Listed, current, select
 from vml_jupyter.model import Entry, Query
 from vml_jupyter.repository import Repository, Snapshot
 from vml_jupyter.repository.gotime import now
@@ -32,26 +30,6 @@ from vml_jupyter.repository.identity import hostname, username
 _SHORTEST = 2
 _REMOTE_READERS = 16
 _Self = TypeVar("_Self", bound="Logbook")
-
-
-@dataclass(frozen=True)
-class Listed:
-    """Entries that were asked for, newest first, each without the packages of its environment.
-
-    ``damaged`` tells of the snapshots that say they are entries and cannot be read.
-    """
-
-    rows: Sequence[Row]
-    damaged: Sequence[LogbookDamaged]
-
-    @cached_property
-    def entries(self) -> list[Entry]:
-        return [row.load() for row in self.rows]
-
-    @property
-    def documents(self) -> list[msgspec.Raw]:
-        """The entries as JSON, which need not be understood to be passed on."""
-        return [row.summary for row in self.rows]
 
 
 class Logbook:

@@ -5,11 +5,36 @@ rows --current--> one row an entry, newest first --select--> what the user wants
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
 from itertools import islice
 
+import msgspec
+
+from vml_jupyter.errors import LogbookDamaged
 from vml_jupyter.logbook.register import Row, folded
 from vml_jupyter.model import Entry, Query
+
+
+@dataclass(frozen=True)
+class Listed:
+    """Entries that were asked for, newest first, each without the packages of its environment.
+
+    ``damaged`` tells of the snapshots that say they are entries and cannot be read.
+    """
+
+    rows: Sequence[Row]
+    damaged: Sequence[LogbookDamaged]
+
+    @cached_property
+    def entries(self) -> list[Entry]:
+        return [row.load() for row in self.rows]
+
+    @property
+    def documents(self) -> list[msgspec.Raw]:
+        """The entries as JSON, which need not be understood to be passed on."""
+        return [row.summary for row in self.rows]
 
 
 def current(rows: Iterable[Row]) -> list[Row]:
