@@ -244,3 +244,24 @@ def test_tables_can_be_read_aloud() -> None:
 )
 def test_sizes_are_decimal(count: int, text: str) -> None:
     assert views.size(count) == text
+
+
+def test_entries_are_edited_compared_forgotten_and_taken_back(shell: InteractiveShell, area: Path) -> None:
+    first = run(shell, "snapshot -m first --tag one").entry
+    (area / "dimuon.csv").write_text("pt1\n")
+    (area / "<b>new").write_text("")
+    second = run(shell, "snapshot -m second").entry
+    shown = run(shell, f"diff {second.id} --notebooks")
+    assert [file.kind for file in shown.diff.files] == ["added", "changed"]
+    assert "&lt;b&gt;new" in shown.html()
+    assert "dimuon.csv" in shown.text()
+    assert run(shell, f"diff {second.id} --area {area}").text().endswith("No file differs.")
+    run(shell, f"edit {first.id} -m better --tag two --untag one --note 'a µ'")
+    assert [(entry.title, entry.tags) for entry in run(shell, "list --search 'µ two'").entries] == [
+        ("better", ("two",))
+    ]
+    assert second.id in run(shell, f"forget {second.id}").text()
+    assert run(shell, "list --search second").text() == "There is no such entry."
+    assert [entry.id for entry in run(shell, "list --bin").entries] == [second.id]
+    run(shell, f"unforget {second.id}")
+    assert len(run(shell, "list").entries) == 2

@@ -7,6 +7,7 @@ import resource
 import shutil
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -150,11 +151,9 @@ def test_an_index_that_lies_about_a_blob(repository: Repository, target: Path, l
     """It is refused, or found out: then the blob is read where the pack itself says that it lies."""
     id = save_lying(repository, b"a" * 1_000_000, **lies)
     tree = tree_of(repository, file(repository, content=[id]))
-    try:
+    with suppress(LogbookDamaged, DiskFull):
         lay(repository, tree, target)
-    except (LogbookDamaged, DiskFull) as error:
-        assert error.message
-    else:
+    if target.exists():
         assert (target / "a").read_bytes() == b"a" * 1_000_000
         shutil.rmtree(target)
 

@@ -1,108 +1,143 @@
-"""The verbs of entries: snapshot, list, show, forget, check, restore."""
+"""The verbs of the logbook's entries: list, show, edit, forget, unforget, bin."""
 
 from __future__ import annotations
 
 import argparse
-import time
-from contextlib import closing
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from vml_jupyter.cli import output
-from vml_jupyter.cli.terminal import Terminal, size
+from vml_jupyter.cli.terminal import size
+from vml_jupyter.errors import Usage
 from vml_jupyter.flows.settings import Settings
-from vml_jupyter.model import Entry, Shape
+from vml_jupyter.model import Entry, Query
 
 if TYPE_CHECKING:
+    from vml_jupyter.logbook import Listed
+
     Verbs = argparse._SubParsersAction[argparse.ArgumentParser]
 
 
 def add_verbs(verbs: Verbs, common: argparse.ArgumentParser) -> None:
     """Add this module's verbs to the command line."""
-    snapshot = verbs.add_parser("snapshot", parents=[common], help="capture a working area as a new entry")
-    snapshot.add_argument("area", type=Path, metavar="AREA", help="the folder that the notebook works in")
-    snapshot.add_argument("--notebook", metavar="REL", help="the notebook to reopen, relative to AREA")
-    snapshot.add_argument("-m", "--message", "--title", dest="title", default="", help="the entry's title")
-    snapshot.add_argument("--note", default="", help="a note in Markdown")
-    snapshot.add_argument(
-        "--release", metavar="X.Y.Z.W", help="the CernVM to go back to, where none can be detected"
+    listing = verbs.add_parser("list", parents=[common], help="list or search the entries, newest first")
+    listing.add_argument("--search", metavar="TEXT", default="", help="words that are in its texts")
+    listing.add_argument(
+        "--tag", action="append", default=[], metavar="TAG", help="a tag it has; may be repeated"
     )
-    snapshot.add_argument(
-        "--cross-mounts", action="store_true", help="also capture what is mounted below AREA"
+    listing.add_argument("--project", metavar="NAME", default="", help="what it belongs to")
+    listing.add_argument(
+        "--notebook", metavar="REL", default="", help="its notebook, with or without folders"
     )
-    snapshot.set_defaults(run=_snapshot)
-
-    listing = verbs.add_parser("list", parents=[common], help="list the entries, newest first")
+    listing.add_argument(
+        "--release", metavar="X.Y", default="", help="its CernVM version, or how that begins"
+    )
+    listing.add_argument("--since", metavar="DATE", default="", help="the first day or minute (UTC)")
+    listing.add_argument("--until", metavar="DATE", default="", help="the last day or minute (UTC)")
+    listing.add_argument("-n", "--limit", type=count, metavar="N", default=0, help="only the newest N")
+    listing.add_argument("--bin", action="store_true", help="what was forgotten, instead")
     listing.set_defaults(run=_list)
 
     show = verbs.add_parser("show", parents=[common], help="show one entry with its environment")
     show.add_argument("entry", metavar="ENTRY")
     show.set_defaults(run=_show)
 
-    forget = verbs.add_parser("forget", parents=[common], help="take an entry out of the logbook")
-    forget.add_argument("entry", metavar="ENTRY")
+    edit = verbs.add_parser("edit", parents=[common], help="change an entry's title, note, tags or project")
+    edit.add_argument("entry", metavar="ENTRY")
+    edit.add_argument("-m", "--title", help="its title")
+    note = edit.add_mutually_exclusive_group()
+    note.add_argument("--note", help="its note, in Markdown")
+    note.add_argument("--note-file", metavar="FILE", help="the file that holds its note; - is standard input")
+    edit.add_argument(
+        "--tag", action="append", default=[], metavar="+X", help="+X adds the tag X, -X removes it"
+    )
+    edit.add_argument("--project", metavar="NAME", help="what it belongs to")
+    edit.set_defaults(run=_edit)
+
+    forget = verbs.add_parser("forget", parents=[common], help="put entries into the bin")
+    forget.add_argument("entry", metavar="ENTRY", nargs="+")
     forget.set_defaults(run=_forget)
 
-    restore = verbs.add_parser(
-        "restore", parents=[common], help="go back to an entry, in a machine or as files"
-    )
-    restore.add_argument("entry", metavar="ENTRY")
-    restore.add_argument("--to", type=Path, metavar="DIR", help="only the files, into a new or empty folder")
-    restore.add_argument("--release", metavar="X.Y.Z.W", help="another CernVM than the recorded one")
-    restore.add_argument("--memory", type=int, metavar="MIB", help="the machine's memory")
-    restore.add_argument("--cpus", type=int, metavar="N", help="the machine's processors")
-    restore.set_defaults(run=_restore)
+    unforget = verbs.add_parser("unforget", parents=[common], help="take entries back out of the bin")
+    unforget.add_argument("entry", metavar="ENTRY", nargs="+")
+    unforget.set_defaults(run=_unforget)
+
+    bins = verbs.add_parser("bin", parents=[common], help="list what was forgotten, or remove it for good")
+    bins.add_argument("what", choices=("list", "empty"), nargs="?", default="list")
+    bins.add_argument("entry", metavar="ENTRY", nargs="*", help="empty: only these")
+    bins.add_argument("--older-than", type=count, metavar="DAYS", default=0, help="empty: only what is older")
+    bins.set_defaults(run=_bin)
 
 
-def _snapshot(settings: Settings, arguments: argparse.Namespace) -> None:
-    from vml_jupyter.flows.capture import capture
+def count(word: str) -> int:
+    """Read a number of things from the command line."""
+    if not word.isdecimal() or int(word) < 1:
+        raise argparse.ArgumentTypeError(f"{word!r} is no number above 0")
+    return int(word)
 
-    begun = time.monotonic()
-    with closing(Terminal()) as terminal:
-        entry = capture(
-            settings,
-            arguments.area,
-            notebook=arguments.notebook,
-            title=arguments.title,
-            note=arguments.note,
-            release=arguments.release,
-            cross_mounts=arguments.cross_mounts,
-            progress=terminal,
-        )
-    seconds = round(time.monotonic() - begun, 3)
-    if arguments.json:
-        output.as_json(
-            {
-                "entry": entry.id,
-                "files": entry.files,
-                "bytes": entry.bytes,
-                "new_bytes": entry.new_bytes,
-                "unreadable": entry.unreadable,
-                "release": entry.environment.release,
-                "seconds": seconds,
-            }
-        )
-        return
-    print(f"Entry {entry.id}: {entry.title}")
-    print(
-        f"  {entry.files} files, {size(entry.bytes)}, {size(entry.new_bytes)} new, in {_release(entry)}; {seconds} s"
-    )
-    if entry.unreadable:
-        print(f"  {entry.unreadable} could not be read and are not in it, see above")
+
+def release_name(entry: Entry) -> str:
+    release = entry.environment.release
+    return release.label if release else "no CernVM"
 
 
 def _list(settings: Settings, arguments: argparse.Namespace) -> None:
-    from vml_jupyter.flows.entries import list_entries
+    from vml_jupyter.flows.entries import listed
 
-    entries = list_entries(settings)
+    query = Query(
+        search=arguments.search,
+        tags=tuple(arguments.tag),
+        project=arguments.project,
+        notebook=arguments.notebook,
+        release=arguments.release,
+        since=arguments.since,
+        until=arguments.until,
+        limit=arguments.limit,
+        forgotten=arguments.bin,
+    )
+    found = listed(settings, query)
     if arguments.json:
-        output.as_json({"entries": entries})
+        _print_json(found)
         return
-    if not entries:
+    _warn(found)
+    if found.rows:
+        _print_table(found, forgotten=arguments.bin)
+    elif query == Query():
         print("The logbook has no entries yet. `vml snapshot AREA` writes the first one.")
-        return
-    rows = [(e.id, e.time[:16].replace("T", " "), _release(e), size(e.bytes), e.title) for e in entries]
-    output.table(("ENTRY", "TIME (UTC)", "RELEASE", "SIZE", "TITLE"), rows)
+    else:
+        print("The bin is empty." if query == Query(forgotten=True) else "There is no such entry.")
+
+
+def _print_json(found: Listed) -> None:
+    told: dict[str, object] = {"entries": found.documents}
+    if found.damaged:
+        told["damaged"] = [{"message": error.message, "hint": error.hint} for error in found.damaged]
+    output.as_json(told)
+
+
+def _print_table(found: Listed, *, forgotten: bool) -> None:
+    head = ("ENTRY", "FORGOTTEN (UTC)" if forgotten else "TIME (UTC)", "RELEASE", "SIZE", "PROJECT", "TITLE")
+    rows = [
+        (
+            entry.id,
+            (entry.forgotten or entry.time)[:16].replace("T", " "),
+            release_name(entry),
+            size(entry.bytes),
+            entry.project,
+            " ".join([entry.title, *(f"#{tag}" for tag in entry.tags)]),
+        )
+        for entry in found.entries
+    ]
+    shown = [
+        column for column in range(len(head)) if head[column] != "PROJECT" or any(row[column] for row in rows)
+    ]
+    output.table([head[column] for column in shown], ([row[column] for column in shown] for row in rows))
+
+
+def _warn(found: Listed) -> None:
+    for error in found.damaged:
+        print(output.plain(f"vml: {error}"), file=sys.stderr)
 
 
 def _show(settings: Settings, arguments: argparse.Namespace) -> None:
@@ -115,11 +150,14 @@ def _show(settings: Settings, arguments: argparse.Namespace) -> None:
     environment = entry.environment
     rows = [
         ("title", entry.title),
+        ("project", entry.project or "none"),
+        ("tags", ", ".join(entry.tags) or "none"),
         ("time (UTC)", entry.time),
+        ("edited (UTC)", entry.edited or "never"),
         ("notebook", entry.notebook or "none"),
         ("working area", entry.area),
         ("content", f"{entry.files} files, {size(entry.bytes)}, {size(entry.new_bytes)} new"),
-        ("release", _release(entry) + (" (chosen)" if environment.release_chosen else "")),
+        ("release", release_name(entry) + (" (chosen)" if environment.release_chosen else "")),
         ("captured on", f"{environment.os}, {environment.kernel}, {environment.architecture}"),
         (
             "Python",
@@ -130,66 +168,80 @@ def _show(settings: Settings, arguments: argparse.Namespace) -> None:
     ]
     output.table((f"ENTRY {entry.id}", ""), rows)
     if entry.note:
-        print(f"\n{entry.note}")
+        print()
+        output.paragraphs(entry.note)
+
+
+def _edit(settings: Settings, arguments: argparse.Namespace) -> None:
+    from vml_jupyter.flows.entries import edit
+
+    note = _read(arguments.note_file) if arguments.note_file else arguments.note
+    if (arguments.title, note, arguments.project, arguments.tag) == (None, None, None, []):
+        raise Usage("nothing to change was named", "Give --title, --note, --note-file, --tag or --project.")
+    entry = edit(
+        settings,
+        arguments.entry,
+        title=arguments.title,
+        note=note,
+        project=arguments.project,
+        add_tags=[tag.removeprefix("+") for tag in arguments.tag if not tag.startswith("-")],
+        remove_tags=[tag.removeprefix("-") for tag in arguments.tag if tag.startswith("-")],
+    )
+    if arguments.json:
+        output.as_json(entry)
+        return
+    output.line(f"Changed entry {entry.id}: {entry.title}")
+
+
+def _read(name: str) -> str:
+    try:
+        return sys.stdin.read() if name == "-" else Path(name).read_text("utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise Usage(f"the note in {name} cannot be read: {error}", "Name a text file in UTF-8.") from error
 
 
 def _forget(settings: Settings, arguments: argparse.Namespace) -> None:
-    from vml_jupyter.flows.entries import forget
+    from vml_jupyter.flows.bin import forget
 
-    entry = forget(settings, arguments.entry)
-    if arguments.json:
-        output.as_json({"entry": entry.id})
+    entries = forget(settings, arguments.entry)
+    if _told(arguments, entries):
         return
-    print(f"Forgot entry {entry.id}: {entry.title}")
+    for entry in entries:
+        output.line(f"Put entry {entry.id} into the bin: {entry.title}")
+    print(f"`vml unforget {' '.join(entry.id for entry in entries)}` takes it back.")
 
 
-def _restore(settings: Settings, arguments: argparse.Namespace) -> None:
-    if arguments.to:
-        _restore_files(settings, arguments)
+def _unforget(settings: Settings, arguments: argparse.Namespace) -> None:
+    from vml_jupyter.flows.bin import unforget
+
+    entries = unforget(settings, arguments.entry)
+    if _told(arguments, entries):
+        return
+    for entry in entries:
+        output.line(f"Took entry {entry.id} back: {entry.title}")
+
+
+def _bin(settings: Settings, arguments: argparse.Namespace) -> None:
+    from vml_jupyter.flows.bin import empty_bin
+    from vml_jupyter.flows.entries import listed
+
+    if arguments.what == "empty":
+        entries = empty_bin(settings, arguments.entry, arguments.older_than)
+        if not _told(arguments, entries):
+            print(f"Removed {len(entries)} entries for good. A prune frees their room.")
+        return
+    found = listed(settings, Query(forgotten=True))
+    if arguments.json:
+        _print_json(found)
+    elif found.rows:
+        _print_table(found, forgotten=True)
     else:
-        _restore_machine(settings, arguments)
+        print("The bin is empty.")
 
 
-def _restore_files(settings: Settings, arguments: argparse.Namespace) -> None:
-    from vml_jupyter.flows.files import restore_files
-
-    with closing(Terminal()) as terminal:
-        laid = restore_files(settings, arguments.entry, arguments.to, terminal)
+def _told(arguments: argparse.Namespace, entries: list[Entry]) -> bool:
+    """Print the ids as JSON if that is asked for; ``entry`` is the only one, where one was named."""
     if arguments.json:
-        output.as_json({"to": str(arguments.to.absolute()), "files": laid.files, "bytes": laid.bytes})
-        return
-    print(f"{laid.files} files, {size(laid.bytes)}, in {arguments.to}")
-
-
-def _restore_machine(settings: Settings, arguments: argparse.Namespace) -> None:
-    from vml_jupyter.flows.restore import restore
-
-    shape = Shape(
-        cpus=arguments.cpus or settings.shape.cpus,
-        memory_mib=arguments.memory or settings.shape.memory_mib,
-        scratch_gib=settings.shape.scratch_gib,
-    )
-    with closing(Terminal()) as terminal:
-        restored = restore(
-            settings, arguments.entry, release=arguments.release, shape=shape, progress=terminal
-        )
-    if arguments.json:
-        output.as_json(
-            {
-                "machine": restored.machine.id,
-                "url": restored.url,
-                "release": restored.machine.release,
-                "accelerator": restored.accelerator,
-                "warm": restored.warm,
-                "seconds": restored.seconds,
-            }
-        )
-        return
-    print(f"Machine {restored.machine.id}: {restored.machine.release.label}, {restored.accelerator}")
-    print(f"  {sum(restored.seconds.values()):.1f} s; the notebook is open at")
-    print(f"  {restored.url}")
-
-
-def _release(entry: Entry) -> str:
-    release = entry.environment.release
-    return release.label if release else "no CernVM"
+        ids = [entry.id for entry in entries]
+        output.as_json({"entry": ids[0], "entries": ids} if len(ids) == 1 else {"entries": ids})
+    return bool(arguments.json)

@@ -44,6 +44,8 @@ def _machines(settings: Settings, arguments: argparse.Namespace) -> None:
 
 
 def _open(settings: Settings, arguments: argparse.Namespace) -> None:
+    import webbrowser
+
     from vml_jupyter.flows.machines import find_machine
 
     machine = find_machine(settings, arguments.machine)
@@ -51,7 +53,6 @@ def _open(settings: Settings, arguments: argparse.Namespace) -> None:
         output.as_json({"machine": machine.id, "url": machine.url})
         return
     print(machine.url)
-    import webbrowser
 
     webbrowser.open(machine.url)
 

@@ -10,10 +10,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NoReturn
 
-import msgspec
-
 from vml_jupyter import __version__
-from vml_jupyter.cli import passwords
+from vml_jupyter.cli import output, passwords
 from vml_jupyter.errors import Cancelled, Usage, VmlError, of_system
 from vml_jupyter.flows.settings import Settings, load
 
@@ -31,7 +29,7 @@ class _Parser(argparse.ArgumentParser):
 
 def parser() -> argparse.ArgumentParser:
     """Return the command line's grammar."""
-    from vml_jupyter.cli import entries, machines, releases, upkeep
+    from vml_jupyter.cli import diff, entries, machines, releases, restore, snapshot, upkeep
 
     top = _Parser(
         prog="vml",
@@ -39,14 +37,14 @@ def parser() -> argparse.ArgumentParser:
     )
     top.add_argument("--version", action="version", version=f"vml {__version__}")
     verbs = top.add_subparsers(dest="verb", metavar="VERB", required=True, parser_class=_Parser)
-    for room in (entries, upkeep, releases, machines):
+    for room in (snapshot, entries, diff, restore, upkeep, releases, machines):
         room.add_verbs(verbs, _common())
     return top
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command and return its exit status: 0, 1 (failed) or 2 (usage)."""
-    arguments = parser().parse_args(argv)
+    arguments = parser().parse_args(_joined(sys.argv[1:] if argv is None else argv))
     signal.signal(signal.SIGTERM, _interrupt)
     try:
         settings = _settings(arguments)
@@ -65,6 +63,17 @@ def main(argv: Sequence[str] | None = None) -> int:
         return FAILED
 
 
+def _joined(words: Sequence[str]) -> list[str]:
+    """Write ``--tag -x`` as ``--tag=-x``, since argparse takes ``-x`` for an option of its own."""
+    joined: list[str] = []
+    for word in words:
+        if joined and joined[-1] == "--tag" and word.startswith("-") and not word.startswith("--"):
+            joined[-1] = f"--tag={word}"
+        else:
+            joined.append(word)
+    return joined
+
+
 def _common() -> argparse.ArgumentParser:
     common = argparse.ArgumentParser(add_help=False)
     common.add_argument("--logbook", metavar="URL", help="the logbook (default: VML_LOGBOOK, else your own)")
@@ -81,10 +90,11 @@ def _settings(arguments: argparse.Namespace) -> Settings:
 
 
 def _say(error: VmlError, as_json: bool) -> None:
-    print(f"vml: {error}", file=sys.stderr)
+    for line in f"vml: {error}".splitlines():
+        print(output.plain(line), file=sys.stderr)
     if as_json:
         told = {"error": {"code": error.code, "message": error.message, "hint": error.hint}}
-        print(msgspec.json.encode(told).decode())
+        output.as_json(told)
 
 
 def _interrupt(number: int, frame: object) -> NoReturn:

@@ -6,6 +6,8 @@ import sys
 import time
 from typing import TextIO
 
+from vml_jupyter.cli.output import plain
+
 _WIDTH = 28
 _EVERY_S = 0.1
 
@@ -21,8 +23,8 @@ class Terminal:
 
     def stage(self, name: str, title: str) -> None:
         self.close()
-        self._title = title
-        self._write(f"{title} ...")
+        self._title = plain(title)
+        self._write(f"{self._title} ...")
 
     def advance(self, done: int, total: int | None = None, unit: str = "") -> None:
         now = time.monotonic()
@@ -33,7 +35,7 @@ class Terminal:
 
     def note(self, text: str) -> None:
         self._clear()
-        print(f"  {text}", file=self._out, flush=True)
+        print(f"  {plain(text)}", file=self._out, flush=True)
 
     def close(self) -> None:
         """End the current line, so that what follows starts on its own."""

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime, timezone
 from pathlib import Path
+
+import msgspec
 
 from vml_jupyter.environment import describe
 from vml_jupyter.flows import notebooks
 from vml_jupyter.flows.entries import opened_or_created
 from vml_jupyter.flows.settings import Settings
-from vml_jupyter.logbook import Logbook
-from vml_jupyter.model import Entry, Release, new_entry_id
+from vml_jupyter.logbook import Logbook, checked
+from vml_jupyter.model import Entry, Query, Release, new_entry_id
 from vml_jupyter.progress import SILENT, Progress
 from vml_jupyter.snapshot import take
 
@@ -23,6 +26,8 @@ def capture(
     title: str = "",
     note: str = "",
     release: str | None = None,
+    tags: Sequence[str] = (),
+    project: str | None = None,
     cross_mounts: bool = False,
     progress: Progress = SILENT,
 ) -> Entry:
@@ -34,12 +39,15 @@ def capture(
         notebook: The notebook that the entry reopens, relative to the area.
         title: One line; by default the notebook's first heading.
         note: Markdown.
+        tags: Words to find the entry by.
+        project: What it belongs to; by default what the area's last entry belongs to.
         release: The CernVM version to go back to, for a computer that is none; detection wins where it succeeds.
         cross_mounts: Whether what is mounted below the area belongs to it.
         progress: Who listens.
 
     Raises:
         BadArea, BadNotebook: The area or notebook is not one.
+        Usage: A text is too long.
         LogbookError: The logbook cannot be opened or written.
         DiskFull: There is no room where the logbook lies.
     """
@@ -56,6 +64,18 @@ def capture(
         cache=settings.cache,
     )
 
+    draft = Entry(
+        id=new_entry_id(),
+        time=datetime.now(timezone.utc).strftime("%Y-%m-%dT%H:%M:%S.%fZ"),
+        title=title,
+        note=note,
+        notebook=notebook,
+        area=str(area),
+        tags=tuple(dict.fromkeys(tags)),
+        environment=environment,
+    )
+    checked(draft)
+
     # One lock over both: what is taken must not be pruned before the entry names it.
     with opened_or_created(settings) as logbook, logbook.repository.lock():
         progress.stage("take", "Writing the working area into the logbook")
@@ -71,14 +91,9 @@ def capture(
         for name in taken.unreadable:
             progress.note(f"could not be read and is not in the entry: {name}")
         progress.stage("entry", "Writing the entry")
-        entry = Entry(
-            id=new_entry_id(),
-            time=datetime.now(timezone.utc).strftime("%Y-%m-%dT%H:%M:%S.%fZ"),
-            title=title,
-            note=note,
-            notebook=notebook,
-            area=str(area),
-            environment=environment,
+        entry = msgspec.structs.replace(
+            draft,
+            project=project if project is not None else previous.project if previous else "",
             parent=previous.id if previous else "",
             files=taken.files,
             bytes=taken.bytes,
@@ -96,4 +111,4 @@ def _named(settings: Settings, release: str) -> Release:
 
 def _previous(logbook: Logbook, area: Path) -> Entry | None:
     """Return the newest entry of the same working area: what is unchanged since then need not be read."""
-    return next((entry for entry in logbook.entries() if entry.area == str(area)), None)
+    return next(iter(logbook.listed(Query(area=str(area), limit=1)).entries), None)

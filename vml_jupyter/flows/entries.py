@@ -1,15 +1,21 @@
-"""The logbook as the user's settings name it: open it, list it, find in it, forget from it."""
+"""The logbook as the user's settings name it: open it, list it, find in it, edit what stands in it."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import re
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from vml_jupyter.errors import LogbookMissing, WouldOverwrite, WrongPassword
+import msgspec
+
+from vml_jupyter.errors import LogbookMissing, Usage, WouldOverwrite, WrongPassword
 from vml_jupyter.flows.settings import Settings
-from vml_jupyter.logbook import Logbook, open_or_create_default
-from vml_jupyter.model import Entry
+from vml_jupyter.logbook import Listed, Logbook, open_or_create_default
+from vml_jupyter.model import Entry, Query
+
+_MOMENT = re.compile(r"\d{4}(-\d\d(-\d\d(T\d\d(:\d\d(:\d\d)?)?)?)?)?", re.ASCII)
+_TIMES = ("since", "until")
 
 
 @contextmanager
@@ -20,14 +26,24 @@ def opened(settings: Settings) -> Iterator[Logbook]:
         LogbookMissing: There is none yet.
         WrongPassword: None is known for it, or the known one opens nothing.
     """
-    password = settings.password()
-    if password is None:
-        raise _unopenable(settings)
-    logbook = Logbook.open(settings.logbook, password)
+    logbook = Logbook.open(settings.logbook, known_password(settings), cache=settings.cache)
     try:
         yield logbook
     finally:
         logbook.close()
+
+
+def known_password(settings: Settings) -> str:
+    """Return the password of the logbook that the settings name.
+
+    Raises:
+        LogbookMissing: There is no such logbook yet.
+        WrongPassword: It is there, but this user has no password for it.
+    """
+    password = settings.password()
+    if password is None:
+        raise _unopenable(settings)
+    return password
 
 
 @contextmanager
@@ -40,44 +56,91 @@ def opened_or_created(settings: Settings) -> Iterator[Logbook]:
         logbook.close()
 
 
-def list_entries(settings: Settings) -> list[Entry]:
-    """Return every entry, newest first; a logbook that does not exist yet has none."""
+def list_entries(settings: Settings, query: Query | None = None) -> list[Entry]:
+    """Return the entries that are asked for, newest first, without the packages of their environments."""
+    return listed(settings, query).entries
+
+
+def listed(settings: Settings, query: Query | None = None) -> Listed:
+    """Return the same with what is damaged; a logbook that does not exist yet has no entries.
+
+    Raises:
+        Usage: A time in ``query`` is none.
+    """
+    asked = _checked(query or Query())
     try:
         with opened(settings) as logbook:
-            return logbook.entries()
+            return logbook.listed(asked)
     except LogbookMissing:
-        return []
+        return Listed((), ())
 
 
 def find_entry(settings: Settings, entry_id: str) -> Entry:
-    """Return the entry with this id or unambiguous beginning of an id."""
+    """Return the entry, whole, with this id or unambiguous beginning of an id."""
     with opened(settings) as logbook:
         return logbook.find(entry_id)
 
 
-def forget(settings: Settings, entry_id: str) -> Entry:
-    """Take an entry out of the logbook and return what it was."""
+def edit(
+    settings: Settings,
+    entry_id: str,
+    *,
+    title: str | None = None,
+    note: str | None = None,
+    project: str | None = None,
+    add_tags: Sequence[str] = (),
+    remove_tags: Sequence[str] = (),
+) -> Entry:
+    """Change what a person wrote about an entry, and return it; None leaves as it is.
+
+    Raises:
+        NotFound, Ambiguous: There is no such entry.
+        Usage: A text is too long, or the title is empty.
+    """
+    if title is not None and not title.strip():
+        raise Usage("an entry's title cannot be empty", "Give one, or leave --title out.")
     with opened(settings) as logbook:
         entry = logbook.find(entry_id)
-        logbook.forget(entry.id)
-        return entry
+        changed = msgspec.structs.replace(
+            entry,
+            title=entry.title if title is None else title.strip(),
+            note=entry.note if note is None else note,
+            project=entry.project if project is None else project.strip(),
+            tags=_tags(entry.tags, add_tags, remove_tags),
+        )
+        return entry if changed == entry else logbook.edit(changed)
+
+
+def _tags(former: Sequence[str], add: Sequence[str], remove: Sequence[str]) -> tuple[str, ...]:
+    kept = [tag for tag in former if tag not in remove]
+    return tuple(dict.fromkeys([*kept, *(tag.strip() for tag in add if tag.strip())]))
+
+
+def _checked(query: Query) -> Query:
+    times = {name: getattr(query, name).strip().replace(" ", "T").removesuffix("Z") for name in _TIMES}
+    for name, text in times.items():
+        if text and not _MOMENT.fullmatch(text):
+            raise Usage(
+                f"{getattr(query, name)!r} is no time for --{name}", "Write 2026-02-03, or 2026-02-03T16:30."
+            )
+    return msgspec.structs.replace(query, **times)
 
 
 def _created(settings: Settings) -> Logbook:
     password = settings.logbook_password
     if password is None and "://" not in settings.logbook:
-        return open_or_create_default(Path(settings.logbook), settings.password_file())
+        return open_or_create_default(Path(settings.logbook), settings.password_file(), settings.cache)
     password = password or settings.password()
     if password is None:
         raise _unopenable(settings)
     try:
-        return Logbook.open(settings.logbook, password)
+        return Logbook.open(settings.logbook, password, cache=settings.cache)
     except LogbookMissing:
         pass
     try:
-        return Logbook.create(settings.logbook, password)
+        return Logbook.create(settings.logbook, password, cache=settings.cache)
     except WouldOverwrite:  # somebody else was faster
-        return Logbook.open(settings.logbook, password)
+        return Logbook.open(settings.logbook, password, cache=settings.cache)
 
 
 def _unopenable(settings: Settings) -> LogbookMissing | WrongPassword:

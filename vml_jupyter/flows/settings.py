@@ -17,6 +17,7 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Annotated
 
 import msgspec
 import platformdirs
@@ -37,6 +38,7 @@ class _File(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     default_release: str | None = None
     shape: Shape | None = None
     ready_timeout_s: float | None = None
+    bin_days: Annotated[int, msgspec.Meta(ge=0)] | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,6 +55,7 @@ class Settings:
     default_release: str = ""
     shape: Shape = field(default_factory=Shape)
     ready_timeout_s: float = 300.0
+    bin_days: int = 30
 
     @property
     def machines(self) -> Path:
@@ -111,6 +114,7 @@ def load(environ: Mapping[str, str] = os.environ) -> Settings:
         default_release=environ.get("VML_RELEASE") or said.default_release or "",
         shape=said.shape or Shape(),
         ready_timeout_s=_seconds(environ.get("VML_READY_TIMEOUT")) or said.ready_timeout_s or 300.0,
+        bin_days=30 if said.bin_days is None else said.bin_days,
     )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from vml_jupyter.errors import LogbookDamaged
+from vml_jupyter.flows.bin import empty_expired
 from vml_jupyter.flows.entries import opened
 from vml_jupyter.flows.settings import Settings
 from vml_jupyter.logbook import Logbook, document
@@ -45,8 +46,17 @@ def check(
 def prune(
     settings: Settings, *, dry_run: bool = False, max_unused_percent: float, progress: Progress = SILENT
 ) -> Pruned:
-    """Free the room of what no snapshot needs; errors as for ``repository.pruning.prune``."""
+    """Free the room of what no snapshot needs, and of what was in the bin for long enough.
+
+    Errors are those of ``repository.pruning.prune``. A dry run leaves the bin as it is.
+    """
     with opened(settings) as logbook:
+        if not dry_run:
+            with logbook.repository.lock():
+                for entry in empty_expired(logbook, settings):
+                    progress.note(
+                        f"{entry.id} was in the bin for more than {settings.bin_days} days: {entry.title}"
+                    )
         return logbook.repository.upkeep.prune(
             progress, max_unused_percent=max_unused_percent, dry_run=dry_run
         )

@@ -53,8 +53,32 @@ def _parser() -> _Parser:
     snapshot.add_argument("--notebook", metavar="REL", help="default: this notebook, where it is known")
     snapshot.add_argument("--release", metavar="X.Y.Z.W", help="the CernVM to go back to, outside CernVM")
 
-    listing = verbs.add_parser("list", help="list the logbook's entries, newest first")
+    snapshot.add_argument("--tag", action="append", default=[], metavar="TAG", help="may be repeated")
+    snapshot.add_argument("--project", metavar="NAME", help="default: as the area's last entry")
+
+    listing = verbs.add_parser("list", help="list or search the logbook's entries, newest first")
     listing.add_argument("-n", dest="count", type=_count, metavar="N", help="only the newest N")
+    listing.add_argument("--search", metavar="TEXT", default="", help="words that are in an entry's texts")
+    listing.add_argument("--tag", action="append", default=[], metavar="TAG", help="a tag it has")
+    listing.add_argument("--project", metavar="NAME", default="", help="what it belongs to")
+    listing.add_argument("--bin", action="store_true", help="what was forgotten, instead")
+
+    edit = verbs.add_parser("edit", help="change an entry's title, note, tags or project")
+    edit.add_argument("entry", metavar="ENTRY", help="an entry's id, or its beginning")
+    edit.add_argument("-m", "--title", help="its title")
+    edit.add_argument("--note", help="its note, in Markdown")
+    edit.add_argument("--tag", action="append", default=[], metavar="X", help="a tag to add")
+    edit.add_argument("--untag", action="append", default=[], metavar="X", help="a tag to remove")
+    edit.add_argument("--project", metavar="NAME", help="what it belongs to")
+
+    diff = verbs.add_parser("diff", help="tell what changed from one entry to another")
+    diff.add_argument("entry", metavar="A", help="the earlier entry; alone, it is compared with its parent")
+    diff.add_argument("other", metavar="B", nargs="?", default="", help="the later entry")
+    diff.add_argument("--area", type=Path, metavar="DIR", help="compare A with this folder as it is now")
+    diff.add_argument("--notebooks", action="store_true", help="show changed notebooks cell by cell")
+
+    for verb, what in (("forget", "put entries into the bin"), ("unforget", "take entries out of the bin")):
+        verbs.add_parser(verb, help=what).add_argument("entry", metavar="ENTRY", nargs="+")
 
     restore = verbs.add_parser("restore", help="reopen an entry's notebook in a machine of its CernVM")
     restore.add_argument("entry", metavar="ENTRY", help="an entry's id, or its beginning")

@@ -21,6 +21,7 @@ from vml_jupyter.kernel import views
 from vml_jupyter.kernel.arguments import parse
 from vml_jupyter.kernel.progress import progress_for
 from vml_jupyter.kernel.session import Session
+from vml_jupyter.model import Query
 
 if TYPE_CHECKING:
     from vml_jupyter.flows.settings import Settings
@@ -77,6 +78,8 @@ def _snapshot(magics: VmlMagics, arguments: argparse.Namespace) -> views.View:
             title=arguments.title,
             note=arguments.note,
             release=arguments.release,
+            tags=arguments.tag,
+            project=arguments.project,
             progress=progress,
         )
     return views.Captured(entry, [*warnings, *progress.notes])
@@ -85,8 +88,59 @@ def _snapshot(magics: VmlMagics, arguments: argparse.Namespace) -> views.View:
 def _list(magics: VmlMagics, arguments: argparse.Namespace) -> views.View:
     from vml_jupyter.flows.entries import list_entries
 
-    entries = list_entries(_settings())
-    return views.Entries(entries[: arguments.count] if arguments.count else entries, len(entries))
+    asked = Query(
+        search=arguments.search,
+        tags=tuple(arguments.tag),
+        project=arguments.project,
+        forgotten=arguments.bin,
+    )
+    entries = list_entries(_settings(), asked)
+    shown = entries[: arguments.count] if arguments.count else entries
+    return views.Entries(shown, len(entries), selected=asked != Query())
+
+
+def _edit(magics: VmlMagics, arguments: argparse.Namespace) -> views.View:
+    from vml_jupyter.flows.entries import edit
+
+    entry = edit(
+        _settings(),
+        arguments.entry,
+        title=arguments.title,
+        note=arguments.note,
+        project=arguments.project,
+        add_tags=arguments.tag,
+        remove_tags=arguments.untag,
+    )
+    return views.Done(f"Entry {entry.id} is now: {entry.title}")
+
+
+def _diff(magics: VmlMagics, arguments: argparse.Namespace) -> views.View:
+    from vml_jupyter.flows.diff import diff
+
+    with progress_for(magics.shell) as progress:
+        found = diff(
+            _settings(),
+            arguments.entry,
+            arguments.other,
+            area=arguments.area,
+            with_notebooks=arguments.notebooks,
+            progress=progress,
+        )
+    return views.Difference(found)
+
+
+def _forget(magics: VmlMagics, arguments: argparse.Namespace) -> views.View:
+    from vml_jupyter.flows.bin import forget
+
+    ids = " ".join(entry.id for entry in forget(_settings(), arguments.entry))
+    return views.Done(f"In the bin: {ids}. %vml unforget {ids} takes it back.")
+
+
+def _unforget(magics: VmlMagics, arguments: argparse.Namespace) -> views.View:
+    from vml_jupyter.flows.bin import unforget
+
+    ids = " ".join(entry.id for entry in unforget(_settings(), arguments.entry))
+    return views.Done(f"Back in the logbook: {ids}.")
 
 
 def _restore(magics: VmlMagics, arguments: argparse.Namespace) -> views.View:
@@ -157,6 +211,10 @@ def _plainly(error: VmlError) -> VmlError:
 _VERBS: dict[str, Callable[[VmlMagics, argparse.Namespace], views.View]] = {
     "snapshot": _snapshot,
     "list": _list,
+    "edit": _edit,
+    "diff": _diff,
+    "forget": _forget,
+    "unforget": _unforget,
     "restore": _restore,
     "machines": _machines,
     "open": _open,

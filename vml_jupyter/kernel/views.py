@@ -10,9 +10,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from html import escape
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from vml_jupyter.errors import VmlError
 from vml_jupyter.model import Entry, Machine
+
+if TYPE_CHECKING:
+    from vml_jupyter.flows.diff import Diff
 
 Rows = Sequence[Sequence[str]]
 
@@ -69,10 +73,11 @@ class Entries(_Listing):
     """The logbook."""
 
     columns = ("Entry", "Time (UTC)", "Title", "Release", "Notebook", "Size")
-    empty = "The logbook has no entries yet. %vml snapshot writes the first one."
 
-    def __init__(self, entries: Sequence[Entry], total: int) -> None:
+    def __init__(self, entries: Sequence[Entry], total: int, *, selected: bool = False) -> None:
         self.entries = list(entries)
+        none_yet = "The logbook has no entries yet. %vml snapshot writes the first one."
+        self.empty = "There is no such entry." if selected else none_yet
         shown = "" if len(entries) == total else f", the newest {len(entries)} of {total}"
         self.caption = f"Logbook{shown}"
         self.rows = [
@@ -118,6 +123,61 @@ class Captured(View):
             *notes_text(self.notes),
         ]
         return "\n".join(printable(line) for line in lines)
+
+
+class Difference(_Listing):
+    """What changed between two entries: a table of files, the notebooks that were looked into, the environment."""
+
+    columns = ("File", "Change", "Size before", "Size after", "What")
+    empty = "No file differs."
+
+    def __init__(self, diff: Diff) -> None:
+        self.diff = diff
+        self.caption = f"From {diff.before} to {diff.after}"
+        self.rows = [
+            (
+                change.path,
+                change.kind,
+                size(change.before.size) if change.before else "",
+                size(change.after.size) if change.after else "",
+                ", ".join(change.what),
+            )
+            for change in diff.files
+        ]
+
+    def html(self) -> str:
+        parts = [super().html()]
+        for title, text in self._notebooks():
+            parts.append(f"<details><summary>{escape(title)}</summary><pre>{escape(text)}</pre></details>")
+        if self._environment():
+            parts.append(table_html("Environment", self._HEAD, self._environment()))
+        return "".join(parts)
+
+    def text(self) -> str:
+        parts = [printable(self.caption), super().text()]
+        for title, text in self._notebooks():
+            parts += ["", printable(title), *(printable(line) for line in text.splitlines())]
+        if self._environment():
+            parts += ["", table_text(self._HEAD, self._environment())]
+        return "\n".join(parts)
+
+    _HEAD = ("Environment", "Before", "After")
+
+    def _notebooks(self) -> list[tuple[str, str]]:
+        return [
+            (
+                f"Notebook {one.path}",
+                one.diff.text if one.diff else f"not compared cell by cell: {one.why_not}",
+            )
+            for one in self.diff.notebooks
+        ]
+
+    def _environment(self) -> list[tuple[str, str, str]]:
+        changed = self.diff.environment
+        fields = [(name, old or "none", new or "none") for name, (old, new) in changed.fields.items()]
+        return fields + [
+            (name, old or "none", new or "none") for name, (old, new) in changed.packages.items()
+        ]
 
 
 class FilesWritten(View):

@@ -20,7 +20,7 @@ from vml_jupyter.logbook.logbook import Logbook
 from vml_jupyter.repository import SCRYPT_N_GENERATED, generate_password
 
 
-def open_or_create_default(folder: Path, password_file: Path) -> Logbook:
+def open_or_create_default(folder: Path, password_file: Path, cache: Path | None = None) -> Logbook:
     """Open the logbook in ``folder``, or make it, with the password in ``password_file``.
 
     Raises:
@@ -36,9 +36,9 @@ def open_or_create_default(folder: Path, password_file: Path) -> Logbook:
                 password = generate_password()
                 _write(password_file, password)
             try:
-                return Logbook.open(str(folder), password)
+                return Logbook.open(str(folder), password, cache=cache)
             except LogbookMissing:
-                return Logbook.create(str(folder), password, scrypt_n=SCRYPT_N_GENERATED)
+                return Logbook.create(str(folder), password, scrypt_n=SCRYPT_N_GENERATED, cache=cache)
     except OSError as error:
         raise StoreUnreachable(
             f"{error.filename or password_file} cannot be used: {error.strerror}",

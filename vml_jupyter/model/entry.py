@@ -3,12 +3,24 @@
 from __future__ import annotations
 
 import secrets
+from typing import Annotated
 
 import msgspec
+from msgspec import Meta
 
 from vml_jupyter.model.environment import Environment
 
 _ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"
+
+# Entries come from colleagues too: what is longer than anybody writes by hand is refused when it is read.
+Id = Annotated[str, Meta(pattern=r"^[0-9A-Za-z_-]{1,64}\Z")]
+_TIME = r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,9})?Z"
+Time = Annotated[str, Meta(pattern=rf"^{_TIME}\Z")]
+Line = Annotated[str, Meta(max_length=1_000)]
+PathText = Annotated[str, Meta(max_length=20_000)]
+Note = Annotated[str, Meta(max_length=100_000)]
+Tags = Annotated[tuple[Annotated[str, Meta(min_length=1, max_length=100)], ...], Meta(max_length=100)]
+Count = Annotated[int, Meta(ge=0, le=(1 << 63) - 1)]
 
 
 def new_entry_id() -> str:
@@ -19,25 +31,30 @@ def new_entry_id() -> str:
 class Entry(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One entry.
 
-    ``time`` is UTC in ISO 8601 with ``Z``. ``area`` is the folder the snapshot was taken from, for
-    people to recognise; nothing is ever read from or written to it. ``notebook`` is relative to the
-    area, with ``/``. ``parent`` is the entry that this one continues. ``unreadable`` counts what was in
-    the area and could not be read. ``snapshot`` and ``tree`` say where the content lies and are filled in
-    when an entry is read from a logbook; they are not in its record.
+    ``time`` is UTC in ISO 8601 with ``Z``, and so are ``edited``, when its record was changed last, and
+    ``forgotten``, when it was put into the bin. ``note`` is Markdown. ``project`` is a name of the user's
+    choice. ``area`` is the folder the snapshot was taken from, for people to recognise; nothing is ever read
+    from or written to it. ``notebook`` is relative to the area, with ``/``. ``parent`` is the entry that this
+    one continues. ``unreadable`` counts what was in the area and could not be read. The last three fields say
+    where the content lies and whether that is the bin; they are filled in when an entry is read from a
+    logbook and are not in its record.
     """
 
-    id: str
-    time: str
-    title: str
+    id: Id
+    time: Time
+    title: Line
     environment: Environment
-    note: str = ""
-    notebook: str = ""
-    area: str = ""
-    parent: str = ""
-    tags: tuple[str, ...] = ()
-    files: int = 0
-    bytes: int = 0
-    new_bytes: int = 0
-    unreadable: int = 0
+    note: Note = ""
+    project: Line = ""
+    notebook: PathText = ""
+    area: PathText = ""
+    parent: Annotated[str, Meta(max_length=64)] = ""
+    tags: Tags = ()
+    files: Count = 0
+    bytes: Count = 0
+    new_bytes: Count = 0
+    unreadable: Count = 0
+    edited: Annotated[str, Meta(pattern=rf"^({_TIME})?\Z")] = ""
     snapshot: str = ""
     tree: str = ""
+    forgotten: str = ""

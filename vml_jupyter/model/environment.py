@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 import msgspec
+from msgspec import Meta
 
 from vml_jupyter.model.release import Release
+
+Short = Annotated[str, Meta(max_length=1_000)]
+Packages = Annotated[dict[Short, Short], Meta(max_length=20_000)]
 
 
 class Environment(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -17,10 +23,10 @@ class Environment(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
 
     release: Release | None = None
     release_chosen: bool = False
-    os: str = ""
-    kernel: str = ""
-    architecture: str = ""
-    cpu: str = ""
-    python: str = ""
-    kernelspec: str = ""
-    packages: dict[str, str] = {}
+    os: Short = ""
+    kernel: Short = ""
+    architecture: Short = ""
+    cpu: Short = ""
+    python: Short = ""
+    kernelspec: Short = ""
+    packages: Packages = {}

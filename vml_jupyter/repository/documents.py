@@ -8,6 +8,7 @@ Each is named by the SHA-256 of its own bytes, but for ``config``, of which ther
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Iterator
 
 from vml_jupyter.errors import LogbookDamaged
@@ -15,6 +16,7 @@ from vml_jupyter.repository import encoding
 from vml_jupyter.repository.cipher import Forged, Key
 from vml_jupyter.repository.store import Store
 
+_ID = re.compile("[0-9a-f]{64}")
 _DAMAGED_HINT = "Run `vml check --read-data`, or `restic check --read-data`, to see how far the damage goes"
 
 
@@ -28,10 +30,22 @@ class Documents:
 
     def save(self, folder: str, json: bytes) -> str:
         """Write a document and return its id."""
-        sealed = b"".join(self._key.seal(encoding.encode_document(json, self.version)))
+        sealed = self.seal(json)
         id = hashlib.sha256(sealed).hexdigest()
         self._store.put(f"{folder}/{id}", [sealed])
         return id
+
+    def seal(self, json: bytes) -> bytes:
+        """Return a document as it is stored."""
+        return b"".join(self._key.seal(encoding.encode_document(json, self.version)))
+
+    def unseal(self, sealed: bytes) -> bytes:
+        """Undo ``seal``.
+
+        Raises:
+            LogbookDamaged: It was cut, altered, or sealed with another key.
+        """
+        return decode_sealed(self._key, sealed, "a sealed document")
 
     def load(self, folder: str, id: str) -> bytes:
         """Return the JSON of a document.
@@ -74,4 +88,4 @@ def decode_sealed(key: Key, sealed: bytes, what: str) -> bytes:
 
 def is_id(name: str) -> bool:
     """Tell whether ``name`` is 64 lower-case hex digits."""
-    return len(name) == 64 and all(digit in "0123456789abcdef" for digit in name)
+    return _ID.fullmatch(name) is not None

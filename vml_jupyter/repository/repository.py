@@ -74,6 +74,7 @@ class Repository:
         self.upkeep = Upkeep(depot, self.keys, damage, self._changed)
         self._hand = Hand(str(store.folder), key.to_bytes()) if isinstance(store, LocalFolder) else None
         self.url = store.label
+        self.is_remote = store.is_remote
         self.id = config.id
         self.version = config.version
 
@@ -225,6 +226,30 @@ class Repository:
         """What was found to be hurt so far, beside blobs; ``check`` finds all."""
         config = [self._damage] if self._damage else []
         return [*config, *self._index.damaged, *self._hurt_snapshots]
+
+    def snapshot_ids(self) -> set[str]:
+        """Return the ids of all snapshots: one listing, nothing is read."""
+        return set(self._documents.names("snapshots"))
+
+    def snapshot(self, id: str) -> Snapshot | None:
+        """Return a snapshot; None where it was removed.
+
+        Raises:
+            LogbookDamaged: Its file is broken.
+        """
+        return self._load_snapshot(id)
+
+    def seal(self, json: bytes) -> bytes:
+        """Return a JSON document as only this repository's key opens it, for a copy that lies elsewhere."""
+        return self._documents.seal(json)
+
+    def unseal(self, sealed: bytes) -> bytes:
+        """Undo ``seal``.
+
+        Raises:
+            LogbookDamaged: It was cut, altered, or sealed with another key.
+        """
+        return self._documents.unseal(sealed)
 
     def snapshots(self) -> list[Snapshot]:
         """Return all snapshots, oldest first, whoever wrote them; those that are hurt are left out.

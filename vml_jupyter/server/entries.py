@@ -1,4 +1,4 @@
-"""Entries of the logbook: list, take, restore, forget."""
+"""Entries of the logbook: list, search, edit, take, restore, forget, take back."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import msgspec
 from jupyter_server.auth.decorator import authorized
 from tornado import web
 
-from vml_jupyter.model import Shape
+from vml_jupyter.model import Query, Shape
 from vml_jupyter.progress import Progress
 from vml_jupyter.server.access import access_for
 from vml_jupyter.server.area import Area, area_at
@@ -48,20 +48,50 @@ class Place(NamedTuple):
     origin: str
 
 
+class EditRequest(msgspec.Struct, frozen=True, kw_only=True):
+    """What is not named stays as it is."""
+
+    title: str | None = None
+    note: str | None = None
+    project: str | None = None
+    add_tags: tuple[str, ...] = ()
+    remove_tags: tuple[str, ...] = ()
+
+
 class EntriesHandler(VmlHandler):
     @web.authenticated
     @authorized
     async def get(self) -> None:
-        entries = await self.beside(self.vml.flows.entries)
+        """Reply with the entries; ``?search=words`` and ``?forgotten=1`` say which."""
+        query = Query(
+            search=self.get_query_argument("search", ""),
+            forgotten=self.get_query_argument("forgotten", "") == "1",
+        )
+        entries = await self.beside(self.vml.flows.entries, query)
         self.reply({"entries": [entry_view(entry) for entry in entries]})
 
 
 class EntryHandler(VmlHandler):
     @web.authenticated
     @authorized
+    async def patch(self, entry: str) -> None:
+        asked = self.body(EditRequest)
+        changes = {name: getattr(asked, name) for name in asked.__struct_fields__}
+        edited = await self.beside(partial(self.vml.flows.edit, entry, **changes))
+        self.reply(entry_view(edited))
+
+    @web.authenticated
+    @authorized
     async def delete(self, entry: str) -> None:
         await self.beside(self.vml.flows.forget, entry)
         self.reply({"entry": entry})
+
+
+class UnforgetHandler(VmlHandler):
+    @web.authenticated
+    @authorized
+    async def post(self, entry: str) -> None:
+        self.reply(entry_view(await self.beside(self.vml.flows.unforget, entry)))
 
 
 class SnapshotsHandler(VmlHandler):

@@ -7,10 +7,11 @@ library is broken or missing; the panel then shows that error instead of the ser
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
-from vml_jupyter.model import Entry, Environment, Machine, Shape
+from vml_jupyter.model import Entry, Environment, Machine, Query, Shape
 from vml_jupyter.progress import Progress
 
 if TYPE_CHECKING:
@@ -22,9 +23,22 @@ if TYPE_CHECKING:
 class Flows(Protocol):
     """Everything the browser's side can ask for. All of it blocks."""
 
-    def entries(self) -> list[Entry]: ...
+    def entries(self, query: Query) -> list[Entry]: ...
+
+    def edit(
+        self,
+        entry: str,
+        *,
+        title: str | None,
+        note: str | None,
+        project: str | None,
+        add_tags: Sequence[str],
+        remove_tags: Sequence[str],
+    ) -> Entry: ...
 
     def forget(self, entry: str) -> Entry: ...
+
+    def unforget(self, entry: str) -> Entry: ...
 
     def capture(
         self,
@@ -69,15 +83,42 @@ class LocalFlows:
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
 
-    def entries(self) -> list[Entry]:
+    def entries(self, query: Query) -> list[Entry]:
         from vml_jupyter.flows.entries import list_entries
 
-        return list_entries(self._settings)
+        return list_entries(self._settings, query)
+
+    def edit(
+        self,
+        entry: str,
+        *,
+        title: str | None,
+        note: str | None,
+        project: str | None,
+        add_tags: Sequence[str],
+        remove_tags: Sequence[str],
+    ) -> Entry:
+        from vml_jupyter.flows.entries import edit
+
+        return edit(
+            self._settings,
+            entry,
+            title=title,
+            note=note,
+            project=project,
+            add_tags=add_tags,
+            remove_tags=remove_tags,
+        )
 
     def forget(self, entry: str) -> Entry:
-        from vml_jupyter.flows.entries import forget
+        from vml_jupyter.flows.bin import forget
 
-        return forget(self._settings, entry)
+        return forget(self._settings, [entry])[0]
+
+    def unforget(self, entry: str) -> Entry:
+        from vml_jupyter.flows.bin import unforget
+
+        return unforget(self._settings, [entry])[0]
 
     def capture(
         self,

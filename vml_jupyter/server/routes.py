@@ -4,7 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from vml_jupyter.server.entries import EntriesHandler, EntryHandler, RestoreHandler, SnapshotsHandler
+from vml_jupyter.server.entries import (
+    EntriesHandler,
+    EntryHandler,
+    RestoreHandler,
+    SnapshotsHandler,
+    UnforgetHandler,
+)
 from vml_jupyter.server.jobs import JobHandler, JobsHandler
 from vml_jupyter.server.machines import MachineHandler, MachinesHandler, OpenHandler, PowerHandler
 from vml_jupyter.server.proxy import MachineProxyHandler
@@ -22,6 +28,7 @@ def routes(vml: VmlExtension) -> list[tuple[Any, ...]]:
         (r"/vml/api/entries", EntriesHandler),
         (rf"/vml/api/entries/{_ID}", EntryHandler),
         (rf"/vml/api/entries/{_ID}/restore", RestoreHandler),
+        (rf"/vml/api/entries/{_ID}/unforget", UnforgetHandler),
         (r"/vml/api/snapshots", SnapshotsHandler),
         (r"/vml/api/jobs", JobsHandler),
         (rf"/vml/api/jobs/{_ID}", JobHandler),

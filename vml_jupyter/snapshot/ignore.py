@@ -1,26 +1,26 @@
 """What a snapshot leaves out: the rules of ``.vmlignore``, after those that always hold.
 
-    .vmlignore in the working area's top folder, in gitignore's language:
+    .vmlignore in the working area, or in a folder of it for what is below, in gitignore's language:
         results/*.root        leave these out
         !__pycache__/         but do keep what the defaults leave out
 
-The defaults are what programs make again by themselves. A folder that is left out is never entered.
+The defaults are what programs make again by themselves from what lies in the area, and what they leave there
+while they run. What has to be fetched again (``node_modules``, an environment's ``site-packages``) is kept: one
+day it cannot be. A folder that is left out is never entered.
 """
 
 from __future__ import annotations
 
-import hashlib
+import errno
 import os
 import re
-from collections.abc import Callable
-from functools import cached_property
+import warnings
+from collections import Counter
+from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import NamedTuple
 
 from vml_jupyter.errors import BadArea
-
-if TYPE_CHECKING:
-    from pathspec import GitIgnoreSpec
 
 FILE_NAME = ".vmlignore"
 
@@ -37,74 +37,206 @@ DEFAULTS = (
     ".Trash-*/",
 )
 
+_LARGEST = 1 << 20
+_MARK = "(?P<ps_d>/)"  # where pathspec notes that what matched is a folder
+_CLASS = re.compile(r"(?<=[\[!^\]])\[:([a-z]+):\](?=.*\])")  # which pathspec does not know
+_CLASSES = {
+    "alnum": "0-9A-Za-z",
+    "alpha": "A-Za-z",
+    "blank": " \t",
+    "digit": "0-9",
+    "lower": "a-z",
+    "space": " \t\n\r\f\v",
+    "upper": "A-Z",
+    "xdigit": "0-9A-Fa-f",
+}
+_OPEN = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 
-_ANYWHERE = "^(?:.+/)?"  # how pathspec begins a rule that holds in every folder
-_GROUP = re.compile(r"\(\?P<\w+>")
+
+class Rule(NamedTuple):
+    """One line: ``file`` is where it stands, relative to the area, '' for a default."""
+
+    file: str
+    line: str
+    keeps: bool
+    regex: re.Pattern[str]
+
+
+class _Layer(NamedTuple):
+    """The rules of one file for what is below ``folder``, the last one first, and the names they may match."""
+
+    folder: str
+    rules: list[Rule]
+    names: re.Pattern[str] | None
+
+    def decide(self, path: str, name: str) -> Rule | None:
+        """Return the rule that decides about a path, None where none speaks of it."""
+        if self.names is not None and self.names.fullmatch(name) is None:
+            return None
+        below = path[len(self.folder) :]
+        return next((rule for rule in self.rules if rule.regex.search(below)), None)
 
 
 class Rules:
-    """Tells of a path below the working area whether it stays out.
+    """Tells of a path below the working area whether it stays out; ``counts`` says which rule kept out how many.
 
-    Args:
-        lines: The rules, the last that fits wins.
-        source: Where they were read, for people.
-
-    The rules are made ready when the first path is asked for: a snapshot of an area in which nothing is new asks
-    for none.
+    The walk enters a folder before it asks about what is in it.
     """
 
-    def __init__(self, lines: list[str], source: Path | None = None) -> None:
-        self._lines = lines
-        self._source = source
+    def __init__(self, lines: Iterable[str] = ()) -> None:
+        self._pending: list[tuple[str, str, Sequence[str]]] = [
+            ("", "", DEFAULTS),
+            ("", FILE_NAME, list(lines)),
+        ]
+        self._layers: dict[str, tuple[_Layer, ...]] = {"": ()}
+        self._here: tuple[str, tuple[_Layer, ...]] = ("", ())
+        self.counts: Counter[Rule] = Counter()
 
     @classmethod
     def of(cls, area: Path) -> Rules:
         """Read the rules of a working area.
 
         Raises:
-            BadArea: ``.vmlignore`` is there, but cannot be read.
+            BadArea: ``.vmlignore`` is there, but cannot be read or understood.
         """
-        file = area / FILE_NAME
+        rules = cls()
         try:
-            text = file.read_bytes().decode("latin-1")
-        except FileNotFoundError:
-            text = ""
-        except OSError as error:
-            raise BadArea(f"{file} cannot be read: {error.strerror}", "Make it readable") from error
-        return cls([*DEFAULTS, *text.splitlines()], file)
+            folder = os.open(area, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        except OSError:
+            return rules  # the walk says better what is wrong with the area
+        try:
+            rules.enter("", folder)
+        finally:
+            os.close(folder)
+        return rules
 
-    @property
-    def digest(self) -> str:
-        """Return what tells these rules from any others."""
-        return hashlib.sha256("\n".join(self._lines).encode()).hexdigest()
+    def enter(self, relative: str, folder: int) -> None:
+        """Heed the rules that stand in a folder.
 
-    def ignores(self, relative: str, is_folder: bool) -> bool:
-        """Tell whether ``relative``, with ``/`` and without a leading one, stays out.
+        Args:
+            relative: The folder, ending with ``/``, '' for the area itself.
+            folder: Its descriptor.
 
         Raises:
-            BadArea: A rule is not understood.
+            BadArea: They cannot be read or understood.
         """
+        text = _read(relative, folder)
+        if text is None:
+            return
+        relative = _as_bytes(relative)
+        lines = text.removeprefix("\xef\xbb\xbf").split("\n")
+        self._pending.append((relative, relative + FILE_NAME, lines))
+
+    def ignores(self, relative: str, is_folder: bool) -> bool:
+        """Tell whether ``relative``, with ``/`` and without a leading one, stays out."""
+        if self._pending:
+            self._heed()
         if not relative.isascii():
-            # Bytes as characters, as in git: a name need not be UTF-8, and a rule neither.
-            relative = os.fsencode(relative).decode("latin-1")
-        if is_folder:
-            relative += "/"
-        return self._may_match(relative) is not None and bool(self._spec.match_file(relative))
+            relative = _as_bytes(relative)
+        folder, slash, name = relative.rpartition("/")
+        if self._here[0] != folder + slash:
+            self._here = (folder + slash, self._above(folder + slash))
+        path = f"{relative}/" if is_folder else relative
+        for layer in self._here[1]:
+            rule = layer.decide(path, name)
+            if rule:
+                self.counts[rule] += not rule.keeps
+                return not rule.keeps
+        return False
 
-    @cached_property
-    def _spec(self) -> GitIgnoreSpec:
-        from pathspec import GitIgnoreSpec  # looks for other engines first, which takes longer than the rules
+    def _heed(self) -> None:
+        """Compile what was read since: a walk that meets nothing new asks for no rule, and pays for none."""
+        for folder, file, lines in self._pending:
+            layer = _layer(folder, file, lines)
+            if layer:
+                former = (old for old in self._above(folder) if old.folder != folder or not old.rules[0].file)
+                self._layers[folder] = (layer, *former)
+        self._pending.clear()
+        self._here = ("", self._layers[""])
 
+    def _above(self, folder: str) -> tuple[_Layer, ...]:
+        """Return the layers for what is in ``folder``, the nearest first."""
+        while folder not in self._layers:
+            folder = folder[: folder.rstrip("/").rfind("/") + 1]
+        return self._layers[folder]
+
+
+def _as_bytes(name: str) -> str:
+    """Return a name as its bytes, each as a character, as git has it: neither name nor rule need be UTF-8."""
+    return os.fsencode(name).decode("latin-1")
+
+
+def _read(relative: str, folder: int) -> str | None:
+    try:
+        descriptor = os.open(FILE_NAME, _OPEN, dir_fd=folder)
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        why = "it is a link" if error.errno == errno.ELOOP else error.strerror
+        raise BadArea(f"{relative}{FILE_NAME} cannot be read: {why}", "Make it a readable file") from error
+    with open(descriptor, "rb") as file:  # noqa: PTH123 - a descriptor, no path
         try:
-            return GitIgnoreSpec.from_lines(self._lines)
-        except ValueError as error:
-            raise BadArea(f"{self._source} is not understood: {error}", "Write it as a .gitignore") from error
+            text = file.read(_LARGEST + 1).decode("latin-1")
+        except OSError as error:
+            raise BadArea(
+                f"{relative}{FILE_NAME} cannot be read: {error.strerror}", "Make it a readable file"
+            ) from error
+    if len(text) > _LARGEST:
+        raise BadArea(f"{relative}{FILE_NAME} is larger than a list of rules can be", "Make it shorter")
+    return text
 
-    @cached_property
-    def _may_match(self) -> Callable[[str], object]:
-        """Return a test that only what no rule speaks of fails: one expression in the place of one a rule."""
-        rules = [pattern.regex.pattern for pattern in self._spec.patterns if pattern.regex is not None]
-        floating = [rule.removeprefix(_ANYWHERE) for rule in rules if rule.startswith(_ANYWHERE)]
-        anchored = [rule for rule in rules if not rule.startswith(_ANYWHERE)]
-        union = "|".join([*(f"(?:{rule})" for rule in anchored), f"(?:^|/)(?:{'|'.join(floating)})"])
-        return re.compile(_GROUP.sub("(?:", union)).search
+
+def _layer(folder: str, file: str, lines: Iterable[str]) -> _Layer | None:
+    from pathspec.patterns.gitignore.spec import GitIgnoreSpecPattern  # looks for other engines first
+
+    rules: list[Rule] = []
+    names: list[str] | None = []
+    for line in lines:
+        line = _CLASS.sub(lambda match: _CLASSES.get(match[1], match[0]), _trimmed(line))
+        try:
+            text, includes = GitIgnoreSpecPattern.pattern_to_regex(line)
+        except ValueError:
+            continue  # git passes over what it does not understand
+        if text is None or includes is None:
+            continue
+        rules.insert(0, Rule(file, line, not includes, _compiled(_exact(line, text))))
+        last = _last_part(line)
+        names = None if names is None or last is None else [*names, last]
+    if not rules:
+        return None
+    return _Layer(folder, rules, _compiled("|".join(names)) if names else None)
+
+
+def _trimmed(line: str) -> str:
+    """Take off what git takes off; pathspec would take off more, such as the last byte of ``à`` in UTF-8."""
+    line = line.removesuffix("\r")
+    bare = line.rstrip(" ")
+    escaped = (len(bare) - len(bare.rstrip("\\"))) % 2 == 1
+    line = bare + " " if escaped and len(line) > len(bare) else bare
+    return f"{line[:-1]}[{line[-1]}]" if line[-1:].isspace() and line[-1] != " " else line
+
+
+def _compiled(text: str) -> re.Pattern[str]:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", FutureWarning)  # "[[a]" may mean something else in Python one day
+        return re.compile(text, re.DOTALL)
+
+
+def _exact(line: str, text: str) -> str:
+    """Make pathspec's expression match a thing itself and not what is below it: the walk takes care of that."""
+    if text.endswith("/"):
+        text += "."  # "a/**" is what is in a, not a
+    below = line.endswith("/**/") and text != _MARK  # "a/**/" are the folders in a, not a
+    return text.replace(_MARK, "/.+/\\Z" if below else "/\\Z").replace("|$)", "|\\Z)")
+
+
+def _last_part(line: str) -> str | None:
+    """Return an expression for the names that a rule may match, None where it may match any."""
+    body = line.removeprefix("!").rstrip("/")
+    last = body.rpartition("/")[2]
+    if "**" in last or not last or ("/" in body and "[" in body):
+        return None
+    from pathspec.patterns.gitignore.spec import GitIgnoreSpecPattern
+
+    text, _ = GitIgnoreSpecPattern.pattern_to_regex(f"/{last}/")
+    return None if text is None else text.removeprefix("^").removesuffix(_MARK)

@@ -45,7 +45,10 @@ class FolderState(msgspec.Struct, array_like=True, frozen=True, gc=False):
 
     def names(self) -> dict[str, int]:
         """Return the mode of everything that was listed and not left out, by name."""
-        return {entry[0]: entry[1] for entry in msgspec.msgpack.decode(self.entries, type=list[Entry])}
+        return {entry[0]: entry[1] for entry in self.listed()}
+
+    def listed(self) -> list[Entry]:
+        return msgspec.msgpack.decode(self.entries, type=list[Entry])
 
 
 class _File(msgspec.Struct, array_like=True):
@@ -77,7 +80,7 @@ class States:
         folder: Where the file lies; None to remember nothing.
         repository: The repository's id.
         area: The area's path.
-        rules: The digest of what is left out.
+        rules: What it was looked at with, beside the rules that lie in it.
     """
 
     def __init__(self, folder: Path | None, repository: str, area: Path, rules: str) -> None:

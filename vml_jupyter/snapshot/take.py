@@ -27,7 +27,7 @@ from vml_jupyter.repository.turn import turn
 from vml_jupyter.snapshot.content import SMALL_BYTES, Content
 from vml_jupyter.snapshot.describe import attributes_of_folder, describe, is_unchanged
 from vml_jupyter.snapshot.growing import Batch, Growing
-from vml_jupyter.snapshot.ignore import Rules
+from vml_jupyter.snapshot.ignore import DEFAULTS, Rules
 from vml_jupyter.snapshot.readers import Readers
 from vml_jupyter.snapshot.states import FolderState, States
 from vml_jupyter.snapshot.walk import Findings, Folder, Item, borders_of, open_area, printable, walk
@@ -73,8 +73,8 @@ def take(
         top = open_area(area)
         rules = Rules.of(area)
         borders = borders_of(area, cross_mounts)
-        known_as = f"{rules.digest} {cross_mounts}"
-        states = States(cache, repository.id, area.resolve(), known_as)
+        looked_at_with = f"{DEFAULTS} {cross_mounts}"
+        states = States(cache, repository.id, area.resolve(), looked_at_with)
         if states.load(parent_tree, repository.index_names()) and parent_tree:
             repository.vouch(parent_tree)
         try:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
@@ -18,7 +18,7 @@ import msgspec
 
 from vml_jupyter.errors import BadArea
 from vml_jupyter.snapshot.descriptor import DEEPEST, Descriptor
-from vml_jupyter.snapshot.ignore import Rules
+from vml_jupyter.snapshot.ignore import FILE_NAME, Rules
 from vml_jupyter.snapshot.mounts import mounts_below
 from vml_jupyter.snapshot.states import Entry, FolderState, States, encode_entries
 
@@ -44,6 +44,7 @@ class Folder:
 
     ``items`` holds all but the subfolders. ``descriptor`` is None for a folder that is not entered.
     ``unchanged`` is what is remembered of a folder that is listed as it was then; its ``items`` stay empty.
+    ``as_ruled`` tells that in it and above it the same rules hold as when it was remembered.
     ``listing`` is what may be remembered of another: what is left out, and all entries, encoded.
     """
 
@@ -55,6 +56,7 @@ class Folder:
     items: list[Item] = field(default_factory=list)
     subfolders: list[Item] = field(default_factory=list)
     unchanged: FolderState | None = None
+    as_ruled: bool = False
     listing: Listing | None = None
 
     @property
@@ -124,7 +126,8 @@ def walk(
         step = stack.pop()
         folder = top if step is None else _enter(*step, borders, findings)
         step = None  # the parent may be closed once its last subfolder is open
-        _list(folder, rules, findings, states.of(folder.relative) if states else None)
+        as_ruled = folder.parent is None or folder.parent.as_ruled
+        _list(folder, rules, findings, states.of(folder.relative) if states and as_ruled else None)
         stack.extend((folder, subfolder) for subfolder in reversed(folder.subfolders))
         yield folder
 
@@ -159,12 +162,14 @@ def _list(folder: Folder, rules: Rules, findings: Findings, known: FolderState |
     if folder.descriptor is None:
         return
     scan = _scan(folder, folder.descriptor, known.left_out if known else {}, findings)
-    if (
-        known
-        and scan.complete
-        and scan.left_out == known.left_out
-        and encode_entries(scan.entries) == known.entries
-    ):
+    same = known is not None and _is_as_known(scan, known)
+    if known and not same and _rules_in(scan.entries) != _rules_in(known.listed()):
+        known = None  # what is left out, and what was not, was said by other rules
+        scan = _scan(folder, folder.descriptor, {}, findings)
+    folder.as_ruled = known is not None
+    if scan.has_rules:
+        rules.enter(folder.relative, folder.descriptor.number)
+    if known and same:
         folder.unchanged = known
         folder.subfolders = [Item(scan.entries[place][0], scan.statuses[place]) for place in known.subfolders]
     else:
@@ -180,6 +185,7 @@ class _Scan:
     statuses: list[os.stat_result] = field(default_factory=list)
     left_out: dict[str, bool] = field(default_factory=dict)
     complete: bool = True
+    has_rules: bool = False
 
 
 def _scan(folder: Folder, descriptor: Descriptor, left_out: dict[str, bool], findings: Findings) -> _Scan:
@@ -190,7 +196,11 @@ def _scan(folder: Folder, descriptor: Descriptor, left_out: dict[str, bool], fin
         with os.scandir(descriptor.number) as found:
             for entry in found:
                 name = entry.name
-                if name in left_out and entry.is_dir(follow_symlinks=False) == left_out[name]:
+                if (
+                    name in left_out
+                    and name != FILE_NAME
+                    and entry.is_dir(follow_symlinks=False) == left_out[name]
+                ):
                     scan.left_out[name] = left_out[name]
                     continue
                 try:
@@ -201,6 +211,8 @@ def _scan(folder: Folder, descriptor: Descriptor, left_out: dict[str, bool], fin
                     findings.unread(folder.relative + name, error)
                     scan.complete = False
                     continue
+                if name == FILE_NAME:
+                    scan.has_rules = True
                 statuses.append(status)
                 times = status.st_mtime_ns, status.st_ctime_ns
                 entries.append((name, status.st_mode, status.st_ino, status.st_size, *times))
@@ -208,6 +220,14 @@ def _scan(folder: Folder, descriptor: Descriptor, left_out: dict[str, bool], fin
         findings.unread(folder.relative, error)
         scan.complete = False
     return scan
+
+
+def _is_as_known(scan: _Scan, known: FolderState) -> bool:
+    return scan.complete and scan.left_out == known.left_out and encode_entries(scan.entries) == known.entries
+
+
+def _rules_in(entries: Iterable[Entry]) -> list[Entry]:
+    return [entry for entry in entries if entry[0] == FILE_NAME]
 
 
 def _sort_out(folder: Folder, scan: _Scan, rules: Rules, known: FolderState | None) -> None:

@@ -14,14 +14,16 @@ import select
 import subprocess
 import sys
 from collections import deque
+from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from types import TracebackType
 from typing import BinaryIO, Protocol, cast
 
 import msgspec
 
-from vml_jupyter.errors import HostError
+from vml_jupyter.errors import HostError, LogbookDamaged
 from vml_jupyter.repository import Repository
+from vml_jupyter.repository.cipher import OVERHEAD_BYTES, Buffer
 from vml_jupyter.repository.turn import turn
 from vml_jupyter.repository.unpack import Hand, announce
 from vml_jupyter.snapshot.batch import Batch
@@ -82,6 +84,7 @@ class Threads:
     def write(self, batch: Batch) -> int:
         """Write a batch; what is damaged in the repository is found and named here."""
         blobs = self._repository.blobs(batch.ids)
+        _require_lengths(batch, blobs)
         with turn():
             return self._places.fill(batch, blobs)
 
@@ -96,6 +99,18 @@ class Threads:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._pool.shutdown(wait=True, cancel_futures=True)
+
+
+def _require_lengths(batch: Batch, blobs: Sequence[Buffer]) -> None:
+    """Refuse blobs that were found elsewhere and are longer or shorter than what large files were measured by."""
+    pieces = [piece for run in batch.runs for piece in run.pieces] if batch.parts else []
+    for piece, blob in zip(pieces, blobs, strict=False):
+        said = piece.plain_length or piece.length - OVERHEAD_BYTES
+        if len(blob) != said:
+            raise LogbookDamaged(
+                f"the index says that the blob {piece.id.hex()[:12]} has {said} bytes, and it has {len(blob)}",
+                "`vml check --repair-index` makes a new index of what the packs themselves say; nothing is lost",
+            )
 
 
 class Processes:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import SimpleNamespace
@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 
 from vml_jupyter.errors import NotFound
-from vml_jupyter.model import Entry, Environment, Machine, Release
+from vml_jupyter.model import Entry, Environment, Machine, Query, Release
 from vml_jupyter.progress import Progress
 from vml_jupyter.release import AvailableRelease
 
@@ -54,19 +54,37 @@ class FakeFlows:
     """Satisfies ``vml_jupyter.server.flows.Flows``; ``calls`` keeps what was asked for."""
 
     listed: list[Entry] = field(default_factory=list)
+    bin: list[Entry] = field(default_factory=list)
     running: list[Machine] = field(default_factory=list)
     calls: list[tuple[Any, ...]] = field(default_factory=list)
     fails_with: Exception | None = None
     hold: threading.Event | None = None
 
-    def entries(self) -> list[Entry]:
-        self._asked("entries")
-        return self.listed
+    def entries(self, query: Query) -> list[Entry]:
+        self._asked("entries", query)
+        return [entry for entry in self.bin if query.forgotten] or [
+            entry for entry in self.listed if query.search in entry.title and not query.forgotten
+        ]
+
+    def edit(self, entry: str, *, title: str | None, add_tags: Sequence[str], **others: Any) -> Entry:
+        self._asked("edit", entry, title, others)
+        found = _by_id(self.listed, entry)
+        edited = msgspec.structs.replace(found, title=title or found.title, tags=(*found.tags, *add_tags))
+        self.listed[self.listed.index(found)] = edited
+        return edited
 
     def forget(self, entry: str) -> Entry:
         self._asked("forget", entry)
         found = _by_id(self.listed, entry)
         self.listed.remove(found)
+        self.bin.append(found)
+        return found
+
+    def unforget(self, entry: str) -> Entry:
+        self._asked("unforget", entry)
+        found = _by_id(self.bin, entry)
+        self.bin.remove(found)
+        self.listed.append(found)
         return found
 
     def capture(self, area: Path, *, title: str, progress: Progress, **asked: Any) -> Entry:

@@ -130,6 +130,28 @@ async def test_an_entry_is_forgotten(api: Any, flows: FakeFlows) -> None:
     assert (status, body["code"]) == (404, "not-found")
 
 
+async def test_a_forgotten_entry_is_listed_apart_and_taken_back(api: Any, flows: FakeFlows) -> None:
+    await api("DELETE", "entries/entry1")
+    _, body = await api("GET", "entries", params={"forgotten": "1"})
+    assert [entry["id"] for entry in body["entries"]] == ["entry1"]
+    status, body = await api("POST", "entries/entry1/unforget")
+    assert (status, body["id"]) == (200, "entry1")
+    assert flows.bin == []
+    assert (await api("POST", "entries/entry1/unforget"))[0] == 404
+
+
+async def test_entries_are_searched(api: Any) -> None:
+    _, body = await api("GET", "entries", params={"search": "Fit 2"})
+    assert [entry["id"] for entry in body["entries"]] == ["entry2"]
+
+
+async def test_an_entry_is_edited(api: Any, flows: FakeFlows) -> None:
+    status, body = await api("PATCH", "entries/entry1", {"title": "Better", "add_tags": ["x"]})
+    assert (status, body["title"], body["tags"]) == (200, "Better", ["x"])
+    assert flows.calls[0][3] == {"note": None, "project": None, "remove_tags": ()}
+    assert (await api("PATCH", "entries/entry1", {"title": 3}))[0] == 400
+
+
 async def test_an_error_of_a_flow_keeps_its_words_and_status(api: Any, flows: FakeFlows) -> None:
     flows.fails_with = LogbookLocked("Somebody else is pruning it", "Wait a little")
     status, body = await api("GET", "entries")
@@ -231,6 +253,8 @@ async def test_the_environment_is_told(api: Any) -> None:
         ("POST", "snapshots"),
         ("POST", "entries/entry1/restore"),
         ("DELETE", "entries/entry1"),
+        ("PATCH", "entries/entry1"),
+        ("POST", "entries/entry1/unforget"),
         ("GET", "jobs"),
         ("DELETE", "jobs/x"),
         ("GET", "machines"),

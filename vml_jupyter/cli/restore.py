@@ -1,0 +1,76 @@
+"""The verb restore: go back to an entry, in a machine or as files."""
+
+from __future__ import annotations
+
+import argparse
+from contextlib import closing
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from vml_jupyter.cli import output
+from vml_jupyter.cli.terminal import Terminal, size
+from vml_jupyter.flows.settings import Settings
+from vml_jupyter.model import Shape
+
+if TYPE_CHECKING:
+    Verbs = argparse._SubParsersAction[argparse.ArgumentParser]
+
+
+def add_verbs(verbs: Verbs, common: argparse.ArgumentParser) -> None:
+    """Add this module's verb to the command line."""
+    restore = verbs.add_parser(
+        "restore", parents=[common], help="go back to an entry, in a machine or as files"
+    )
+    restore.add_argument("entry", metavar="ENTRY")
+    restore.add_argument("--to", type=Path, metavar="DIR", help="only the files, into a new or empty folder")
+    restore.add_argument("--release", metavar="X.Y.Z.W", help="another CernVM than the recorded one")
+    restore.add_argument("--memory", type=int, metavar="MIB", help="the machine's memory")
+    restore.add_argument("--cpus", type=int, metavar="N", help="the machine's processors")
+    restore.set_defaults(run=_restore)
+
+
+def _restore(settings: Settings, arguments: argparse.Namespace) -> None:
+    if arguments.to:
+        _restore_files(settings, arguments)
+    else:
+        _restore_machine(settings, arguments)
+
+
+def _restore_files(settings: Settings, arguments: argparse.Namespace) -> None:
+    from vml_jupyter.flows.files import restore_files
+
+    with closing(Terminal()) as terminal:
+        laid = restore_files(settings, arguments.entry, arguments.to, terminal)
+    if arguments.json:
+        output.as_json({"to": str(arguments.to.absolute()), "files": laid.files, "bytes": laid.bytes})
+        return
+    print(f"{laid.files} files, {size(laid.bytes)}, in {arguments.to}")
+
+
+def _restore_machine(settings: Settings, arguments: argparse.Namespace) -> None:
+    from vml_jupyter.flows.restore import restore
+
+    shape = Shape(
+        cpus=arguments.cpus or settings.shape.cpus,
+        memory_mib=arguments.memory or settings.shape.memory_mib,
+        scratch_gib=settings.shape.scratch_gib,
+    )
+    with closing(Terminal()) as terminal:
+        restored = restore(
+            settings, arguments.entry, release=arguments.release, shape=shape, progress=terminal
+        )
+    if arguments.json:
+        output.as_json(
+            {
+                "machine": restored.machine.id,
+                "url": restored.url,
+                "release": restored.machine.release,
+                "accelerator": restored.accelerator,
+                "warm": restored.warm,
+                "seconds": restored.seconds,
+            }
+        )
+        return
+    print(f"Machine {restored.machine.id}: {restored.machine.release.label}, {restored.accelerator}")
+    print(f"  {sum(restored.seconds.values()):.1f} s; the notebook is open at")
+    print(f"  {restored.url}")
