@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 
 from vml_jupyter.errors import LogbookMissing, WouldOverwrite, WrongPassword
 from vml_jupyter.flows.settings import Settings
 from vml_jupyter.logbook import Logbook, open_or_create_default
 from vml_jupyter.model import Entry
+from vml_jupyter.repository import local_folder
 
 
 @contextmanager
@@ -20,6 +20,7 @@ def opened(settings: Settings) -> Iterator[Logbook]:
         LogbookMissing: There is none yet.
         WrongPassword: None is known for it, or the known one opens nothing.
     """
+    local_folder(settings.logbook)  # a URL with a secret in it is refused before anything shows it
     password = settings.password()
     if password is None:
         raise _unopenable(settings)
@@ -65,8 +66,9 @@ def forget(settings: Settings, entry_id: str) -> Entry:
 
 def _created(settings: Settings) -> Logbook:
     password = settings.logbook_password
-    if password is None and "://" not in settings.logbook:
-        return open_or_create_default(Path(settings.logbook), settings.password_file())
+    folder = local_folder(settings.logbook)
+    if password is None and folder:
+        return open_or_create_default(folder, settings.password_file())
     password = password or settings.password()
     if password is None:
         raise _unopenable(settings)
@@ -82,7 +84,8 @@ def _created(settings: Settings) -> Logbook:
 
 def _unopenable(settings: Settings) -> LogbookMissing | WrongPassword:
     """Tell a logbook that was never made from one whose password this user does not have."""
-    if "://" not in settings.logbook and not (Path(settings.logbook) / "config").exists():
+    folder = local_folder(settings.logbook)
+    if folder and not (folder / "config").exists():
         return LogbookMissing(
             f"there is no logbook at {settings.logbook} yet", "Take a snapshot: the first one makes it."
         )
