@@ -7,7 +7,9 @@ BIN := $(VENV)/bin
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 FRONT := package.json yarn.lock tsconfig.json $(shell find labextension/src labextension/style labextension/schema -type f 2>/dev/null)
 
-.PHONY: demo test lint unit bench packages mini wheel clean help
+SOAK ?=
+
+.PHONY: demo test lint unit bench soak packages mini wheel clean help
 
 help:
 	@echo "make demo    capture the example, restore it in a machine, run it there, open JupyterLab (DETACH=1: end instead)"
@@ -15,6 +17,7 @@ help:
 	@echo "make lint    ruff, mypy, import-linter, eslint, prettier, stylelint"
 	@echo "make unit    the tests that boot nothing"
 	@echo "make bench   the product beside its peers"
+	@echo "make soak    the accidents of the durability tests in full, and the logbook over S3 with a full area (hours)"
 	@echo "make mini    build the small release that tests and demo boot"
 
 packages:
@@ -66,6 +69,9 @@ test: packages lint mini
 
 bench: packages mini
 	$(BIN)/python bench/restore.py
+
+soak: packages $(VENV)/.ready
+	cd tests && ../$(BIN)/python -m durability $(SOAK)
 
 wheel: $(VENV)/.ready
 	$(BIN)/python -m build --wheel --no-isolation

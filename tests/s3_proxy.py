@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import http.client
 import http.server
+import itertools
 import socket
 import struct
 import threading
@@ -50,7 +51,7 @@ class Traffic:
     port: int = 0
     requests: list[Passed] = field(default_factory=list)
     faults: int = 0
-    fault: Callable[[str, str], Fault | None] = lambda method, path: None
+    fault: Callable[[str, str], Fault | None] = field(default=lambda method, path: None)
     ended: threading.Event = field(default_factory=threading.Event)
 
     @property
@@ -64,6 +65,21 @@ class Traffic:
     @property
     def sent_bytes(self) -> int:
         return sum(request.sent_bytes for request in self.requests)
+
+    @contextmanager
+    def failing(self, fault: Fault, at: int = 1, *, for_good: bool = False) -> Iterator[None]:
+        """Let the ``at``-th request from now on go wrong, for good all later ones too, for the length of a ``with``."""
+        numbers = itertools.count(1)
+
+        def choose(method: str, path: str) -> Fault | None:
+            number = next(numbers)
+            return fault if number == at or (for_good and number > at) else None
+
+        before, self.fault = self.fault, choose
+        try:
+            yield
+        finally:
+            self.fault = before
 
     def clear(self) -> None:
         self.requests.clear()
