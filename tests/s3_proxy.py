@@ -12,12 +12,14 @@ import http.client
 import http.server
 import itertools
 import socket
+import ssl
 import struct
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from enum import Enum
+from pathlib import Path
 
 WRITING = ("PUT", "POST", "DELETE")
 _SKIPPED = ("transfer-encoding", "connection", "keep-alive", "content-length")
@@ -49,6 +51,7 @@ class Traffic:
     """What passed so far; ``fault`` says which requests go wrong."""
 
     port: int = 0
+    scheme: str = "http"
     requests: list[Passed] = field(default_factory=list)
     faults: int = 0
     fault: Callable[[str, str], Fault | None] = field(default=lambda method, path: None)
@@ -56,7 +59,7 @@ class Traffic:
 
     @property
     def endpoint(self) -> str:
-        return f"http://127.0.0.1:{self.port}"
+        return f"{self.scheme}://127.0.0.1:{self.port}"
 
     @property
     def writes(self) -> list[Passed]:
@@ -94,8 +97,13 @@ class Traffic:
 
 
 @contextmanager
-def proxy(server_port: int) -> Iterator[Traffic]:
-    """Pass requests on to ``server_port`` for the length of a ``with``."""
+def proxy(server_port: int, certificate: Path | None = None) -> Iterator[Traffic]:
+    """Pass requests on to ``server_port`` for the length of a ``with``.
+
+    Args:
+        server_port: Of the server, on 127.0.0.1.
+        certificate: A PEM file with key and certificate; with it the proxy speaks https.
+    """
     traffic = Traffic()
 
     class Handler(_Handler):
@@ -108,6 +116,11 @@ def proxy(server_port: int) -> Iterator[Traffic]:
         server.daemon_threads = True
         server.block_on_close = False
         traffic.port = server.server_address[1]
+        if certificate:
+            context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+            context.load_cert_chain(certificate)
+            server.socket = context.wrap_socket(server.socket, server_side=True)
+            traffic.scheme = "https"
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
         thread.start()
         try:

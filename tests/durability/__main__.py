@@ -11,13 +11,13 @@ import tempfile
 import time
 from pathlib import Path
 
+from radosgw import gateway
+from s3_proxy import Fault, proxy
+
 from durability import trials
 from durability.ground import Ground
 from durability.places import Bucket, Folder
 from durability.victim import compile_shim, runner
-from radosgw import gateway
-from s3_proxy import Fault, proxy
-
 from vml_jupyter.cli.main import parser
 
 _LOST = (Fault.CUT_UPLOAD, Fault.CUT_DOWNLOAD, Fault.LOST_ANSWER, Fault.SLOW_DOWN)

@@ -22,7 +22,6 @@ from pathlib import Path
 
 from durability.places import Place
 from durability.victim import Done, Vml
-
 from vml_jupyter.logbook import Logbook
 from vml_jupyter.repository import SCRYPT_N_GENERATED
 

@@ -26,7 +26,8 @@ class Place(Protocol):
 class Folder:
     """A folder of this computer."""
 
-    environ: dict[str, str] = {}
+    def __init__(self) -> None:
+        self.environ: dict[str, str] = {}
 
     def copy(self, base: Path, folder: Path) -> str:
         shutil.copytree(base, folder)

@@ -13,9 +13,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from s3_proxy import Fault, Traffic
+
 from durability.ground import Ground, Trial, space_given_back, spread
 from durability.victim import CALLS, Done, faults
-from s3_proxy import Fault, Traffic
 
 VERBS = ("snapshot", "forget", "prune")
 ERRORS = {"ENOSPC": errno.ENOSPC, "EIO": errno.EIO}

@@ -3,7 +3,8 @@
     stdin   {"words": [...], "environ": {...}, "kill_after_s": 0.2 | null, "out": FILE, "err": FILE}   one a line
     stdout  {"status": 0, "seconds": 0.31}      status is negative where a signal ended it
 
-Started as ``python -m durability.zygote``, with the shim preloaded or not. It has one thread only, so a fork of it is whole.
+Started as ``python -m durability.zygote``, with the shim preloaded or not. It has one thread
+only, so a fork of it is whole.
 """
 
 from __future__ import annotations
