@@ -1,11 +1,12 @@
 """The full count of accidents: ``make soak``. Prints one line for each kind; ends at the first that is not borne.
 
-python -m durability [--kills 200] [--every 1] [--verbs snapshot forget prune] [--only kill|calls|fail|s3]
+python -m durability [--kills 200] [--every 1] [--verbs snapshot forget prune] [--only kill calls fail crowd s3]
 """
 
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 import tempfile
 import time
@@ -15,13 +16,15 @@ from radosgw import gateway
 from s3_proxy import Fault, proxy
 
 from durability import trials
+from durability.crowd import Crowd
 from durability.ground import Ground
 from durability.places import Bucket, Folder
 from durability.victim import compile_shim, runner
 from vml_jupyter.cli.main import parser
 
 _LOST = (Fault.CUT_UPLOAD, Fault.CUT_DOWNLOAD, Fault.LOST_ANSWER, Fault.SLOW_DOWN)
-_ALL = ("kill", "calls", "fail", "s3")
+_ALL = ("kill", "calls", "fail", "crowd", "s3")
+_ROUNDS = 5
 
 
 def main() -> int:
@@ -38,6 +41,8 @@ def main() -> int:
                 if "fail" in arguments.only:
                     for report in trials.fail(ground, verb, arguments.every):
                         _say(report)
+        if "crowd" in arguments.only:
+            _let_work(Crowd(folder / "crowd", str(folder / "crowd" / "logbook"), {}, _ROUNDS))
         if "s3" in arguments.only:
             _over_s3(folder, arguments)
     return 0
@@ -53,6 +58,16 @@ def _over_s3(folder: Path, arguments: argparse.Namespace) -> None:
                 _say(trials.lose(ground, verb, traffic, fault, arguments.every))
             _say(trials.lose(ground, verb, traffic, Fault.CUT_UPLOAD, 8 * arguments.every, for_good=True))
             _say(trials.kill(ground, verb, arguments.kills // 5, arguments.seed))
+        os.environ.update(server.environ())
+        url = f"s3:{server.endpoint}/{server.make_bucket()}/logbook"
+        _let_work(Crowd(folder / "crowd over S3", url, server.environ(), _ROUNDS))
+
+
+def _let_work(crowd: Crowd) -> None:
+    crowd.folder.mkdir()
+    crowd.run()
+    crowd.judge()
+    _say(f"side by side in {crowd.url}: {crowd}")
 
 
 def _arguments() -> argparse.Namespace:

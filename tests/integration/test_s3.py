@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 import ipaddress
+import itertools
 import json
 import os
 import shutil
@@ -173,18 +174,17 @@ def _offsets(image: object, length: int) -> Iterator[int]:
         at = metadata.find(both, at + 1)
 
 
-@pytest.mark.parametrize("fault", [Fault.CUT_UPLOAD, Fault.CUT_DOWNLOAD, Fault.LOST_ANSWER, Fault.SLOW_DOWN])
-def test_a_connection_that_breaks_once_is_made_good(
-    vml: Run, area: Path, traffic: Traffic, fault: Fault
-) -> None:
-    """Each request of a snapshot and of a listing fails at its first try."""
+def test_a_connection_that_breaks_once_is_made_good(vml: Run, area: Path, traffic: Traffic) -> None:
+    """Each request of a snapshot goes wrong at its first try, each in another way."""
     vml("snapshot", area)
+    ways = itertools.cycle((Fault.CUT_UPLOAD, Fault.CUT_DOWNLOAD, Fault.LOST_ANSWER, Fault.SLOW_DOWN))
     tried: set[tuple[str, str]] = set()
 
     def first_try(method: str, path: str) -> Fault | None:
-        known = (method, path) in tried
+        if (method, path) in tried:
+            return None
         tried.add((method, path))
-        return None if known else fault
+        return next(ways)
 
     (area / "changing.bin").write_bytes(os.urandom(1_000_000))
     traffic.fault = first_try
@@ -209,13 +209,11 @@ def test_a_server_that_is_overloaded_is_said_to_be(vml: Run, area: Path, traffic
             "secret key does not belong to the access key",
         ),
         ({"AWS_ACCESS_KEY_ID": "", "AWS_SECRET_ACCESS_KEY": ""}, "no keys for the S3 server are known"),
-        ({"AWS_SECRET_ACCESS_KEY": ""}, "secret"),
+        ({"AWS_SECRET_ACCESS_KEY": ""}, "its secret key is not"),
     ],
 )
 def test_wrong_keys(vml: Run, area: Path, changes: dict[str, str], words: str) -> None:
-    assert words in said(vml("snapshot", area, ok=False, **changes)).lower().replace(
-        "aws_secret", "secret"
-    ) or (words in said(vml("snapshot", area, ok=False, **changes)))
+    assert words in said(vml("snapshot", area, ok=False, **changes))
 
 
 @pytest.mark.parametrize(
@@ -230,7 +228,6 @@ def test_wrong_keys(vml: Run, area: Path, changes: dict[str, str], words: str) -
 def test_wrong_places(vml: Run, area: Path, traffic: Traffic, url: str, words: str) -> None:
     url = url.format(endpoint=traffic.endpoint, port=traffic.port)
     assert words in said(vml("snapshot", area, "--logbook", url, ok=False))
-    assert words in said(vml("list", "--logbook", url, ok=False))
 
 
 @pytest.mark.skipif(
