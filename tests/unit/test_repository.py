@@ -160,34 +160,6 @@ def test_several_passwords(tmp_path: Path) -> None:
         Repository.open(store, password).close()
 
 
-@pytest.mark.parametrize("what", ["config", "data", "index", "snapshots", "keys"])
-@pytest.mark.parametrize("how", ["altered", "cut", "empty", "gone"])
-def test_damage_is_noticed(tmp_path: Path, what: str, how: str) -> None:
-    repository = Repository.create(str(tmp_path), PASSWORD, scrypt_n=1024)
-    save_something(repository)
-    repository.close()
-    for path in [tmp_path / "config"] if what == "config" else (tmp_path / what).rglob("*"):
-        if path.is_file():
-            damage(path, how)
-    if (what, how) == ("snapshots", "gone"):
-        assert Repository.open(str(tmp_path), PASSWORD).snapshots() == []
-        return
-    expected = LogbookMissing if (what, how) == ("config", "gone") else (LogbookDamaged, WrongPassword)
-    with pytest.raises(expected) as caught:
-        read_something(Repository.open(str(tmp_path), PASSWORD))
-    assert str(tmp_path) in str(caught.value) or what in str(caught.value)
-
-
-def damage(path: Path, how: str) -> None:
-    if how == "gone":
-        path.unlink()
-        return
-    raw = bytearray(path.read_bytes())
-    middle = len(raw) // 2
-    raw[middle] ^= 1
-    path.write_bytes({"altered": bytes(raw), "cut": bytes(raw[:middle]), "empty": b""}[how])
-
-
 class Failing:
     """A store that breaks down after a number of puts, as a process that is killed or a disk that fills."""
 

@@ -56,7 +56,7 @@ def same_content(one: Path, other: Path) -> bool:
 @pytest.mark.parametrize("version", ["1", "2"])
 def test_we_read_what_restic_wrote(tmp_path: Path, area: Path, version: str) -> None:
     restic = Restic(tmp_path / "repo", PASSWORD)
-    restic.run("init", "--repository-version", version)
+    restic.init(version)
     restic.run("backup", "--tag", "theirs", area)
     repository = Repository.open(str(tmp_path / "repo"), PASSWORD)
     (snapshot,) = repository.snapshots()

@@ -13,6 +13,7 @@ from typing import NoReturn
 import msgspec
 
 from vml_jupyter import __version__
+from vml_jupyter.cli import passwords
 from vml_jupyter.errors import Cancelled, Usage, VmlError
 from vml_jupyter.flows.settings import Settings, load
 
@@ -30,7 +31,7 @@ class _Parser(argparse.ArgumentParser):
 
 def parser() -> argparse.ArgumentParser:
     """Return the command line's grammar."""
-    from vml_jupyter.cli import entries, machines, releases
+    from vml_jupyter.cli import entries, machines, releases, upkeep
 
     top = _Parser(
         prog="vml",
@@ -38,7 +39,7 @@ def parser() -> argparse.ArgumentParser:
     )
     top.add_argument("--version", action="version", version=f"vml {__version__}")
     verbs = top.add_subparsers(dest="verb", metavar="VERB", required=True, parser_class=_Parser)
-    for room in (entries, releases, machines):
+    for room in (entries, upkeep, releases, machines):
         room.add_verbs(verbs, _common())
     return top
 
@@ -72,15 +73,7 @@ def _common() -> argparse.ArgumentParser:
 
 
 def _settings(arguments: argparse.Namespace) -> Settings:
-    password = None
-    if arguments.password_file:
-        try:
-            password = arguments.password_file.read_text("utf-8").splitlines()[0].strip()
-        except (OSError, UnicodeDecodeError, IndexError) as error:
-            raise Usage(
-                f"the password file {arguments.password_file} cannot be read: {error}",
-                "Name a file whose first line is it.",
-            ) from error
+    password = passwords.read(arguments.password_file) if arguments.password_file else None
     return load().using(logbook=arguments.logbook, logbook_password=password)
 
 

@@ -16,12 +16,12 @@ def as_json(value: object) -> None:
 
 def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
     """Print rows under a heading, each column as wide as its widest cell; control characters are shown, not obeyed."""
-    lines = [tuple(head), *(tuple(_plain(cell) for cell in row) for row in rows)]
+    lines = [tuple(head), *(tuple(plain(cell) for cell in row) for row in rows)]
     widths = [max(len(line[column]) for line in lines) for column in range(len(head))]
     for line in lines:
         print("  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip())
 
 
-def _plain(text: str) -> str:
+def plain(text: str) -> str:
     """Replace what could move a terminal's cursor: entry texts may come from others."""
     return "".join(char if char.isprintable() else "�" for char in text)

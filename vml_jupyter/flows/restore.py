@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TypedDict
 
 from vml_jupyter.context import user_data, write_context_iso
-from vml_jupyter.errors import BadArea
+from vml_jupyter.errors import BadArea, LogbookDamaged
 from vml_jupyter.flows import areas
 from vml_jupyter.flows.entries import opened
 from vml_jupyter.flows.machines import address, await_ready
@@ -26,8 +26,10 @@ from vml_jupyter.guest import GuestConfig, pickup
 from vml_jupyter.machine import Host, MachineSpec, can_read_http, probe_accelerator
 from vml_jupyter.model import Entry, Machine, Release, Shape, new_entry_id
 from vml_jupyter.progress import SILENT, Progress, Stopwatch
-from vml_jupyter.snapshot import Laid, lay
+from vml_jupyter.snapshot import Laid, Salvage, lay
 from vml_jupyter.snapshot.image import AreaImage
+
+_LOST_SHOWN = 20
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,6 +51,7 @@ def restore_files(settings: Settings, entry_id: str, target: Path, progress: Pro
         NotFound: No such entry.
         WouldOverwrite: The folder holds something.
         BadArea: The target cannot be a folder.
+        LogbookDamaged: Something of it is hurt; says which files, and all others were written.
     """
     target = target.expanduser().absolute()
     if target.exists() and not target.is_dir():
@@ -56,7 +59,18 @@ def restore_files(settings: Settings, entry_id: str, target: Path, progress: Pro
     with opened(settings) as logbook:
         entry = logbook.find(entry_id)
         progress.stage("lay", f"Writing the files of {entry.id}")
-        return lay(logbook.repository, logbook.area_tree(entry), target, progress)
+        try:
+            return lay(logbook.repository, logbook.area_tree(entry), target, progress)
+        except LogbookDamaged:
+            progress.stage("salvage", "Something is damaged: looking for what is whole")
+            salvage = Salvage(logbook.repository, logbook.area_tree(entry), progress)
+        progress.stage("lay", f"Writing the other files of {entry.id}")
+        lay(salvage.repository(), logbook.area_tree(entry), target, progress)
+    shown = ", ".join(salvage.lost[:_LOST_SHOWN]) + (", ..." if len(salvage.lost) > _LOST_SHOWN else "")
+    raise LogbookDamaged(
+        f"{len(salvage.lost)} files of the entry {entry.id} are damaged and were not written: {shown}",
+        f"All others are in {target}; `vml check --read-data` tells what is hurt",
+    )
 
 
 def restore(

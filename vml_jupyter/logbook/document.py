@@ -74,7 +74,7 @@ def load_entry(repository: Repository, snapshot: Snapshot) -> Entry:
     raw = b"".join(map(repository.blob, file.content or ()))
     try:
         entry = msgspec.json.decode(raw, type=Entry)
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise _damaged(snapshot, f"its record is not understood: {error}") from error
     return msgspec.structs.replace(entry, snapshot=snapshot.id, tree=area.subtree)
 

@@ -10,13 +10,15 @@ from __future__ import annotations
 
 import os
 import threading
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import msgspec
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 from cryptography.hazmat.primitives.poly1305 import Poly1305
+
+from vml_jupyter.repository.parsing import Parser
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.ciphers import CipherContext
@@ -53,11 +55,15 @@ class _Contexts(threading.local):
 
 @dataclass(frozen=True)
 class Key:
-    """The three secrets: 32 bytes for AES-256, 16 bytes ``k`` for AES-128, 16 bytes ``r`` for Poly1305."""
+    """The three secrets: 32 bytes for AES-256, 16 bytes ``k`` for AES-128, 16 bytes ``r`` for Poly1305.
 
-    encrypt: bytes
-    k: bytes
-    r: bytes
+    ``file`` is the id of the key file that it was read from, where it was read from one.
+    """
+
+    encrypt: bytes = field(repr=False)
+    k: bytes = field(repr=False)
+    r: bytes = field(repr=False)
+    file: str = field(default="", compare=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "_contexts", _Contexts())
@@ -78,7 +84,7 @@ class Key:
         Raises:
             msgspec.DecodeError: It is no key record.
         """
-        record = msgspec.json.decode(raw, type=_KeyRecord)
+        record = Parser(_KeyRecord).parse(raw)
         if [len(part) for part in (record.encrypt, record.mac.k, record.mac.r)] != [32, 16, 16]:
             raise msgspec.ValidationError("a key of this length is none")
         return cls(record.encrypt, record.mac.k, record.mac.r)

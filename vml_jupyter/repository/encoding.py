@@ -60,7 +60,9 @@ def decompress(raw: bytes, size_bytes: int = 0) -> bytes:
         declared = zstandard.frame_content_size(raw)
         if max(declared, size_bytes) > _MAXIMUM_BYTES or (size_bytes and declared not in (-1, size_bytes)):
             raise Unreadable("a frame of a size that cannot be")
-        return _contexts.decompressor.decompress(raw, max_output_size=size_bytes or _MAXIMUM_BYTES)
+        # A frame that does not say its size, as restic's small documents: a block of at most 128 kB takes 4 bytes.
+        most = min(_MAXIMUM_BYTES, (len(raw) // 4 + 1) << 17)
+        return _contexts.decompressor.decompress(raw, max_output_size=size_bytes or most)
     except zstandard.ZstdError as error:
         raise Unreadable(str(error)) from error
 

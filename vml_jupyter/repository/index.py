@@ -4,6 +4,7 @@
 
 Index files are only added, until restic's ``prune`` replaces them; so what was read once is kept, and
 reading again means to read the names that are new and, where one is gone, to forget what it said.
+A file that is damaged says nothing, and is remembered in ``damaged``.
 """
 
 from __future__ import annotations
@@ -15,7 +16,9 @@ from concurrent.futures import ThreadPoolExecutor
 import msgspec
 
 from vml_jupyter.errors import LogbookDamaged
+from vml_jupyter.repository.documents import is_id
 from vml_jupyter.repository.pack import Kind, PackedBlob
+from vml_jupyter.repository.parsing import Parser
 
 BLOBS_PER_FILE = 50_000
 _READERS = 8
@@ -27,13 +30,18 @@ class IndexPack(msgspec.Struct, frozen=True):
     id: str
     blobs: list[PackedBlob]
 
+    def __post_init__(self) -> None:
+        """Refuse a pack of another name: it becomes part of a path."""
+        if not is_id(self.id):
+            raise ValueError("a pack's id is none")
+
 
 class _IndexFile(msgspec.Struct, frozen=True, omit_defaults=True):
     packs: list[IndexPack]
     supersedes: list[str] | None = None
 
 
-_decoder = msgspec.json.Decoder(_IndexFile)
+_parser = Parser(_IndexFile)
 _Place = tuple[str, PackedBlob]
 _Places = dict[Kind, dict[str, _Place]]
 
@@ -52,6 +60,7 @@ class Index:
         self._read: set[str] | None = None
         self._places: _Places = {"data": {}, "tree": {}}
         self._mutex = threading.RLock()
+        self.damaged: list[LogbookDamaged] = []
 
     def place(self, kind: Kind, id: str) -> _Place | None:
         """Return pack and place of a blob, or None where no index file names it."""
@@ -76,10 +85,15 @@ class Index:
             begin_anew = read is None or not read <= present
             places: _Places = {"data": {}, "tree": {}} if begin_anew else self._places
             seen = set() if read is None or begin_anew else set(read)
+            damaged: list[LogbookDamaged] = []
             with ThreadPoolExecutor(_READERS) as pool:
                 for name, packs in pool.map(self._load_file, sorted(present - seen)):
+                    if isinstance(packs, LogbookDamaged):
+                        damaged.append(packs)  # and read anew the next time: it may have been mended
+                        continue
                     _insert(places, packs)
                     seen.add(name)
+            self.damaged = damaged
             self._places, self._read = places, seen  # at the end: others look in the old ones meanwhile
 
     def add(self, name: str, packs: Sequence[IndexPack]) -> None:
@@ -89,13 +103,25 @@ class Index:
             if self._read is not None:
                 self._read.add(name)
 
-    def _load_file(self, name: str) -> tuple[str, list[IndexPack]]:
+    def _load_file(self, name: str) -> tuple[str, list[IndexPack] | LogbookDamaged]:
         try:
-            return name, _decoder.decode(self._load(name)).packs
+            return name, decode_index(self._load(name), name)
         except FileNotFoundError:
             return name, []
-        except msgspec.DecodeError as error:
-            raise LogbookDamaged(f"the index file {name} is damaged: {error}") from error
+        except LogbookDamaged as error:
+            return name, error
+
+
+def decode_index(raw: bytes, name: str) -> list[IndexPack]:
+    """Return what an index file says.
+
+    Raises:
+        LogbookDamaged: It is no index file.
+    """
+    try:
+        return _parser.parse(raw).packs
+    except msgspec.DecodeError as error:
+        raise LogbookDamaged(f"index/{name} is damaged: {error}") from error
 
 
 def _insert(places: _Places, packs: Iterable[IndexPack]) -> None:

@@ -20,6 +20,8 @@ from vml_jupyter.errors import LogbookDamaged
 from vml_jupyter.repository import gotime
 from vml_jupyter.repository.cipher import Forged, Key
 from vml_jupyter.repository.identity import hostname, username
+from vml_jupyter.repository.parsing import Parser
+from vml_jupyter.repository.store import Store
 
 SCRYPT_N = 32768
 """Cost for a password that a person chose: 32 MiB and about 0.1 s per guess."""
@@ -65,6 +67,20 @@ def make_key_file(master: Key, password: str, scrypt_n: int) -> bytes:
     return msgspec.json.encode(record)
 
 
+def load_key_file(store: Store, id: str) -> KeyFile:
+    """Read ``keys/<id>``.
+
+    Raises:
+        FileNotFoundError: There is none of this id.
+        LogbookDamaged: It is cut, altered, or no key file.
+    """
+    where = f"keys/{id} in {store.label}"
+    raw = store.get(f"keys/{id}")
+    if hashlib.sha256(raw).hexdigest() != id:
+        raise LogbookDamaged(f"{where} is cut or altered", "Put it back from a copy of the logbook")
+    return parse_key_file(raw, where)
+
+
 def parse_key_file(raw: bytes, where: str) -> KeyFile:
     """Return the record.
 
@@ -72,11 +88,12 @@ def parse_key_file(raw: bytes, where: str) -> KeyFile:
         LogbookDamaged: It is no key file, or asks for more than this program would compute.
     """
     try:
-        record = msgspec.json.decode(raw, type=KeyFile)
+        record = Parser(KeyFile).parse(raw)
     except msgspec.DecodeError as error:
         raise LogbookDamaged(f"{where} is damaged: {error}") from error
-    reasonable = 128 * record.n * record.r <= _MAXIMUM_MEMORY and 1 <= record.p <= 128
-    if record.kdf != "scrypt" or record.n < 2 or record.n & (record.n - 1) or record.r < 1 or not reasonable:
+    memory = 128 * record.r * (record.n + record.p + 2)
+    reasonable = record.r >= 1 and 1 <= record.p <= 128 and memory <= _MAXIMUM_MEMORY
+    if record.kdf != "scrypt" or record.n < 2 or record.n & (record.n - 1) or not reasonable:
         raise LogbookDamaged(f"{where} asks for a derivation that this program does not do")
     return record
 

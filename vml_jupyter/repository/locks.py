@@ -18,10 +18,11 @@ from contextlib import contextmanager, suppress
 
 import msgspec
 
-from vml_jupyter.errors import LogbookDamaged, LogbookLocked, StoreUnreachable
+from vml_jupyter.errors import Foreign, LogbookDamaged, LogbookLocked, StoreUnreachable
 from vml_jupyter.repository import gotime
 from vml_jupyter.repository.documents import Documents
 from vml_jupyter.repository.identity import hostname, process_exists, username
+from vml_jupyter.repository.parsing import Parser
 from vml_jupyter.repository.records import LockRecord
 
 STALE_S = 30 * 60
@@ -60,6 +61,27 @@ class Locks:
             yield outermost
         finally:
             self._release()
+
+    def unlock(self, remove_all: bool = False) -> int:
+        """Remove the locks that nobody stands behind, or every one, and return how many.
+
+        Args:
+            remove_all: Those too that somebody may hold, and those that are damaged or empty.
+        """
+        removed = 0
+        for id in list(self._documents.names(_DOCUMENT)):
+            if remove_all or self._is_stale(id):
+                self._documents.delete(_DOCUMENT, id)
+                removed += 1
+        return removed
+
+    def _is_stale(self, id: str) -> bool:
+        """Tell whether a lock is stale; what is damaged may be somebody's, as restic sees it too."""
+        try:
+            lock = self._load(id)
+        except LogbookDamaged:
+            return False
+        return lock is not None and is_stale(lock)
 
     def require_alive(self) -> None:
         """Make sure that nobody may have taken our lock for stale.
@@ -132,12 +154,12 @@ class Locks:
         try:
             if self._documents.is_empty(_DOCUMENT, id):
                 return None  # stores without atomic upload leave such files, and restic passes them over
-            return msgspec.json.decode(self._documents.load(_DOCUMENT, id), type=LockRecord)
+            return decode_lock(self._documents.load(_DOCUMENT, id), id)
         except FileNotFoundError:
             return None
-        except msgspec.DecodeError as error:
+        except LogbookDamaged as error:
             raise LogbookDamaged(
-                f"the lock {id} is damaged: {error}", "Run `restic unlock --remove-all`"
+                error.message, "Run `vml unlock --all` when nobody else works on the logbook"
             ) from error
 
     def _start_renewing(self) -> None:
@@ -160,6 +182,20 @@ class Locks:
                 self._renewed = renewed
 
 
+def decode_lock(raw: bytes, id: str) -> LockRecord:
+    """Return the record of ``locks/<id>``.
+
+    Raises:
+        LogbookDamaged: It is no lock.
+    """
+    try:
+        record = Parser(LockRecord).parse(raw)
+        gotime.parse_time(record.time)
+        return record
+    except (msgspec.DecodeError, Foreign) as error:
+        raise LogbookDamaged(f"locks/{id} is damaged: {error}") from error
+
+
 def is_stale(lock: LockRecord) -> bool:
     """Tell whether nobody stands behind ``lock`` any more."""
     if time.time() - gotime.parse_time(lock.time) / 1e9 > STALE_S:
@@ -172,5 +208,5 @@ def _locked_by(other: LockRecord) -> LogbookLocked:
     return LogbookLocked(
         f"{other.username or 'somebody'} on {other.hostname} (process {other.pid}) "
         f"{how}holds the logbook since {other.time}",
-        "Try again when that program is done; if it is gone for good, run `restic unlock`",
+        "Try again when that program is done; if it is gone for good, run `vml unlock`",
     )

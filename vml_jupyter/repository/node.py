@@ -17,6 +17,7 @@ import msgspec
 from vml_jupyter.repository import gomode
 from vml_jupyter.repository.gonames import quote_name, unquote_name
 from vml_jupyter.repository.gotime import parse_time
+from vml_jupyter.repository.parsing import Parser
 
 
 class ExtendedAttribute(msgspec.Struct, frozen=True, kw_only=True):
@@ -87,7 +88,7 @@ class _Tree(msgspec.Struct, frozen=True):
 
 
 _encoder = msgspec.json.Encoder()
-_decoder = msgspec.json.Decoder(_Tree)
+_parser = Parser(_Tree)
 
 
 def encode_tree(nodes: Sequence[Node]) -> bytes:
@@ -102,7 +103,7 @@ def decode_tree(raw: bytes) -> tuple[Node, ...]:
     Raises:
         msgspec.DecodeError: The bytes are no tree.
     """
-    return tuple(_decoder.decode(raw).nodes or ())
+    return tuple(_parser.parse(raw).nodes or ())
 
 
 def _sort_key(node: Node) -> bytes:

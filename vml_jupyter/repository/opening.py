@@ -11,6 +11,7 @@ from __future__ import annotations
 import hashlib
 import os
 import secrets
+from dataclasses import replace
 
 import msgspec
 
@@ -18,6 +19,7 @@ from vml_jupyter.errors import LogbookDamaged, LogbookMissing, WouldOverwrite, W
 from vml_jupyter.repository import keyfile, polynomial
 from vml_jupyter.repository.cipher import Key
 from vml_jupyter.repository.documents import decode_sealed, is_id
+from vml_jupyter.repository.parsing import Parser
 from vml_jupyter.repository.records import Config
 from vml_jupyter.repository.store import Store
 
@@ -41,7 +43,7 @@ def create(store: Store, password: str, scrypt_n: int | None = None) -> tuple[Ke
             f"there is a logbook in {store.label} already", "Open it, or choose another place"
         )
     key = Key.generate()
-    add_key(store, key, password, scrypt_n)
+    key = replace(key, file=add_key(store, key, password, scrypt_n))
     config = Config(
         version=_VERSION, id=os.urandom(32).hex(), chunker_polynomial=f"{polynomial.random_irreducible():x}"
     )
@@ -58,30 +60,47 @@ def add_key(store: Store, key: Key, password: str, scrypt_n: int | None = None) 
     return id
 
 
-def open(store: Store, password: str) -> tuple[Key, Config]:
-    """Return the master key and the config.
+def open(store: Store, password: str) -> tuple[Key, Config, LogbookDamaged | None]:
+    """Return the master key, the config, and what is wrong with the config.
+
+    Nothing that is stored needs the config to be read: it says how to write. So where it is damaged, one that
+    stands in for it is returned, and whoever reads may go on.
 
     Raises:
         LogbookMissing: Nothing there is a repository.
         WrongPassword: No key file opens with ``password``.
-        LogbookDamaged: The config is broken, or of a version not known.
+        LogbookDamaged: No key file is whole, or the repository is of a version not known.
     """
     try:
         sealed = store.get("config")
     except FileNotFoundError:
-        raise LogbookMissing(
-            f"there is no logbook in {store.label}", "Check the place, or create one there"
-        ) from None
+        if not any(map(is_id, store.list("snapshots"))):
+            raise LogbookMissing(
+                f"there is no logbook in {store.label}", "Check the place, or create one there"
+            ) from None
+        sealed = b""
     key = _find_key(store, password)
     try:
-        config = msgspec.json.decode(decode_sealed(key, sealed, f"config in {store.label}"), type=Config)
-    except msgspec.DecodeError as error:
-        raise LogbookDamaged(f"config in {store.label} is damaged: {error}") from error
+        config = Parser(Config).parse(decode_sealed(key, sealed, f"config in {store.label}"))
+    except (LogbookDamaged, msgspec.DecodeError) as error:
+        return (
+            key,
+            Config(version=_VERSION, id=os.urandom(32).hex(), chunker_polynomial=""),
+            _damaged(store, error),
+        )
     if config.version not in _VERSIONS:
         raise LogbookDamaged(
             f"{store.label} has format {config.version}, which is not known here", "Update VML"
         )
-    return key, config
+    return key, config, None
+
+
+def _damaged(store: Store, error: Exception) -> LogbookDamaged:
+    why = error.message if isinstance(error, LogbookDamaged) else f"config is no config: {error}"
+    return LogbookDamaged(
+        f"the file config of {store.label} is missing or damaged, so nothing is written there ({why})",
+        "Its entries can still be restored; put the file back from a copy of the logbook",
+    )
 
 
 def _exists(store: Store) -> bool:
@@ -98,29 +117,26 @@ def _find_key(store: Store, password: str) -> Key:
     if not names:
         raise LogbookDamaged(f"{store.label} has no key file", "Without one nothing in it can be read")
     records, damaged = _read_key_files(store, names)
-    for record in sorted(records, key=lambda record: record.n * record.r * record.p):
+    for name, record in sorted(records.items(), key=lambda pair: pair[1].n * pair[1].r * pair[1].p):
         key = keyfile.open_key_file(record, password)
         if key is not None:
-            return key
+            return replace(key, file=name)
     if damaged:
         raise damaged[0]
     raise WrongPassword(f"the password does not open {store.label}", "Give the password it was created with")
 
 
-def _read_key_files(store: Store, names: list[str]) -> tuple[list[keyfile.KeyFile], list[LogbookDamaged]]:
+def _read_key_files(
+    store: Store, names: list[str]
+) -> tuple[dict[str, keyfile.KeyFile], list[LogbookDamaged]]:
     """Read all key files; a damaged one matters only if no other opens."""
-    records: list[keyfile.KeyFile] = []
+    records: dict[str, keyfile.KeyFile] = {}
     damaged: list[LogbookDamaged] = []
     for name in names:
-        raw = store.get(f"keys/{name}")
-        where = f"keys/{name[:12]} in {store.label}"
-        if hashlib.sha256(raw).hexdigest() != name:
-            damaged.append(
-                LogbookDamaged(f"{where} is cut or altered", "Put it back from a copy of the logbook")
-            )
-            continue
         try:
-            records.append(keyfile.parse_key_file(raw, where))
+            records[name] = keyfile.load_key_file(store, name)
+        except FileNotFoundError:
+            continue  # removed since it was listed
         except LogbookDamaged as error:
             damaged.append(error)
     return records, damaged

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import hashlib
 import struct
-from typing import Literal
+from typing import Annotated, Literal
 
 import msgspec
 
@@ -22,6 +22,7 @@ Kind = Literal["data", "tree"]
 TARGET_BYTES = 16 << 20
 """A pack is closed once it holds this much."""
 
+_FAR = 1 << 40  # beyond any pack; larger numbers overflow what the operating system takes
 _PLAIN = struct.Struct("<BI32s")
 _COMPRESSED = struct.Struct("<BII32s")
 _LENGTH = struct.Struct("<I")
@@ -31,11 +32,11 @@ _CODES = {("data", False): 0, ("tree", False): 1, ("data", True): 2, ("tree", Tr
 class PackedBlob(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     """Where a blob lies in its pack; ``uncompressed_length`` is 0 for one stored as it is."""
 
-    id: str
+    id: Annotated[str, msgspec.Meta(min_length=64, max_length=64)]
     type: Kind
-    offset: int
-    length: int
-    uncompressed_length: int = 0
+    offset: Annotated[int, msgspec.Meta(ge=0, le=_FAR)]
+    length: Annotated[int, msgspec.Meta(ge=OVERHEAD_BYTES, le=_FAR)]
+    uncompressed_length: Annotated[int, msgspec.Meta(ge=0, le=_FAR)] = 0
 
     @property
     def plain_length(self) -> int:

@@ -8,7 +8,8 @@ What does not fit is damaged, and says which pack holds it.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 
 from vml_jupyter.errors import LogbookDamaged
 from vml_jupyter.repository import encoding
@@ -18,7 +19,7 @@ from vml_jupyter.repository.pack import Kind, PackedBlob, pack_name
 from vml_jupyter.repository.store import Store
 from vml_jupyter.repository.turn import turn
 
-_HINT = "Run `restic check --read-data` on the logbook; what was written before and after may be whole"
+_HINT = "Run `vml check --read-data` to see what else is hurt; the rest can be restored"
 
 
 _RANGE_BYTES = 4 << 20
@@ -28,13 +29,21 @@ _Place = tuple[str, PackedBlob]
 class Reader:
     """Reads blobs. Safe between threads."""
 
-    def __init__(self, store: Store, key: Key, index: Index) -> None:
+    def __init__(
+        self, store: Store, key: Key, index: Index, elsewhere: Callable[[Kind, str], list[_Place]]
+    ) -> None:
         self._store = store
         self._key = key
         self._index = index
+        self._elsewhere = elsewhere
 
     def size(self, id: str, kind: Kind) -> int:
-        return self._place(id, kind)[1].plain_length
+        try:
+            return self._place(id, kind)[1].plain_length
+        except LogbookDamaged:
+            for _, blob in self._elsewhere(kind, id):
+                return blob.plain_length
+            raise
 
     def read(self, id: str, kind: Kind) -> bytes:
         """Return a blob's bytes.
@@ -42,6 +51,15 @@ class Reader:
         Raises:
             LogbookDamaged: It is nowhere, or its bytes are not those that were written.
         """
+        try:
+            return self._read(id, kind)
+        except LogbookDamaged:
+            for pack, blob in self._elsewhere(kind, id):
+                with suppress(LogbookDamaged):
+                    return self._checked(self._fetch_or_fail(pack, blob), pack, blob)
+            raise
+
+    def _read(self, id: str, kind: Kind) -> bytes:
         pack, blob = self._place(id, kind)
         try:
             sealed = self._fetch(pack, blob)
@@ -50,9 +68,12 @@ class Reader:
             self._index.refresh()
             pack, blob = self._place(id, kind)
             sealed = self._fetch_or_fail(pack, blob)
-        plain = self._unpack(sealed, id, pack, blob)
-        if hashlib.sha256(plain).hexdigest() != id:
-            raise self._damaged(id, pack, "its content is not what its name says")
+        return self._checked(sealed, pack, blob)
+
+    def _checked(self, sealed: bytes, pack: str, blob: PackedBlob) -> bytes:
+        plain = self._unpack(sealed, blob.id, pack, blob)
+        if hashlib.sha256(plain).hexdigest() != blob.id:
+            raise self._damaged(blob.id, pack, "its content is not what its name says")
         return plain
 
     def read_all(self, ids: Sequence[str], kind: Kind) -> list[Buffer]:
@@ -69,7 +90,7 @@ class Reader:
             plain = self._decompress_all(opened)
             with turn():
                 sound = all(hashlib.sha256(data).hexdigest() == id for id, data in plain.items())
-        except (FileNotFoundError, Forged, encoding.Unreadable):
+        except (FileNotFoundError, Forged, encoding.Unreadable, LogbookDamaged):
             sound = False
         if not sound:
             return [self.read(id, kind) for id in ids]  # which finds what was moved and names what is damaged

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 import msgspec
+
+from vml_jupyter.errors import LogbookDamaged
+from vml_jupyter.repository.parsing import Parser
 
 
 class Config(msgspec.Struct, frozen=True, kw_only=True):
@@ -42,6 +47,21 @@ class LockRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     exclusive: bool
     hostname: str = ""
     username: str = ""
-    pid: int = 0
+    pid: Annotated[int, msgspec.Meta(lt=1 << 31)] = 0
     uid: int = 0
     gid: int = 0
+
+
+_snapshot_parser = Parser(Snapshot)
+
+
+def decode_snapshot(raw: bytes, id: str) -> Snapshot:
+    """Return the record of ``snapshots/<id>``.
+
+    Raises:
+        LogbookDamaged: It is no snapshot.
+    """
+    try:
+        return msgspec.structs.replace(_snapshot_parser.parse(raw), id=id)
+    except msgspec.DecodeError as error:
+        raise LogbookDamaged(f"snapshots/{id} is damaged: {error}") from error

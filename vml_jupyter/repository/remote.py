@@ -88,8 +88,11 @@ class BucketStore:
             obstore.put(self._store, name, b"".join(pieces), use_multipart=False)
 
     def list(self, folder: str) -> Iterator[str]:
+        return (name for name, _ in self.sizes(folder))
+
+    def sizes(self, folder: str) -> Iterator[tuple[str, int]]:
         with self._faults():
-            yield from self._again(lambda: self._list(folder + "/"))
+            yield from self._again(lambda: self._sizes(folder + "/"))
 
     def delete(self, name: str) -> None:
         try:
@@ -98,9 +101,9 @@ class BucketStore:
         except FileNotFoundError:
             return
 
-    def _list(self, prefix: str) -> Sequence[str]:
+    def _sizes(self, prefix: str) -> Sequence[tuple[str, int]]:
         batches = obstore.list(self._store, prefix=prefix)
-        return [item["path"].rsplit("/", 1)[-1] for batch in batches for item in batch]
+        return [(item["path"].rsplit("/", 1)[-1], item["size"]) for batch in batches for item in batch]
 
     def _again(self, ask: Callable[[], _T]) -> _T:
         """Ask until the answer comes whole: obstore does so itself for reading and writing, but not for these."""

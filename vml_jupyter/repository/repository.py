@@ -15,24 +15,30 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from typing import TypeVar
 
 import msgspec
 
 from vml_jupyter.errors import LogbookDamaged, NotFound, VmlError
+from vml_jupyter.progress import SILENT, Progress
 from vml_jupyter.repository import opening
 from vml_jupyter.repository.cipher import Buffer, Key
+from vml_jupyter.repository.contents import Depot
 from vml_jupyter.repository.documents import Documents
 from vml_jupyter.repository.index import Index
+from vml_jupyter.repository.keys import Keys
 from vml_jupyter.repository.locks import Locks
 from vml_jupyter.repository.node import Node, decode_tree, encode_tree
 from vml_jupyter.repository.pack import Kind
+from vml_jupyter.repository.pruning import Pruned
 from vml_jupyter.repository.reader import Reader
-from vml_jupyter.repository.records import Config, Snapshot
+from vml_jupyter.repository.records import Config, Snapshot, decode_snapshot
 from vml_jupyter.repository.remote import open_store
+from vml_jupyter.repository.rescue import Rescue
 from vml_jupyter.repository.store import Store
+from vml_jupyter.repository.upkeep import Upkeep
 from vml_jupyter.repository.writer import Writer
 
 _CACHED_NODES = 200_000
@@ -46,15 +52,21 @@ class Repository:
     between what no snapshot names yet.
     """
 
-    def __init__(self, store: Store, key: Key, config: Config) -> None:
+    def __init__(self, store: Store, key: Key, config: Config, damage: LogbookDamaged | None = None) -> None:
         self._documents = Documents(store, key, config.version)
         self._index = Index(lambda: self._documents.names("index"), self._load_index)
-        self._reader = Reader(store, key, self._index)
+        self._rescue = Rescue(store, key, self._documents, self._index)
+        self._reader = Reader(store, key, self._index, self._rescue.places)
         self._writer = Writer(store, key, self._documents, self._index)
         self._locks = Locks(self._documents)
         self._trees: OrderedDict[str, tuple[Node, ...]] = OrderedDict()
         self._cached_nodes = 0
         self._mutex = threading.Lock()
+        self._damage = damage
+        self._hurt_snapshots: list[LogbookDamaged] = []
+        self.keys = Keys(store, key, self._locks)
+        depot = Depot(store, key, self._documents, self._locks, self.read_trees)
+        self.upkeep = Upkeep(depot, self.keys, damage, self._changed)
         self.url = store.label
         self.id = config.id
         self.version = config.version
@@ -77,12 +89,12 @@ class Repository:
 
     @classmethod
     def open(cls: type[_Self], url: str | Store, password: str) -> _Self:
-        """Open what is there.
+        """Open what is there, to be read even where ``damage`` is found.
 
         Raises:
             LogbookMissing: Nothing there is a repository.
             WrongPassword: No key file opens with ``password``.
-            LogbookDamaged: Its config or a key file is broken.
+            LogbookDamaged: No key file is whole.
             StoreUnreachable: The place does not answer.
         """
         store = open_store(url) if isinstance(url, str) else url
@@ -104,6 +116,14 @@ class Repository:
             raise LogbookDamaged(f"the tree {id[:12]} in {self.url} is no tree: {error}") from error
         self._remember(id, nodes)
         return nodes
+
+    def read_trees(self, ids: Sequence[str]) -> list[Buffer]:
+        """Return the bytes of tree blobs, as they are.
+
+        Raises:
+            LogbookDamaged: One is missing or broken.
+        """
+        return self._reader.read_all(ids, "tree")
 
     def blob(self, id: str) -> bytes:
         """Return a data blob, checked by its id.
@@ -145,10 +165,28 @@ class Repository:
         """Return when all that was saved is stored and indexed."""
         self._writer.flush()
 
+    @property
+    def damage(self) -> list[LogbookDamaged]:
+        """What was found to be hurt so far, beside blobs; ``check`` finds all."""
+        config = [self._damage] if self._damage else []
+        return [*config, *self._index.damaged, *self._hurt_snapshots]
+
     def snapshots(self) -> list[Snapshot]:
-        """Return all snapshots, oldest first, whoever wrote them."""
-        found = (self._load_snapshot(id) for id in list(self._documents.names("snapshots")))
-        return sorted((item for item in found if item), key=lambda item: (item.time, item.id))
+        """Return all snapshots, oldest first, whoever wrote them; those that are hurt are left out.
+
+        ``damage`` says which.
+        """
+        found: list[Snapshot] = []
+        hurt: list[LogbookDamaged] = []
+        for id in list(self._documents.names("snapshots")):
+            try:
+                found.append(decode_snapshot(self._documents.load("snapshots", id), id))
+            except FileNotFoundError:
+                continue  # another program removed it since it was listed
+            except LogbookDamaged as error:
+                hurt.append(error)
+        self._hurt_snapshots = hurt
+        return sorted(found, key=lambda item: (item.time, item.id))
 
     def save_snapshot(self, snapshot: Snapshot) -> str:
         """Store everything that was saved, then ``snapshot``, and return its id."""
@@ -177,11 +215,14 @@ class Repository:
 
         Raises:
             LogbookLocked: Somebody holds a lock that excludes this one.
+            LogbookDamaged: What says how or where to write is hurt.
         """
         with self._locks.hold(exclusive) as outermost:
             if outermost:
                 self._writer.recover()
                 self._index.refresh()
+                self._rescue.forget()
+                self._require_whole()
             try:
                 yield
             except BaseException:
@@ -190,8 +231,30 @@ class Repository:
                 raise
             self._writer.settle()
 
+    def prune(
+        self, progress: Progress = SILENT, *, keep: Iterable[str] = (), dry_run: bool = False
+    ) -> Pruned:
+        """Free the room of what neither a snapshot nor a tree of ``keep`` needs; more in ``upkeep``."""
+        return self.upkeep.prune(progress, keep=keep, dry_run=dry_run)
+
     def close(self) -> None:
         self._writer.close()
+
+    def _changed(self) -> None:
+        """See what became of packs and index."""
+        self._writer.recover()
+        self._rescue.forget()
+        self._index.refresh()
+
+    def _require_whole(self) -> None:
+        """Refuse to write where it is not known how, or what is there already."""
+        if self._damage:
+            raise self._damage
+        for error in self._index.damaged:
+            raise LogbookDamaged(
+                f"{error.message}, so nothing is written to the logbook",
+                "`vml check --repair-index` makes a new one of what the packs themselves say; nothing is lost",
+            )
 
     def _remember(self, id: str, nodes: tuple[Node, ...]) -> None:
         """Keep a tree, and let go of those not asked for longest."""
@@ -204,13 +267,3 @@ class Repository:
 
     def _load_index(self, id: str) -> bytes:
         return self._documents.load("index", id)
-
-    def _load_snapshot(self, id: str) -> Snapshot | None:
-        """Return a snapshot; None where another program removed it between listing and reading."""
-        try:
-            raw = self._documents.load("snapshots", id)
-            return msgspec.structs.replace(msgspec.json.decode(raw, type=Snapshot), id=id)
-        except FileNotFoundError:
-            return None
-        except msgspec.DecodeError as error:
-            raise LogbookDamaged(f"the snapshot {id[:12]} in {self.url} is damaged: {error}") from error

@@ -1,4 +1,4 @@
-"""Where a repository's files lie: five verbs, and the twin for a local folder.
+"""Where a repository's files lie: six verbs, and the twin for a local folder.
 
     <folder>/config                          names as the format has them
     <folder>/data/21/2159dd48...             packs, fanned out by the first two digits
@@ -48,6 +48,9 @@ class Store(Protocol):
     def list(self, folder: str) -> Iterator[str]:
         """Yield the names of the files below ``folder``, without the folders they lie in."""
 
+    def sizes(self, folder: str) -> Iterator[tuple[str, int]]:
+        """Yield what ``list`` yields, each name with the bytes of its file."""
+
     def delete(self, name: str) -> None:
         """Remove a file; one that is gone already is no error."""
 
@@ -92,6 +95,13 @@ class LocalFolder:
         with self._faults():
             for _, _, files in os.walk(self.folder / folder):
                 yield from files
+
+    def sizes(self, folder: str) -> Iterator[tuple[str, int]]:
+        with self._faults():
+            for path, _, files in os.walk(self.folder / folder):
+                for name in files:
+                    with suppress(FileNotFoundError):  # removed since it was listed
+                        yield name, os.stat(f"{path}/{name}").st_size  # noqa: PTH116 - 30,000 packs are many Paths
 
     def delete(self, name: str) -> None:
         with self._faults():
