@@ -9,7 +9,7 @@ import errno
 import random
 import signal
 import statistics
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -19,7 +19,9 @@ from durability.ground import Ground, Trial, space_given_back, spread
 from durability.victim import CALLS, Done, faults
 
 VERBS = ("snapshot", "forget", "prune")
-ERRORS = {"ENOSPC": errno.ENOSPC, "EIO": errno.EIO}
+Kind = tuple[str, bool]
+KINDS: Sequence[Kind] = (("ENOSPC", False), ("EIO", False), ("ENOSPC", True), ("EIO", True))
+"""How a call fails, and whether all later ones do as well."""
 _RUNS = 3
 _REASONS = ("Free space", "cannot be used", "no room", "cannot be reached", "does not answer")
 
@@ -139,27 +141,25 @@ def calls_of(ground: Ground, verb: str, calls: str = CALLS) -> list[str]:
     return told.read_text().splitlines()
 
 
-def fail(ground: Ground, verb: str, every: int = 1) -> Iterator[Report]:
-    """Let every call, or every ``every``-th, fail once and from then on, for want of room and by a bad disk."""
+def fail(ground: Ground, verb: str, every: int = 1, kinds: Sequence[Kind] = KINDS) -> Iterator[Report]:
+    """Let every call, or every ``every``-th, fail: once and from then on, for want of room and by a bad disk."""
     play = Play(ground, verb)
     reference = play.reference_bytes()
     total = len(calls_of(ground, verb))
-    for sticky in (False, True):
-        for name, number in ERRORS.items():
-            kind = "and all later ones " if sticky else ""
-            report = Report(f"{name} at a writing call {kind}of {verb} ({total} calls)")
-            for at in range(1 + (number + sticky) % every, total + 1, every):
-                trial = play.begin()
-                done = trial.vml(*play.words, **faults(Path(trial.url), at=at, error=number, sticky=sticky))
-                try:
-                    _require_said(done)
-                    report.stages.append(("done all the same, " if done.status == 0 else "") + trial.stage())
-                    play.require_space_back(play.finish(trial), reference)
-                except AssertionError as error:
-                    raise AssertionError(
-                        f"{name} at call {at} of {verb}, sticky {sticky}: {error}"
-                    ) from error
-            yield report
+    for name, for_good in kinds:
+        kind = "and all later ones " if for_good else ""
+        report = Report(f"{name} at a writing call {kind}of {verb} ({total} calls)")
+        for at in range(1 + KINDS.index((name, for_good)) % every, total + 1, every):
+            trial = play.begin()
+            told = faults(Path(trial.url), at=at, error=getattr(errno, name), sticky=for_good)
+            done = trial.vml(*play.words, **told)
+            try:
+                _require_said(done)
+                report.stages.append(("done all the same, " if done.status == 0 else "") + trial.stage())
+                play.require_space_back(play.finish(trial), reference)
+            except AssertionError as error:
+                raise AssertionError(f"{report.title}: number {at}: {error}") from error
+        yield report
 
 
 def lose(
