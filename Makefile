@@ -17,7 +17,7 @@ help:
 	@echo "make lint    ruff, mypy, import-linter, eslint, prettier, stylelint"
 	@echo "make unit    the tests that boot nothing"
 	@echo "make bench   the product beside its peers"
-	@echo "make soak    the accidents of the durability tests in full, and the logbook over S3 with a full area (hours)"
+	@echo "make soak    hours: fuzz the parsers (SECONDS=60 each), every accident of the durability tests, a full area over S3"
 	@echo "make mini    build the small release that tests and demo boot"
 
 packages:
@@ -70,7 +70,11 @@ test: packages lint mini
 bench: packages mini
 	$(BIN)/python bench/restore.py
 
+# Each can be run alone; see their first lines for what they take.
 soak: packages $(VENV)/.ready
+	SKIP_JUPYTER_BUILDER=1 $(BIN)/python -m pip install -q -c constraints.txt --no-build-isolation -e ".[soak]"
+	$(BIN)/python tests/soak/fuzz.py --seconds $(or $(SECONDS),60)
+	$(BIN)/python tests/soak/s3_traffic.py
 	cd tests && ../$(BIN)/python -m durability $(SOAK)
 
 wheel: $(VENV)/.ready

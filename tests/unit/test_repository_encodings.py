@@ -114,6 +114,14 @@ def test_blobs_compressed_together_open_one_by_one(blobs: list[bytes]) -> None:
     ] == blobs
 
 
+def test_frames_that_lie_about_their_size_are_unreadable() -> None:
+    """python-zstandard destroys the heap with these, asked for several without a size."""
+    liar = bytes.fromhex("28b52ffde5") + b"\xe5" * 40
+    for _ in range(100):
+        with pytest.raises(encoding.Unreadable):
+            encoding.decompress_all([liar] * 3, [0] * 3)
+
+
 @pytest.mark.parametrize("version", [1, 2])
 def test_a_document_comes_back(version: int) -> None:
     json = b'{"packs":[]}'

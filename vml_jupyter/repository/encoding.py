@@ -73,7 +73,8 @@ def decompress_all(frames: Sequence[bytes], sizes_bytes: Sequence[int]) -> list[
     Raises:
         Unreadable: A frame is broken, or not of the size that it should have.
     """
-    if len(frames) < 2 or max(sizes_bytes) > _MAXIMUM_BYTES:
+    # python-zstandard 0.25 writes beyond its memory where it must ask a frame for its size and that is a lie.
+    if len(frames) < 2 or max(sizes_bytes) > _MAXIMUM_BYTES or not min(sizes_bytes):
         return [decompress(frame, size) for frame, size in zip(frames, sizes_bytes, strict=True)]
     try:
         segments = _contexts.decompressor.multi_decompress_to_buffer(

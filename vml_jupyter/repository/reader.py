@@ -38,12 +38,7 @@ class Reader:
         self._elsewhere = elsewhere
 
     def size(self, id: str, kind: Kind) -> int:
-        try:
-            return self._place(id, kind)[1].plain_length
-        except LogbookDamaged:
-            for _, blob in self._elsewhere(kind, id):
-                return blob.plain_length
-            raise
+        return self._place(id, kind)[1].plain_length
 
     def read(self, id: str, kind: Kind) -> bytes:
         """Return a blob's bytes.
@@ -121,6 +116,8 @@ class Reader:
         if place is None:
             self._index.refresh()
             place = self._index.place(kind, id)
+        if place is None:
+            place = next(iter(self._elsewhere(kind, id)), None)
         if place is None:
             raise LogbookDamaged(f"the {kind} blob {id[:12]} is missing in {self._store.label}", _HINT)
         return place

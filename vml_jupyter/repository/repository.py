@@ -180,11 +180,12 @@ class Repository:
         hurt: list[LogbookDamaged] = []
         for id in list(self._documents.names("snapshots")):
             try:
-                found.append(decode_snapshot(self._documents.load("snapshots", id), id))
-            except FileNotFoundError:
-                continue  # another program removed it since it was listed
+                snapshot = self._load_snapshot(id)
             except LogbookDamaged as error:
                 hurt.append(error)
+                continue
+            if snapshot is not None:
+                found.append(snapshot)
         self._hurt_snapshots = hurt
         return sorted(found, key=lambda item: (item.time, item.id))
 
@@ -267,3 +268,10 @@ class Repository:
 
     def _load_index(self, id: str) -> bytes:
         return self._documents.load("index", id)
+
+    def _load_snapshot(self, id: str) -> Snapshot | None:
+        """Return a snapshot; None where another program removed it between listing and reading."""
+        try:
+            return decode_snapshot(self._documents.load("snapshots", id), id)
+        except FileNotFoundError:
+            return None
