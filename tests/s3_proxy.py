@@ -154,6 +154,8 @@ class _Handler(http.server.BaseHTTPRequestHandler):
             self.rfile.read(length // 2)
             return self._reset()
         body = self.rfile.read(length)
+        if len(body) < length:
+            return self._reset()  # the client was killed; half an object is never passed on
         if fault is Fault.SILENCE:
             self.traffic.ended.wait()
             return self._reset()
