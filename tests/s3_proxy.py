@@ -14,6 +14,7 @@ import itertools
 import socket
 import ssl
 import struct
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -112,7 +113,7 @@ def proxy(server_port: int, certificate: Path | None = None) -> Iterator[Traffic
             self.traffic = traffic
             self.server_port = server_port
 
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+    with _Server(("127.0.0.1", 0), Handler) as server:
         server.daemon_threads = True
         server.block_on_close = False
         traffic.port = server.server_address[1]
@@ -129,6 +130,13 @@ def proxy(server_port: int, certificate: Path | None = None) -> Iterator[Traffic
             traffic.ended.set()
             server.shutdown()
             thread.join()
+
+
+class _Server(http.server.ThreadingHTTPServer):
+    def handle_error(self, request: object, client_address: object) -> None:
+        # A client that was killed, or that hears enough, resets the connection; that is what it is here for.
+        if not isinstance(sys.exc_info()[1], ConnectionError):
+            super().handle_error(request, client_address)  # type: ignore[arg-type]
 
 
 class _Handler(http.server.BaseHTTPRequestHandler):
