@@ -7,6 +7,8 @@ BIN := $(VENV)/bin
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 FRONT := package.json yarn.lock tsconfig.json $(shell find labextension/src labextension/style labextension/schema -type f 2>/dev/null)
 
+SOAK ?=
+
 .PHONY: demo test lint unit bench bench-logbook bench-growth bench-restore soak packages mini wheel clean help
 
 help:
@@ -15,7 +17,7 @@ help:
 	@echo "make lint    ruff, mypy, import-linter, eslint, prettier, stylelint"
 	@echo "make unit    the tests that boot nothing"
 	@echo "make bench   the product beside its peers: bench-logbook (BENCH='--only first,restore'), bench-restore"
-	@echo "make soak    fuzz the parsers of untrusted bytes, SECONDS=60 for each"
+	@echo "make soak    hours: fuzz the parsers (SECONDS=60 each), every accident of the durability tests, a full area over S3"
 	@echo "make mini    build the small release that tests and demo boot"
 
 packages:
@@ -86,9 +88,12 @@ bench-growth: $(VENV)/.ready
 bench-restore: packages mini
 	@$(BIN)/python -m bench.restore
 
-soak: $(VENV)/.ready
+# Each can be run alone; see their first lines for what they take.
+soak: packages $(VENV)/.ready
 	SKIP_JUPYTER_BUILDER=1 $(BIN)/python -m pip install -q -c constraints.txt --no-build-isolation -e ".[soak]"
 	$(BIN)/python tests/soak/fuzz.py --seconds $(or $(SECONDS),60)
+	$(BIN)/python tests/soak/s3_traffic.py
+	cd tests && ../$(BIN)/python -m durability $(SOAK)
 
 wheel: $(VENV)/.ready
 	$(BIN)/python -m build --wheel --no-isolation

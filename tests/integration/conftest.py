@@ -5,11 +5,14 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from radosgw import Gateway, gateway, missing_programs
+from s3_proxy import Traffic, proxy
 
 from vml_jupyter.flows.settings import Settings
 from vml_jupyter.machine import Host
@@ -59,3 +62,20 @@ def nothing_left(machine_settings: Settings) -> Iterator[None]:
     assert [domain for domain in domains if str(machine_settings.data) in domain.record] == []
     assert processes_naming(machine_settings.machines) == []
     assert list(machine_settings.machines.glob("*")) == []
+
+
+@pytest.fixture(scope="session")
+def gateway_of_ceph() -> Iterator[Gateway]:
+    """A real S3 server, started once a test run (15 s)."""
+    missing = missing_programs()
+    if missing:
+        pytest.skip(f"Ceph's gateway, the S3 server of these tests, is not installed: {missing} missing")
+    with tempfile.TemporaryDirectory(prefix="vml-s3-") as folder, gateway(Path(folder)) as running:
+        yield running
+
+
+@pytest.fixture
+def traffic(gateway_of_ceph: Gateway) -> Iterator[Traffic]:
+    """What passes between a client and the S3 server."""
+    with proxy(gateway_of_ceph.port) as passing:
+        yield passing

@@ -138,7 +138,7 @@ def test_trees_that_cannot_be(monkeypatch: pytest.MonkeyPatch) -> None:
         for _ in range(30):  # a billion folders
             tree = repository.save_tree([Node(name=name, type="dir", subtree=tree) for name in "ab"])
         deep = repository.save_tree([])
-        for _ in range(300):
+        for _ in range(4200):
             deep = repository.save_tree([Node(name="a", type="dir", subtree=deep)])
         empty = repository.save_tree([])
         repository.flush()

@@ -346,7 +346,7 @@ def test_an_area_deeper_than_a_path_is_long(
     lay(repository, taken.tree, tmp_path / "laid")
     again = take(repository, tmp_path / "laid")
     assert (again.files, again.unreadable) == (taken.files, [])
-    assert len(os.listdir("/proc/self/fd")) == before
+    assert len(os.listdir("/proc/self/fd")) <= before
     remove_deep(area)
     remove_deep(tmp_path / "laid")
 
@@ -372,7 +372,7 @@ def test_no_descriptor_is_left_open(repository: Repository, area: Path) -> None:
     before = len(os.listdir("/proc/self/fd"))
     taken = take(repository, area)
     assert taken.files == 202
-    assert len(os.listdir("/proc/self/fd")) == before
+    assert len(os.listdir("/proc/self/fd")) <= before
 
 
 def test_a_snapshot_names_the_tree(repository: Repository, area: Path) -> None:

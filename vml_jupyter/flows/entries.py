@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from pathlib import Path
 
 import msgspec
 
@@ -13,6 +12,7 @@ from vml_jupyter.errors import LogbookMissing, Usage, WouldOverwrite, WrongPassw
 from vml_jupyter.flows.settings import Settings
 from vml_jupyter.logbook import Listed, Logbook, open_or_create_default
 from vml_jupyter.model import Entry, Query
+from vml_jupyter.repository import local_folder
 
 _MOMENT = re.compile(r"\d{4}(-\d\d(-\d\d(T\d\d(:\d\d(:\d\d)?)?)?)?)?", re.ASCII)
 _TIMES = ("since", "until")
@@ -26,6 +26,7 @@ def opened(settings: Settings) -> Iterator[Logbook]:
         LogbookMissing: There is none yet.
         WrongPassword: None is known for it, or the known one opens nothing.
     """
+    local_folder(settings.logbook)  # a URL with a secret in it is refused before anything shows it
     logbook = Logbook.open(settings.logbook, known_password(settings), cache=settings.cache)
     try:
         yield logbook
@@ -128,8 +129,9 @@ def _checked(query: Query) -> Query:
 
 def _created(settings: Settings) -> Logbook:
     password = settings.logbook_password
-    if password is None and "://" not in settings.logbook:
-        return open_or_create_default(Path(settings.logbook), settings.password_file(), settings.cache)
+    folder = local_folder(settings.logbook)
+    if password is None and folder:
+        return open_or_create_default(folder, settings.password_file(), settings.cache)
     password = password or settings.password()
     if password is None:
         raise _unopenable(settings)
@@ -145,7 +147,8 @@ def _created(settings: Settings) -> Logbook:
 
 def _unopenable(settings: Settings) -> LogbookMissing | WrongPassword:
     """Tell a logbook that was never made from one whose password this user does not have."""
-    if "://" not in settings.logbook and not (Path(settings.logbook) / "config").exists():
+    folder = local_folder(settings.logbook)
+    if folder and not (folder / "config").exists():
         return LogbookMissing(
             f"there is no logbook at {settings.logbook} yet", "Take a snapshot: the first one makes it."
         )

@@ -4,7 +4,7 @@ from vml_jupyter.repository.keyfile import SCRYPT_N, SCRYPT_N_GENERATED
 from vml_jupyter.repository.keys import KeyRecord
 from vml_jupyter.repository.node import ExtendedAttribute, Node
 from vml_jupyter.repository.opening import generate_password
-from vml_jupyter.repository.places import memory_store, open_store
+from vml_jupyter.repository.places import local_folder, memory_store, open_store
 from vml_jupyter.repository.pruning import Pruned
 from vml_jupyter.repository.records import Snapshot
 from vml_jupyter.repository.report import Affected, Finding, Report
@@ -23,6 +23,7 @@ __all__ = [
     "Repository",
     "Snapshot",
     "generate_password",
+    "local_folder",
     "memory_store",
     "open_store",
 ]

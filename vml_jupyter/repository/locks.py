@@ -21,7 +21,7 @@ import msgspec
 from vml_jupyter.errors import Foreign, LogbookDamaged, LogbookLocked, StoreUnreachable
 from vml_jupyter.repository import gotime
 from vml_jupyter.repository.documents import Documents
-from vml_jupyter.repository.identity import hostname, username
+from vml_jupyter.repository.identity import hostname, process_exists, username
 from vml_jupyter.repository.parsing import Parser
 from vml_jupyter.repository.records import LockRecord
 
@@ -200,17 +200,7 @@ def is_stale(lock: LockRecord) -> bool:
     """Tell whether nobody stands behind ``lock`` any more."""
     if time.time() - gotime.parse_time(lock.time) / 1e9 > STALE_S:
         return True
-    return lock.hostname == hostname() and lock.pid > 0 and not _process_exists(lock.pid)
-
-
-def _process_exists(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True
+    return lock.hostname == hostname() and lock.pid > 0 and not process_exists(lock.pid)
 
 
 def _locked_by(other: LockRecord) -> LogbookLocked:

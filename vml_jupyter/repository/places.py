@@ -11,14 +11,28 @@ from pathlib import Path
 from vml_jupyter.repository.store import LocalFolder, Store
 
 
+def local_folder(url: str) -> Path | None:
+    """Return the folder that ``url`` names, None where it names a bucket.
+
+    Raises:
+        Usage: It names no place for a logbook, or has a secret in it.
+    """
+    if url and ":" not in url:
+        return Path(url).expanduser().absolute()
+    from vml_jupyter.repository import remote
+
+    return remote.local_folder(url)
+
+
 def open_store(url: str) -> Store:
     """Return the store that ``url`` names.
 
     Raises:
-        Usage: It names none.
+        Usage: It names none, or there are no keys for it.
     """
-    if url and ":" not in url:
-        return LocalFolder(Path(url).expanduser().absolute())
+    folder = local_folder(url)
+    if folder is not None:
+        return LocalFolder(folder)
     from vml_jupyter.repository import remote
 
     return remote.open_store(url)

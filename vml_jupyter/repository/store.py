@@ -3,7 +3,7 @@
     <folder>/config                          names as the format has them
     <folder>/data/21/2159dd48...             packs, fanned out by the first two digits
     <folder>/{index,keys,locks,snapshots}/<id>
-    <folder>/tmp/<random>                    being written; a crash leaves it, a day later it is removed
+    <folder>/tmp/<space>.<process>.<random>  being written; a crash leaves it, whoever writes next removes it
 
 A file appears under its name whole and on the disk, or not at all: written under ``tmp/``, fsync,
 renamed, the folder fsynced. (obstore's LocalStore renames, but does not fsync, so a power cut may leave
@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import Protocol
 
 from vml_jupyter.errors import DiskFull, StoreUnreachable
+from vml_jupyter.repository.identity import process_exists, process_space
 
 _STALE_S = 86_400
 _FULL = (errno.ENOSPC, errno.EDQUOT)
@@ -81,7 +82,7 @@ class LocalFolder:
             target = self.folder / name
             self._make_folder(self.folder / "tmp")
             self._make_folder(target.parent)
-            temporary = self.folder / "tmp" / secrets.token_hex(8)
+            temporary = self.folder / "tmp" / f"{process_space()}.{os.getpid()}.{secrets.token_hex(8)}"
             try:
                 lasts = _lasts(name)
                 _write(temporary, pieces, 0o600 | self._shared_bits(0o060), lasts)
@@ -190,9 +191,16 @@ def _fsync_folder(folder: Path) -> None:
 
 
 def _remove_stale(folder: Path) -> None:
-    """Remove what a crash left in ``tmp/``; another user's files there may not be ours to remove."""
+    """Remove what crashes left in ``tmp/``: of dead processes of this computer, and all that is a day old.
+
+    Another user's files there may not be ours to remove.
+    """
     before = time.time() - _STALE_S
+    mine = process_space()
     for path in folder.iterdir():
+        space, _, rest = path.name.partition(".")
+        pid = rest.partition(".")[0]
+        dead = space == mine and pid.isdecimal() and not process_exists(int(pid))
         with suppress(OSError):
-            if path.lstat().st_mtime < before:
+            if dead or path.lstat().st_mtime < before:
                 path.unlink()

@@ -1,0 +1,180 @@
+/* Make chosen writing calls below one folder fail, or tell all of them: preloaded into a program under test.
+
+       VML_FAULT_FOLDER   calls that touch files below it are looked at; all others pass
+       VML_FAULT_CALLS    which: words of "create write fsync rename mkdir unlink", with commas between
+       VML_FAULT_AT       the number, from 1, of the call that fails; 0 lets all pass
+       VML_FAULT_ERRNO    how it fails: 28 is ENOSPC, 5 is EIO; -9 kills the program instead, before the call
+       VML_FAULT_STICKY   1: all later ones fail as well, as on a disk that is full
+       VML_FAULT_TOLD     a file to which one line "CALL PATH" is appended for each call looked at
+
+   A write that fails for want of room writes half first, as real ones do. */
+#define _GNU_SOURCE
+#include <dlfcn.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <sys/types.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+static atomic_int seen;
+
+static void tell(const char *call, const char *path) {
+    const char *file = getenv("VML_FAULT_TOLD");
+    char line[PATH_MAX + 16];
+    int length, descriptor;
+    if (!file) return;
+    length = snprintf(line, sizeof line, "%s %s\n", call, path);
+    descriptor = syscall(SYS_openat, AT_FDCWD, file, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
+    if (descriptor < 0) return;
+    if (syscall(SYS_write, descriptor, line, length) != length) abort();
+    syscall(SYS_close, descriptor);
+}
+
+/* Return the error this call shall end with, 0 for none. */
+static int verdict(const char *call, const char *path) {
+    const char *folder = getenv("VML_FAULT_FOLDER"), *calls = getenv("VML_FAULT_CALLS");
+    const char *at = getenv("VML_FAULT_AT"), *number = getenv("VML_FAULT_ERRNO");
+    const char *sticky = getenv("VML_FAULT_STICKY");
+    int kept = errno, count, wanted;
+    if (!folder || strncmp(path, folder, strlen(folder)) || !calls || !strstr(calls, call)) return 0;
+    count = atomic_fetch_add(&seen, 1) + 1;
+    tell(call, path);
+    errno = kept;
+    wanted = at ? atoi(at) : 0;
+    if (!wanted || count < wanted || (count > wanted && !(sticky && *sticky == '1'))) return 0;
+    if (number && atoi(number) < 0) raise(-atoi(number));
+    return number ? atoi(number) : EIO;
+}
+
+static int verdict_fd(const char *call, int descriptor) {
+    char link[64], path[PATH_MAX];
+    int kept = errno;
+    ssize_t length;
+    snprintf(link, sizeof link, "/proc/self/fd/%d", descriptor);
+    length = readlink(link, path, sizeof path - 1);
+    errno = kept;
+    if (length < 0) return 0;
+    path[length] = 0;
+    return verdict(call, path);
+}
+
+static int verdict_at(const char *call, int folder, const char *name) {
+    char link[64], path[2 * PATH_MAX];
+    ssize_t length;
+    if (name[0] == '/') return verdict(call, name);
+    if (folder == AT_FDCWD) snprintf(link, sizeof link, "/proc/self/cwd");
+    else snprintf(link, sizeof link, "/proc/self/fd/%d", folder);
+    length = readlink(link, path, PATH_MAX - 1);
+    if (length < 0) return 0;
+    snprintf(path + length, sizeof path - length, "/%s", name);
+    return verdict(call, path);
+}
+
+#define REAL(name) ((__typeof__(&name))dlsym(RTLD_NEXT, #name))
+#define FAIL(test)                    \
+    do {                              \
+        int failure_ = (test);        \
+        if (failure_) {               \
+            errno = failure_;         \
+            return -1;                \
+        }                             \
+    } while (0)
+#define MODE(flags)                                     \
+    mode_t mode = 0;                                    \
+    if ((flags) & (O_CREAT | __O_TMPFILE)) {            \
+        va_list rest;                                   \
+        va_start(rest, flags);                          \
+        mode = va_arg(rest, mode_t);                    \
+        va_end(rest);                                   \
+    }
+#define WRITES(flags) (((flags) & O_ACCMODE) != O_RDONLY || ((flags) & O_CREAT))
+
+int open(const char *path, int flags, ...) {
+    MODE(flags)
+    if (WRITES(flags)) FAIL(verdict_at("create", AT_FDCWD, path));
+    return REAL(open)(path, flags, mode);
+}
+
+int open64(const char *path, int flags, ...) {
+    MODE(flags)
+    if (WRITES(flags)) FAIL(verdict_at("create", AT_FDCWD, path));
+    return REAL(open64)(path, flags, mode);
+}
+
+int openat(int folder, const char *path, int flags, ...) {
+    MODE(flags)
+    if (WRITES(flags)) FAIL(verdict_at("create", folder, path));
+    return REAL(openat)(folder, path, flags, mode);
+}
+
+int openat64(int folder, const char *path, int flags, ...) {
+    MODE(flags)
+    if (WRITES(flags)) FAIL(verdict_at("create", folder, path));
+    return REAL(openat64)(folder, path, flags, mode);
+}
+
+ssize_t write(int descriptor, const void *bytes, size_t count) {
+    static atomic_int half_written; /* descriptor + 1; who writes the other half is told */
+    int expected = descriptor + 1, failure;
+    if (atomic_compare_exchange_strong(&half_written, &expected, 0)) FAIL(ENOSPC);
+    failure = verdict_fd("write", descriptor);
+    if (failure == ENOSPC && count > 1) {
+        atomic_store(&half_written, descriptor + 1);
+        return REAL(write)(descriptor, bytes, count / 2);
+    }
+    FAIL(failure);
+    return REAL(write)(descriptor, bytes, count);
+}
+
+ssize_t writev(int descriptor, const struct iovec *pieces, int count) {
+    FAIL(verdict_fd("write", descriptor));
+    return REAL(writev)(descriptor, pieces, count);
+}
+
+ssize_t pwrite64(int descriptor, const void *bytes, size_t count, off_t offset) {
+    FAIL(verdict_fd("write", descriptor));
+    return REAL(pwrite64)(descriptor, bytes, count, offset);
+}
+
+int fsync(int descriptor) {
+    FAIL(verdict_fd("fsync", descriptor));
+    return REAL(fsync)(descriptor);
+}
+
+int fdatasync(int descriptor) {
+    FAIL(verdict_fd("fsync", descriptor));
+    return REAL(fdatasync)(descriptor);
+}
+
+int rename(const char *old, const char *new) {
+    FAIL(verdict_at("rename", AT_FDCWD, new));
+    return REAL(rename)(old, new);
+}
+
+int renameat(int from, const char *old, int to, const char *new) {
+    FAIL(verdict_at("rename", to, new));
+    return REAL(renameat)(from, old, to, new);
+}
+
+int mkdir(const char *path, mode_t mode) {
+    FAIL(verdict_at("mkdir", AT_FDCWD, path));
+    return REAL(mkdir)(path, mode);
+}
+
+int unlink(const char *path) {
+    FAIL(verdict_at("unlink", AT_FDCWD, path));
+    return REAL(unlink)(path);
+}
+
+int unlinkat(int folder, const char *path, int flags) {
+    FAIL(verdict_at("unlink", folder, path));
+    return REAL(unlinkat)(folder, path, flags);
+}

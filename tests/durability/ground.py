@@ -1,0 +1,203 @@
+"""A logbook to do harm to: one base, a fresh copy of it for each trial, and a judge of what is left.
+
+    <folder>/base/            the logbook, with three entries
+    <folder>/areas/<n>/       what each entry holds, and a fourth that is not captured yet
+    <folder>/trial/           the copy of the running trial: logbook/, data/, config/, laid/
+
+The judge asks restic whether all is whole, restores every entry and compares it with what was captured, takes the
+next snapshot, and lets restic prune: what the accident left must be gone.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import random
+import shutil
+import stat
+import subprocess
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from durability.places import Place
+from durability.victim import Done, Vml
+from vml_jupyter.logbook import Logbook
+from vml_jupyter.repository import SCRYPT_N_GENERATED
+
+PASSWORD = "of the trial"
+_SLACK_BYTES = 64 << 10
+Manifest = dict[str, tuple[object, ...]]
+
+
+def manifest(folder: Path) -> Manifest:
+    """Return what a folder holds: for each name its type, mode, time, and content."""
+    found: Manifest = {}
+    for path in sorted(folder.rglob("*")):
+        status = path.lstat()
+        content: object = None
+        if stat.S_ISREG(status.st_mode):
+            content = hashlib.sha256(path.read_bytes()).hexdigest()
+        elif stat.S_ISLNK(status.st_mode):
+            content = os.readlink(path)
+        found[str(path.relative_to(folder))] = (status.st_mode, status.st_mtime_ns, content)
+    return found
+
+
+@dataclass
+class Ground:
+    """The base, and how to begin a trial on a copy of it."""
+
+    folder: Path
+    place: Place
+    vml: Vml
+    entries: dict[str, Manifest] = field(default_factory=dict)
+    references: dict[str, int] = field(default_factory=dict)
+    new_bytes: int = 18 << 20
+
+    def __post_init__(self) -> None:
+        """Make the base."""
+        self.folder.mkdir(exist_ok=True)
+        base = self.folder / "base"
+        Logbook.create(str(base), PASSWORD, scrypt_n=SCRYPT_N_GENERATED).close()
+        chance = random.Random(11)
+        for number, size in enumerate((3 << 20, 2 << 20, 1 << 20)):
+            area = self._area(number, chance, size)
+            done = self.vml("snapshot", area, environ=self.environ(str(base)))
+            self.entries[done.json["entry"]] = manifest(area)
+        self.next_area = self._area(3, chance, self.new_bytes)
+        self.next_manifest = manifest(self.next_area)
+
+    @property
+    def trial(self) -> Path:
+        return self.folder / "trial"
+
+    @property
+    def ids(self) -> list[str]:
+        return list(self.entries)
+
+    def environ(self, url: str) -> dict[str, str]:
+        return {
+            "VML_LOGBOOK": url,
+            "VML_LOGBOOK_PASSWORD": PASSWORD,
+            "VML_DATA": str(self.folder / "trial" / "data"),
+            "VML_CONFIG": str(self.folder / "trial" / "config"),
+            **self.place.environ,
+        }
+
+    def begin(self) -> Trial:
+        """Copy the base and return the copy."""
+        shutil.rmtree(self.trial, ignore_errors=True)
+        self.trial.mkdir()
+        return Trial(self, self.place.copy(self.folder / "base", self.trial / "logbook"))
+
+    def _area(self, number: int, chance: random.Random, size: int) -> Path:
+        """Make an area that shares files and folders with the one before."""
+        area = self.folder / "areas" / str(number)
+        if number:
+            shutil.copytree(self.folder / "areas" / str(number - 1), area, symlinks=True)
+        for folder in range(6):
+            (area / f"run {folder}" / "plots").mkdir(parents=True, exist_ok=True)
+            for file in range(4):
+                (area / f"run {folder}" / f"{file}.json").write_bytes(
+                    chance.randbytes(chance.randrange(5000))
+                )
+        (area / "latest").unlink(missing_ok=True)
+        (area / "latest").symlink_to(f"run {number}")
+        # Kept from here on, and gone in the next area: packs that prune has to write anew.
+        (area / f"events {number}.bin").write_bytes(chance.randbytes(size // 2))
+        (area / f"scratch {number}.bin").write_bytes(chance.randbytes(size // 2))
+        (area / f"scratch {number - 1}.bin").unlink(missing_ok=True)
+        return area
+
+
+@dataclass
+class Trial:
+    """One copy of the base, harmed once."""
+
+    ground: Ground
+    url: str
+
+    def __post_init__(self) -> None:
+        self.environ = self.ground.environ(self.url)
+        self.before = set(self.names())
+
+    def vml(self, *words: str | Path, kill_after_s: float | None = None, **environ: str) -> Done:
+        return self.ground.vml(*words, environ={**self.environ, **environ}, kill_after_s=kill_after_s)
+
+    def restic(self, *words: str | Path, ok: bool = True) -> str:
+        done = subprocess.run(
+            ["restic", "--no-cache", "-r", self.url, *map(str, words)],
+            env={**os.environ, **self.environ, "RESTIC_PASSWORD": PASSWORD},
+            capture_output=True,
+            text=True,
+        )
+        assert not ok or done.returncode == 0, f"restic {words}: {done.stdout}{done.stderr}"
+        return done.stdout + done.stderr
+
+    def names(self) -> dict[str, int]:
+        """Return the repository's files, with their sizes."""
+        return self.ground.place.sizes(self.url)
+
+    def stage(self) -> str:
+        """Say, by what is there now, how far the harmed program had come."""
+        new = {name.split("/")[0] for name in set(self.names()) - self.before}
+        gone = {name.split("/")[0] for name in self.before - set(self.names())}
+        order = ("snapshots", "index", "data", "tmp", "locks")
+        came = next((f"wrote to {folder}" for folder in order if folder in new), "wrote nothing")
+        return came + (f", deleted from {' '.join(sorted(gone))}" if gone else "")
+
+    def judge(self, may_miss: str | None = None) -> list[str]:
+        """Check everything that must hold after any accident; return the ids of the entries there are.
+
+        Args:
+            may_miss: The entry that the harmed program was to remove.
+        """
+        self.check()
+        listed = [entry["id"] for entry in self.vml("list").json["entries"]]
+        missing = set(self.ground.ids) - set(listed) - {may_miss}
+        assert not missing, f"entries are lost: {missing}"
+        for id in listed:
+            self.require_restorable(id, self.ground.entries.get(id, self.ground.next_manifest))
+        return listed
+
+    def check(self) -> None:
+        """Ask restic; nobody else is there, and a killed program's lock is no damage."""
+        said = self.restic("check", "--read-data", "--no-lock")
+        assert "no errors were found" in said, said
+
+    def require_restorable(self, id: str, expected: Manifest) -> None:
+        laid = self.ground.trial / "laid"
+        shutil.rmtree(laid, ignore_errors=True)
+        done = self.vml("restore", id, "--to", laid)
+        assert done.status == 0, f"entry {id} does not restore: {done.err}"
+        assert manifest(laid) == expected, f"entry {id} restores otherwise than it was"
+
+    def take_next(self) -> str:
+        """Take the snapshot that the accident may have interrupted, and compare it."""
+        done = self.vml("snapshot", self.ground.next_area)
+        assert done.status == 0, f"the next snapshot fails: {done.err}"
+        id = str(done.json["entry"])
+        self.require_restorable(id, self.ground.next_manifest)
+        return id
+
+    def prune(self) -> int:
+        """Let restic give the space back; return the bytes that the repository takes then."""
+        self.restic(
+            "prune", "--max-unused", "0"
+        )  # no lock is in the way: the snapshot before removed a dead one's
+        names = self.names()
+        left = [name for name in names if name.startswith(("locks/", "tmp/"))]
+        assert not left, f"left behind: {left}"
+        return sum(names.values())
+
+
+def space_given_back(bytes_now: int, reference_bytes: int) -> bool:
+    """Tell whether a repository is as small as one to which nothing had happened, but for padding and times."""
+    return bytes_now <= reference_bytes + _SLACK_BYTES
+
+
+def spread(stages: list[str]) -> str:
+    """Return how often each stage was met, for people."""
+    count: Callable[[str], int] = stages.count
+    return "; ".join(f"{count(stage)} {stage}" for stage in sorted(set(stages)))

@@ -1,0 +1,109 @@
+"""``vml`` as a victim: run to its end, killed at a moment, or with a disk that fails."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+HERE = Path(__file__).parent
+CALLS = "create,write,fsync,rename,mkdir,unlink"
+
+
+@dataclass(frozen=True)
+class Done:
+    """How a run ended; ``status`` is negative where a signal ended it."""
+
+    status: int
+    seconds: float
+    out: str
+    err: str
+
+    @property
+    def json(self) -> Any:
+        assert self.status == 0, self.err
+        return json.loads(self.out)
+
+
+class Vml:
+    """Runs ``vml`` in forks of one process; ``shim`` lets chosen calls of it fail."""
+
+    def __init__(self, process: subprocess.Popen[str], folder: Path) -> None:
+        self._process = process
+        self._folder = folder
+
+    def __call__(
+        self, *words: str | Path, environ: Mapping[str, str], kill_after_s: float | None = None
+    ) -> Done:
+        out, err = self._folder / "out", self._folder / "err"
+        order = {
+            "words": [*map(str, words), "--json"],
+            "environ": dict(environ),
+            "kill_after_s": kill_after_s,
+            "out": str(out),
+            "err": str(err),
+        }
+        assert self._process.stdin
+        assert self._process.stdout
+        self._process.stdin.write(json.dumps(order) + "\n")
+        self._process.stdin.flush()
+        answer = json.loads(self._process.stdout.readline())
+        return Done(answer["status"], answer["seconds"], out.read_text(), err.read_text(errors="replace"))
+
+
+@contextmanager
+def runner(folder: Path, shim: Path | None = None) -> Iterator[Vml]:
+    """Give a runner for the length of a ``with``; it keeps its files in ``folder``."""
+    path = os.pathsep.join([str(HERE.parent), str(HERE.parent.parent), os.environ.get("PYTHONPATH", "")])
+    environ = {**os.environ, "PYTHONPATH": path}
+    if shim:
+        environ["LD_PRELOAD"] = str(shim)
+    folder.mkdir(exist_ok=True)
+    with subprocess.Popen(
+        [sys.executable, "-m", "durability.zygote"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        env=environ,
+    ) as process:
+        yield Vml(process, folder)
+        assert process.stdin
+        process.stdin.close()
+
+
+def compile_shim(folder: Path) -> Path:
+    """Compile ``faulty.c`` and return the library to preload."""
+    library = folder / "faulty.so"
+    subprocess.run(
+        ["gcc", "-O2", "-shared", "-fPIC", "-o", library, HERE / "faulty.c", "-ldl"],
+        check=True,
+        capture_output=True,
+    )
+    return library
+
+
+def faults(
+    folder: Path,
+    *,
+    calls: str = CALLS,
+    at: int = 0,
+    error: int = 5,
+    sticky: bool = False,
+    told: Path | None = None,
+) -> dict[str, str]:
+    """Return what tells the shim which call below ``folder`` shall fail; ``at`` 0 lets all pass."""
+    told_to = {"VML_FAULT_TOLD": str(told)} if told else {}
+    return {
+        "VML_FAULT_FOLDER": str(folder),
+        "VML_FAULT_CALLS": calls,
+        "VML_FAULT_AT": str(at),
+        "VML_FAULT_ERRNO": str(error),
+        "VML_FAULT_STICKY": str(int(sticky)),
+        **told_to,
+    }
