@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -43,6 +44,13 @@ def kept(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (folder / "releases").mkdir()
     (folder / "cache").mkdir()
     return folder
+
+
+@pytest.fixture
+def deep(tmp_path: Path) -> Iterator[None]:
+    """Clear away what is too deep for shutil, which pytest itself clears up with."""
+    yield
+    subprocess.run(["rm", "-rf", "--", *tmp_path.iterdir()], check=True)
 
 
 @pytest.fixture

@@ -333,6 +333,7 @@ def remove_deep(folder: Path) -> None:
     subprocess.run(["rm", "-rf", str(folder)], check=True)
 
 
+@pytest.mark.usefixtures("deep")
 @pytest.mark.parametrize(("name", "levels"), [("d", 1500), ("n" * 255, 60)])
 def test_an_area_deeper_than_a_path_is_long(
     repository: Repository, area: Path, tmp_path: Path, name: str, levels: int
