@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import base64
+import hashlib
 import json
+import sqlite3
 import struct
+import zlib
+from contextlib import closing
 from datetime import datetime, timedelta, timezone
 from functools import cache
 from pathlib import Path
@@ -141,3 +145,40 @@ def signed_disk(bootloader: str = "2021.05-1", flavour: str = "v4prod", payload:
     """Return a whole signed image: a disk with ``/version`` and both blocks."""
     disk = fat16(version_line(bootloader)) + payload
     return sealed(disk, claims(bootloader, flavour))
+
+
+def publish(
+    root: Path,
+    systems: dict[str, int],
+    images: dict[str, bytes],
+    *,
+    newest: str = "2021.05-1",
+    needs: dict[str, str] | None = None,
+) -> Path:
+    """Write a release repository in CernVM's layout: ``systems`` with their times, ``images`` by bootloader."""
+    from vml_jupyter.release.names import ImageName
+
+    for bootloader, content in images.items():
+        file = root / ImageName(flavour="v4prod", bootloader=bootloader).path()
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_bytes(content)
+        file.with_name(f"{file.name}.sha256").write_text(f"{hashlib.sha256(content).hexdigest()}\n")
+    (root / "releases").mkdir(exist_ok=True)
+    (root / "releases" / "latest").write_text(f"{newest}\n")
+    database = root / "made.sqlite"
+    database.unlink(missing_ok=True)
+    with closing(sqlite3.connect(database)) as connection:
+        connection.execute("CREATE TABLE tags (name, hash, revision, timestamp, channel, description)")
+        for system, time in systems.items():
+            needed = f"CernVM {system}, uCernVM {needs[system]}" if needs and system in needs else ""
+            row = (f"cernvm-system-{system}", "ab" * 20, 1, time, 0, needed)
+            connection.execute("INSERT INTO tags VALUES (?, ?, ?, ?, ?, ?)", row)
+        connection.commit()
+    packed = zlib.compress(database.read_bytes())
+    name = hashlib.sha1(packed, usedforsecurity=False).hexdigest()
+    stratum = root / "cvmfs" / "cernvm-prod.cern.ch"
+    history = stratum / "data" / name[:2] / f"{name[2:]}H"
+    history.parent.mkdir(parents=True, exist_ok=True)
+    history.write_bytes(packed)
+    (stratum / ".cvmfspublished").write_text(f"Ncernvm-prod.cern.ch\nH{name}\n--\n")
+    return root

@@ -4,14 +4,21 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterable, Sequence
+from pathlib import Path
 
 import msgspec
 
 
 def as_json(value: object) -> None:
-    """Print one JSON value on one line."""
-    sys.stdout.buffer.write(msgspec.json.encode(value) + b"\n")
+    """Print one JSON value on one line; a path is its text."""
+    sys.stdout.buffer.write(msgspec.json.encode(value, enc_hook=_text_of) + b"\n")
     sys.stdout.flush()
+
+
+def _text_of(value: object) -> str:
+    if isinstance(value, Path):
+        return str(value)
+    raise NotImplementedError(f"{type(value).__name__} in JSON")
 
 
 def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> None:

@@ -36,9 +36,11 @@ from vml_jupyter.release import (
     extract,
     fetch,
     find_local,
+    judge,
     local_images,
     parse_release,
     recall_judgement,
+    trim,
 )
 
 
@@ -169,25 +171,24 @@ def bootable(settings: Settings, image: Image, progress: Progress = SILENT) -> P
     """
     if image.kind in (RAW, ISO):
         return image.path
+    stem = f"ucernvm-{image.flavour or 'image'}.{image.bootloader}.from-{image.sha256[:16]}"
     for known in local_images([settings.releases], settings.cache):
-        if known.kind == RAW and known.path.name == _extracted_name(image):
+        if known.kind == RAW and known.path.stem == stem:
             return known.path
     progress.note(f"{image.path.name} is a {image.kind} file: its disk is taken out")
     settings.releases.mkdir(parents=True, exist_ok=True)
     draft = settings.releases / f".{secrets.token_hex(6)}.part"
     try:
         extract(image.path, image.kind, draft)
-        final = settings.releases / digest(draft) / _extracted_name(image)
+        trim(draft)
+        told = judge(msgspec.structs.replace(image, path=draft, kind=RAW), settings.trust())
+        # Some kinds are edited after signing, like .hvm files, and are then as unsigned as those.
+        final = settings.releases / digest(draft) / f"{stem}{'.hvm' if told.status == 'bad' else '.raw'}"
         final.parent.mkdir(exist_ok=True)
         draft.replace(final)
     finally:
         draft.unlink(missing_ok=True)
     return final
-
-
-def _extracted_name(image: Image) -> str:
-    """Return the name of the disk that was taken out of an image, by the image's own content."""
-    return f"ucernvm-{image.flavour or 'image'}.{image.bootloader}.from-{image.sha256[:16]}.raw"
 
 
 def _identified(settings: Settings, path: Path) -> Image:

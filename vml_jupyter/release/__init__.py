@@ -10,7 +10,7 @@ from vml_jupyter.release.catalog import AvailableRelease, available, standing
 from vml_jupyter.release.digests import digest, recall
 from vml_jupyter.release.fetch import fetch, fetch_file
 from vml_jupyter.release.history import PRODUCTION, STRATUM_ONES, systems
-from vml_jupyter.release.identity import Image, identify
+from vml_jupyter.release.identity import Image, identify, trim
 from vml_jupyter.release.local import find_local, fits, images_among, local_images
 from vml_jupyter.release.names import (
     ImageName,
@@ -63,5 +63,6 @@ __all__ = [
     "standing",
     "system_key",
     "systems",
+    "trim",
     "verify",
 ]

@@ -26,7 +26,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import BinaryIO
 
-from vml_jupyter.errors import Foreign, HostError, ToolMissing
+from vml_jupyter.errors import DiskFull, Foreign, HostError, ToolMissing
 from vml_jupyter.release.iso import is_iso
 
 RAW, ISO = "raw", "iso"
@@ -192,5 +192,7 @@ def _qemu_img(*words: str) -> None:
     except subprocess.TimeoutExpired as error:
         raise HostError(f"qemu-img {words[0]} does not finish") from error
     if done.returncode != 0:
-        said = done.stderr.decode("utf-8", "replace").strip().splitlines()
-        raise Foreign(f"the disk image cannot be read: {said[-1] if said else 'qemu-img failed'}")
+        said = (done.stderr.decode("utf-8", "replace").strip().splitlines() or ["qemu-img failed"])[-1]
+        if "No space left" in said:
+            raise DiskFull("there is no room for the disk in the image", "Make room where VML's data lies.")
+        raise Foreign(f"the disk image cannot be read: {said}", "Download it again.")

@@ -9,6 +9,7 @@ it is never booted. What takes a process of its own to look into is remembered i
 
 from __future__ import annotations
 
+import os
 import re
 import struct
 from pathlib import Path
@@ -84,6 +85,13 @@ def identify(file: Path, cache: Path | None = None, place: str = "") -> Image | 
     if facts is None:
         return None
     return Image(path=file, kind=kind, size_bytes=size, place=place, **msgspec.structs.asdict(facts))
+
+
+def trim(disk: Path) -> None:
+    """Take off what a carrier's geometry added behind the signature of a raw disk; a disk without one stays."""
+    moved = find_claims(disk, _payload_end(disk)) if read_claims(disk) is None else None
+    if moved and moved[1] > 0:
+        os.truncate(disk, disk.stat().st_size - moved[1])
 
 
 def _facts_inside(file: Path, kind: str, cache: Path | None) -> _Facts | None:

@@ -19,6 +19,7 @@ from vml_jupyter.errors import RepositoryUnreachable
 
 _LARGEST_BYTES = 64 * 1024**3
 _PIECE = 1 << 20
+_HINT = "Name another release repository (VML_RELEASE_URLS)."
 _CONTENT_RANGE = re.compile(r"bytes (\d+)-\d+/(\d+|\*)")
 
 
@@ -84,21 +85,23 @@ class Part:
             match = _CONTENT_RANGE.fullmatch(headers.get("Content-Range", ""))
             if not match or int(match[1]) != self.size:
                 self.restart()
-                raise RepositoryUnreachable("the release repository sent another range than was asked for")
+                raise RepositoryUnreachable(
+                    "the release repository sent another range than was asked for", _HINT
+                )
             total = int(match[2]) if match[2] != "*" else None
         else:
             self.restart()
             length = headers.get("Content-Length", "")
             total = int(length) if length.isdigit() else None
         if total is not None and total > _LARGEST_BYTES:
-            raise RepositoryUnreachable(f"the release repository offers an image of {total} bytes")
+            raise RepositoryUnreachable(f"the release repository offers an image of {total} bytes", _HINT)
         self._remember(url, headers)
         return total
 
     def append(self, piece: bytes) -> None:
         """Add bytes to the file and the digest."""
         if self.size + len(piece) > _LARGEST_BYTES:
-            raise RepositoryUnreachable("the release repository sends an image without end")
+            raise RepositoryUnreachable("the release repository sends an image without end", _HINT)
         view = memoryview(piece)
         while view:
             view = view[self._file.write(view) :]

@@ -114,7 +114,7 @@ def read_bounded(url: str, limit_bytes: int, timeout_s: float = SMALL_FILE_S) ->
     """
     with get(url, timeout_s=timeout_s) as response:
         if response.status_code != 200:
-            raise Foreign(f"{url} answered {response.status_code} to a request without a range")
+            raise Foreign(f"{url} answered {response.status_code} to a request without a range", _HINT)
         deadline = time.monotonic() + timeout_s * 3
         found = b""
         for piece in body(response, url):
