@@ -21,7 +21,9 @@ pytestmark = pytest.mark.machine
 VML = shlex.join([sys.executable, "-m", "vml_jupyter.cli.main"])
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="only root can take the network away from libvirt's daemon, too")
+@pytest.mark.skipif(
+    os.geteuid() != 0, reason="only root can take the network away from libvirt's daemon, too"
+)
 @pytest.mark.timeout(300)
 @pytest.mark.usefixtures("nothing_left")
 def test_a_restore_without_network(

@@ -342,7 +342,10 @@ def test_no_answer_is_told_with_advice() -> None:
     assert "VML_RELEASE_URLS" in caught.value.hint
 
 
-@pytest.mark.parametrize("url", ["/data/releases", "ftp://cernvm.cern.ch", "https://", ""])
+@pytest.mark.parametrize(
+    "url", ["/data/releases", "ftp://cernvm.cern.ch", "https://", "", "https://me:secret@h/"]
+)
 def test_other_addresses_are_refused(url: str) -> None:
-    with pytest.raises(Usage):
+    with pytest.raises(Usage) as caught:
         latest(url)
+    assert "secret" not in str(caught.value)

@@ -119,8 +119,11 @@ def test_what_took_a_program_is_remembered(tmp_path: Path, monkeypatch: pytest.M
 @needs_qemu_img
 def test_packed_disks(tmp_path: Path) -> None:
     description = write(tmp_path / "a.ovf", b"<Envelope/>")
+    scratch = write(tmp_path / "scratch", b"KDMV" + bytes(2000))
     disk = converted(tmp_path, "vmdk", "-o", "subformat=streamOptimized")
-    ova = identify(packed(tmp_path, "w", ("cernvm.ovf", description), ("boot.vmdk", disk)))
+    ova = identify(
+        packed(tmp_path, "w", ("cernvm.ovf", description), ("scratch.vmdk", scratch), ("boot.vmdk", disk))
+    )
     assert ova is not None
     assert (ova.kind, ova.bootloader, ova.flavour) == ("ova", "2021.05-1", "v4prod")
     noise = signed_disk(payload=bytes(range(256)) * 2000)

@@ -20,7 +20,7 @@ import struct
 import subprocess
 import tarfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -123,16 +123,24 @@ def _disk_file(file: Path, kind: str, folder: Path, limit: int) -> Iterator[tupl
     with TemporaryDirectory(prefix=".unpacking-", dir=folder) as scratch:
         disk = Path(scratch) / "disk"
         try:
-            with tarfile.open(file, "r|*") as archive:
-                _take_member(archive, wanted, disk, limit)
+            with tarfile.open(file, "r:" if kind == "ova" else "r|gz") as archive:
+                # An appliance has the boot disk and a scratch disk; a stream is taken as it comes.
+                members = sorted(archive, key=_is_scratch) if kind == "ova" else archive
+                _take_member(archive, members, wanted, disk, limit)
         except (tarfile.TarError, EOFError, zlib.error, OSError) as error:
             raise Foreign(f"{file.name} cannot be unpacked: {error}", "Is it complete?") from error
         yield disk, inner
 
 
-def _take_member(archive: tarfile.TarFile, wanted: str, disk: Path, limit: int) -> None:
+def _is_scratch(member: tarfile.TarInfo) -> bool:
+    return "boot" not in member.name
+
+
+def _take_member(
+    archive: tarfile.TarFile, members: Iterable[tarfile.TarInfo], wanted: str, disk: Path, limit: int
+) -> None:
     """Copy the first member of that name, never under a name of the archive's own."""
-    for member in archive:
+    for member in members:
         if member.isreg() and member.name.endswith(wanted):
             content = archive.extractfile(member)
             if content is None or member.size > limit:

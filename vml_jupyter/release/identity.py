@@ -122,7 +122,8 @@ def _facts(file: Path) -> _Facts | None:
             wrong = f"its signature block is that of {facts.bootloader}, its content is {told.bootloader}"
             return msgspec.structs.replace(facts, bootloader=told.bootloader, damage=wrong)
         return facts
-    moved = find_claims(file, end)
+    # Only what looks like a disk is searched: a folder of downloads is full of other large files.
+    moved = find_claims(file, end) if end else None
     if moved:
         claims, surplus = moved
         return msgspec.structs.replace(_from_claims(claims), damage=_surplus(surplus))

@@ -19,7 +19,7 @@ from requests.utils import get_environ_proxies, select_proxy
 
 PATIENCE_S = 2.0
 _REMEMBERED_S = 10.0
-_PORTS = {"http": 80, "https": 443}
+_PORTS = {"http": 80, "https": 443, "socks4": 1080, "socks4a": 1080, "socks5": 1080, "socks5h": 1080}
 _LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 Address = tuple[str, int]

@@ -130,10 +130,15 @@ def _check_address(url: str) -> None:
     try:
         parts = urlsplit(url)
         right = parts.scheme in ("http", "https") and bool(parts.hostname) and (parts.port or 1) > 0
+        # Addresses are told in messages and kept in lists, which is no place for a password.
+        right = right and parts.username is None
     except ValueError:
         right = False
     if not right:
-        raise Usage(f"{url} is no address of a release repository", "It must start with https:// or http://.")
+        raise Usage(
+            f"{_without_user(url)} is no address of a release repository",
+            "It must start with https:// or http://, and bear no user name.",
+        )
 
 
 def _check_reach(url: str) -> None:
@@ -164,6 +169,11 @@ def _next(url: str, location: str) -> str:
     if urlsplit(url).scheme == "https" and urlsplit(target).scheme != "https":
         raise RepositoryUnreachable(f"{_host(url)} redirects from https to http", _HINT)
     return target
+
+
+def _without_user(url: str) -> str:
+    head, at, tail = url.rpartition("@")
+    return f"{head.partition('://')[0]}://{tail}" if at else url
 
 
 def _host(url: str) -> str:
