@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec import structs
 from release_images import ca_file, publish, signed_disk
 
 from vml_jupyter.cli.main import main
@@ -216,6 +217,21 @@ def test_mirrors_come_from_the_table(user: Settings, site: Path, tmp_path: Path,
     config.write_text('{"release_sources": [{"kind": "floppy"}]}')
     with pytest.raises(Usage, match="cannot be understood"):
         load({"VML_CONFIG": str(user.config)})
+
+
+def test_of_two_files_of_one_name_the_one_that_is_offered_is_listed(user: Settings, site: Path) -> None:
+    replaced = signed_disk("2021.05-1", payload=bytes(512))
+    first = provide(user, named_release(user, "4.5.0.1"))
+    for content in (replaced, NEW):
+        publish(site, SYSTEMS, {"2021.05-1": content})
+        for memory in user.cache.glob("catalog-*"):
+            memory.unlink()
+        release = Release(system="4.5.0.1", bootloader="2021.05-1", flavour="v4prod")
+        wanted = hashlib.sha256(content).hexdigest()
+        recorded = structs.replace(release, image_sha256=wanted)
+        assert provide(user, recorded).read_bytes() == content
+        assert {line.release.image_sha256 for line in list_releases(user)} == {wanted}
+    assert first.read_bytes() == NEW
 
 
 def machine_with(settings: Settings, image: Path) -> None:

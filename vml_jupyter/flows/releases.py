@@ -112,7 +112,11 @@ def named_release(settings: Settings, name: str, progress: Progress = SILENT) ->
     known: list[AvailableRelease] = []
     for asking in (False, True):
         known = available(
-            settings.image_folders(), settings.repositories(), settings.cache, progress, asking=asking
+            settings.image_folders(),
+            settings.repositories(),
+            settings.cache,
+            progress if asking else SILENT,
+            asking=asking,
         )
         for line in known:
             if line.release.system == asked.system:

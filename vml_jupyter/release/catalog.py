@@ -162,6 +162,9 @@ def _line(
         for image in here
         if image.flavour == offer.image.flavour and system.bootloader in ("", image.bootloader)
     )
+    published = next((image for image in here if image.path.parent.name == offer.sha256), None)
+    if own and published and own.bootloader == published.bootloader:
+        own = published  # of two that are called the same, the one that is offered today
     if own is None:
         sha256 = offer.sha256 if offer.image.extension == "hdd" else ""
         release = _booted(system.release, offer.image.bootloader, offer.image.flavour, sha256)
