@@ -66,12 +66,14 @@ def settings(tmp_path: Path) -> Settings:
 
 
 @pytest.fixture
-def machine_settings(settings: Settings, release_url: str, kept: Path) -> Iterator[Settings]:
+def machine_settings(
+    settings: Settings, release_url: str, mini_repository: Path, kept: Path
+) -> Iterator[Settings]:
     """Settings with which machines of the mini release start; image and accelerator are found once a test run."""
     settings.data.mkdir(parents=True)
     settings.releases.symlink_to(kept / "releases")
     settings.cache.symlink_to(kept / "cache")
-    settings = settings.using(release_urls=(release_url,))
+    settings = settings.using(release_urls=(release_url,), release_ca=mini_repository / "mini-ca.crt")
     yield settings
     for machine in machines.list_machines(settings):  # those of a test that failed
         machines.delete(settings, machine.id)
@@ -87,6 +89,7 @@ def environ(machine_settings: Settings) -> dict[str, str]:
         "VML_DATA": str(machine_settings.data),
         "VML_CONFIG": str(machine_settings.config),
         "VML_RELEASE_URLS": " ".join(machine_settings.release_urls),
+        "VML_RELEASE_CA": str(machine_settings.release_ca),
     }
 
 

@@ -18,7 +18,9 @@
     |   |-- ReleaseNotFound        neither here nor in any repository
     |   |-- ReleaseUnknown         an entry names none, and none was chosen
     |   |-- RepositoryUnreachable  the release repository does not answer
-    |   `-- DigestMismatch         the bytes are not the published ones
+    |   |-- DigestMismatch         the bytes are not the published ones
+    |   |-- SignatureWrong         the signature does not hold, or is a stranger's
+    |   `-- ReleaseNeeded          an entry or a machine needs what was to be removed
     |-- HostError
     |   |-- ToolMissing        a program this work needs is not installed
     |   |-- LibvirtUnreachable no connection to the hypervisor
@@ -141,6 +143,14 @@ class RepositoryUnreachable(ReleaseError):
 
 class DigestMismatch(ReleaseError):
     http_status = 502
+
+
+class SignatureWrong(ReleaseError):
+    http_status = 502
+
+
+class ReleaseNeeded(ReleaseError):
+    http_status = 409
 
 
 class HostError(VmlError):

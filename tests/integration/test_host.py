@@ -269,3 +269,16 @@ def test_the_accelerator_is_found_by_running_a_guest(tmp_path: Path) -> None:
     assert found.why
     assert probe_accelerator(tmp_path) == found
     assert shutil.which("qemu-system-x86_64")
+
+
+def test_an_iso_boots_as_a_cd(host: Host, tmp_path: Path) -> None:
+    if not shutil.which("genisoimage"):
+        pytest.skip("genisoimage makes an ISO that boots without a boot menu")
+    tree = tmp_path / "tree"
+    tree.mkdir()
+    (tree / "boot").write_bytes(SAY_V[:2048])
+    iso = tmp_path / "say-v.iso"
+    command = ["genisoimage", "-quiet", "-R", "-b", "boot", "-no-emul-boot", "-boot-load-size", "4", "-o"]
+    subprocess.run([*command, iso, tree], check=True)
+    spec = make(host, iso, image_is_cd=True)
+    assert wait_until(lambda: "V" in host.console_tail(spec.id), 60)

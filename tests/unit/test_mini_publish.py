@@ -41,7 +41,7 @@ def test_signature_is_one_that_the_verifier_accepts(tmp_path: Path) -> None:
     image, authority = disk_of(tmp_path), tmp_path / "mini-ca.crt"
     sha256 = signature.sign(image, authority)
     assert sha256 == hashlib.sha256(image.read_bytes()).hexdigest()
-    judged = verify(image, authority)
+    judged = verify(image, authority.read_bytes())
     assert (judged.status, judged.reason) == ("signed", "")
     assert judged.signer == "/DC=ch/DC=cern/OU=computers/CN=cvm-sign02.cern.ch"
 

@@ -69,7 +69,9 @@ def test_what_is_here_says_where(site: str, tmp_path: Path) -> None:
     assert {(line.state, line.path, line.release.bootloader) for line in found} == {
         ("here", str(here), "2020.07-1")
     }
-    assert find_local(found[0].release, [tmp_path]) == here
+    image_found = find_local(found[0].release, [tmp_path])
+    assert image_found is not None
+    assert image_found.path == here
     assert found[0].release.image_sha256 == "", "listing reads no image"
     known = digest(here, tmp_path / "cache")
     assert available([tmp_path], [site], tmp_path / "cache")[0].release.image_sha256 == known

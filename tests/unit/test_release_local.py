@@ -6,11 +6,11 @@ import hashlib
 import json
 import os
 import shutil
-import struct
 import subprocess
 from pathlib import Path
 
 import pytest
+from release_images import VERSION, block, claims, fat16
 
 from vml_jupyter.model import Release
 from vml_jupyter.release import digests as digests_room
@@ -21,52 +21,23 @@ V4 = Release(system="4.5.0.1", bootloader="2021.05-1", flavour="v4prod")
 PAYLOAD = bytes(200 * 1024)
 
 
-def block(text: str) -> bytes:
-    return text.encode().ljust(32768, b"\0")
-
-
-def claims(bootloader: str = "2021.05-1", flavour: str = "v4prod", architecture: str = "x86_64") -> str:
-    return json.dumps(
-        {
-            "ucernvm-version": f"{bootloader}.cernvm.{architecture}",
-            "os-repo": flavour,
-            "snapshot": "HEAD4",
-        }
-    )
-
-
 def image(file: Path, first: str | None = None, payload: bytes = PAYLOAD) -> Path:
     text = claims() if first is None else first
     file.write_bytes(payload + block(text + "\n") + block("{}\n"))
     return file
 
 
-def fat16(line: bytes, *, start: int = 512, name: bytes = b"VERSION    ") -> bytes:
-    """Make a disk with one FAT16 partition that holds one file, the way mkdosfs lays it out."""
-    boot = bytearray(512)
-    boot[:3] = b"\xeb\x3c\x90"
-    struct.pack_into("<HBHBHHBH", boot, 11, 512, 4, 1, 2, 512, 40000, 0xF8, 40)
-    boot[510:] = b"\x55\xaa"
-    root = bytearray(512 * 32)
-    root[:11], root[11] = b"CERNVM     ", 0x08
-    root[32:43], root[43] = name, 0x20
-    struct.pack_into("<HI", root, 32 + 26, 3, len(line))
-    data = bytes(4 * 512) + line.ljust(4 * 512, b"\0")
-    table = bytearray(512)
-    table[446], table[450] = 0x80, 0x0E
-    struct.pack_into("<II", table, 454, start // 512, 40000)
-    table[510:] = b"\x55\xaa"
-    disk = bytes(table).ljust(start, b"\0") + bytes(boot) + bytes(2 * 40 * 512) + bytes(root) + data
-    return disk + bytes(128 * 1024)
-
-
-VERSION = b"cernvm-prod.cern.ch at HEAD4, uCernVM 2021.05-1.cernvm.x86_64\n"
+def found(release: Release, folder: Path, **more: object) -> Path | None:
+    image = find_local(release, [folder], **more)  # type: ignore[arg-type]
+    return image.path if image else None
 
 
 def test_a_renamed_image_is_found(tmp_path: Path) -> None:
-    old = image(tmp_path / "my-old-cernvm.img")
+    old = image(tmp_path / "holiday")
     (tmp_path / "ucernvm-v4prod.2021.05-1.cernvm.x86_64.hdd").write_bytes(b"just a name" * 50000)
-    assert find_local(V4, [tmp_path / "absent", tmp_path]) == old
+    known = find_local(V4, [tmp_path / "absent", tmp_path])
+    assert known is not None
+    assert known.path == old
 
 
 @pytest.mark.parametrize(
@@ -82,23 +53,23 @@ def test_a_renamed_image_is_found(tmp_path: Path) -> None:
 )
 def test_another_image_is_not_taken(tmp_path: Path, other: str) -> None:
     image(tmp_path / "a.hdd", other)
-    assert find_local(V4, [tmp_path]) is None
+    assert found(V4, tmp_path) is None
 
 
 def test_the_early_blocks_without_commas_are_read(tmp_path: Path) -> None:
     text = '{\n"ucernvm-version": "2.0-2.cernvm.x86_64"\n"os-repo": "prod"\n"snapshot": "HEAD"\n}'
-    found = identify(image(tmp_path / "a.hdd", text))
-    assert found is not None
-    assert (found.bootloader, found.flavour) == ("2.0-2", "prod")
+    known = identify(image(tmp_path / "a.hdd", text))
+    assert known is not None
+    assert (known.bootloader, known.flavour) == ("2.0-2", "prod")
 
 
 def test_an_unsigned_image_is_known_by_its_version_file(tmp_path: Path) -> None:
     file = tmp_path / "a.raw"
     file.write_bytes(fat16(VERSION))
-    found = identify(file)
-    assert found is not None
-    assert (found.bootloader, found.flavour, found.size_bytes) == ("2021.05-1", "v4prod", file.stat().st_size)
-    assert find_local(V4, [tmp_path]) == file
+    known = identify(file)
+    assert known is not None
+    assert (known.bootloader, known.flavour, known.size_bytes) == ("2021.05-1", "v4prod", file.stat().st_size)
+    assert found(V4, tmp_path) == file
 
 
 @pytest.mark.parametrize(
@@ -123,9 +94,9 @@ def test_a_real_fat_is_read(tmp_path: Path) -> None:
     disk.write_bytes(bytes(24 * 1024 * 1024))
     subprocess.run(["mformat", "-i", disk, "::"], check=True)
     subprocess.run(["mcopy", "-i", disk, line, "::/version"], check=True)
-    found = identify(disk)
-    assert found is not None
-    assert found.bootloader == "2021.05-1"
+    known = identify(disk)
+    assert known is not None
+    assert known.bootloader == "2021.05-1"
 
 
 def test_a_recorded_digest_decides(tmp_path: Path) -> None:
@@ -133,16 +104,16 @@ def test_a_recorded_digest_decides(tmp_path: Path) -> None:
     right = image(tmp_path / "b.hdd", payload=b"\1" * 200 * 1024)
     wanted = hashlib.sha256(right.read_bytes()).hexdigest()
     release = Release(system="4.5.0.1", bootloader="2021.05-1", image_sha256=wanted)
-    assert find_local(release, [tmp_path], tmp_path / "cache") == right
+    assert found(release, tmp_path, cache=tmp_path / "cache") == right
     missing = Release(system="4.5.0.1", bootloader="2021.05-1", image_sha256="0" * 64)
-    assert find_local(missing, [tmp_path], tmp_path / "cache") is None
+    assert found(missing, tmp_path, cache=tmp_path / "cache") is None
 
 
 def test_an_open_bootloader_takes_the_newest_of_the_right_major_version(tmp_path: Path) -> None:
     image(tmp_path / "a.hdd", claims(bootloader="2018.10-2"))
     newest = image(tmp_path / "b.hdd", claims(bootloader="2021.05-1"))
     image(tmp_path / "c.hdd", claims(bootloader="2022.01-1", flavour="v3prod"))
-    assert find_local(Release(system="4.5.0.1"), [tmp_path]) == newest
+    assert found(Release(system="4.5.0.1"), tmp_path) == newest
 
 
 def test_a_folder_that_cannot_be_read_holds_none(tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 import sys
 from collections.abc import Iterable, Sequence
+from pathlib import Path
 
 import msgspec
 
@@ -17,12 +18,20 @@ _OBEYED = re.compile(r"[\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\u
 
 
 def as_json(value: object) -> None:
-    """Print one JSON value on one line."""
-    encoded = msgspec.json.encode(value)  # which escapes the characters below U+0020 itself
+    """Print one JSON value on one line; a path is its text."""
+    encoded = msgspec.json.encode(
+        value, enc_hook=_text_of
+    )  # which escapes the characters below U+0020 itself
     if not encoded.isascii():
         encoded = _OBEYED.sub(lambda match: f"\\u{ord(match[0]):04x}", encoded.decode()).encode()
     sys.stdout.buffer.write(encoded + b"\n")
     sys.stdout.flush()
+
+
+def _text_of(value: object) -> str:
+    if isinstance(value, Path):
+        return str(value)
+    raise NotImplementedError(f"{type(value).__name__} in JSON")
 
 
 def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> None:

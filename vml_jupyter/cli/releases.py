@@ -7,22 +7,35 @@ from contextlib import closing
 from typing import TYPE_CHECKING
 
 from vml_jupyter.cli import output
-from vml_jupyter.cli.terminal import Terminal
+from vml_jupyter.cli.terminal import Terminal, size
 from vml_jupyter.flows.settings import Settings
 
 if TYPE_CHECKING:
+    from vml_jupyter.flows.releases import KnownImage
+
     Verbs = argparse._SubParsersAction[argparse.ArgumentParser]
 
 
 def add_verbs(verbs: Verbs, common: argparse.ArgumentParser) -> None:
     """Add this module's verbs to the command line."""
     listing = verbs.add_parser(
-        "releases", parents=[common], help="list the CernVM releases here and downloadable"
+        "releases", parents=[common], help="list the releases here, downloadable and gone; add or remove one"
     )
     listing.set_defaults(run=_releases)
+    more = listing.add_subparsers(dest="action", metavar="ACTION")
+    add = more.add_parser("add", parents=[common], help="add an ordinary cloud image with its checksum")
+    add.add_argument("name", metavar="NAME", help="what to call it, e.g. almalinux-9.4")
+    add.add_argument("url", metavar="URL", help="where it is: a web address or a file")
+    add.add_argument("--sha256", required=True, metavar="HEX", help="its published SHA-256")
+    add.add_argument("--what", default="", metavar="TEXT", help="what it is, in words")
+    add.set_defaults(run=_add)
+    remove = more.add_parser("remove", parents=[common], help="remove an image that VML keeps")
+    remove.add_argument("name", metavar="NAME", help="a bootloader (2021.05-1), a file, or an added image")
+    remove.add_argument("--force", action="store_true", help="even if an entry or a machine needs it")
+    remove.set_defaults(run=_remove)
 
     fetch = verbs.add_parser("fetch", parents=[common], help="download a release and verify it")
-    fetch.add_argument("release", metavar="X.Y.Z.W")
+    fetch.add_argument("release", metavar="RELEASE", help="X.Y.Z.W, X.Y.Z.W@BOOTLOADER, or an added image")
     fetch.set_defaults(run=_fetch)
 
     environment = verbs.add_parser("environment", parents=[common], help="show what this process runs in")
@@ -30,31 +43,75 @@ def add_verbs(verbs: Verbs, common: argparse.ArgumentParser) -> None:
 
 
 def _releases(settings: Settings, arguments: argparse.Namespace) -> None:
-    from vml_jupyter.flows.releases import list_releases
+    from vml_jupyter.flows.releases import list_images, list_releases
 
     with closing(Terminal()) as terminal:
         known = list_releases(settings, terminal)
+        images = list_images(settings)
     if arguments.json:
-        output.as_json({"releases": known})
+        output.as_json({"releases": known, "images": images})
         return
     rows = [
         (
-            each.release.system,
-            each.release.bootloader,
-            each.release.flavour,
+            each.name or each.release.system,
             each.state,
-            each.path or each.url,
+            each.published or "-",
+            size(each.size_bytes) if each.size_bytes else "-",
+            each.what or each.release.bootloader or "-",
+            each.path or each.url or each.reason,
         )
         for each in known
     ]
-    output.table(("SYSTEM", "BOOTLOADER", "FLAVOUR", "STATE", "WHERE"), rows)
+    output.table(("RELEASE", "STATE", "PUBLISHED", "SIZE", "WHAT", "WHERE"), rows)
+    if images:
+        print()
+        output.table(("IMAGE HERE", "KIND", "SIZE", "SIGNATURE", "FILE"), map(_image_row, images))
+
+
+def _image_row(known: KnownImage) -> tuple[str, ...]:
+    image = known.image
+    state = "damaged" if image.damage else known.signature or "not looked at yet"
+    return (
+        f"{image.bootloader}/{image.flavour or '?'}",
+        image.kind,
+        size(image.size_bytes),
+        f"{state}: {known.reason}" if known.reason else state,
+        f"{image.path} ({image.place})" if image.place else str(image.path),
+    )
+
+
+def _add(settings: Settings, arguments: argparse.Namespace) -> None:
+    from vml_jupyter.flows.added import add
+
+    with closing(Terminal()) as terminal:
+        image = add(settings, arguments.name, arguments.url, arguments.sha256, arguments.what, terminal)
+    if arguments.json:
+        output.as_json(image)
+        return
+    print(f"Added {image.name}; `vml fetch {image.name}` downloads and verifies it.")
+
+
+def _remove(settings: Settings, arguments: argparse.Namespace) -> None:
+    from vml_jupyter.flows.keeping import remove
+
+    with closing(Terminal()) as terminal:
+        removed = remove(settings, arguments.name, force=arguments.force, progress=terminal)
+    if arguments.json:
+        output.as_json({"removed": [str(path) for path in removed]})
+        return
+    print("\n".join(f"Removed {path}" for path in removed) or f"{arguments.name} is no longer listed")
 
 
 def _fetch(settings: Settings, arguments: argparse.Namespace) -> None:
+    from vml_jupyter.flows.added import find_added, provide_added
     from vml_jupyter.flows.releases import named_release, provide
 
     with closing(Terminal()) as terminal:
-        path = provide(settings, named_release(settings, arguments.release), terminal)
+        added = find_added(settings, arguments.release)
+        if added:
+            path = provide_added(settings, added, terminal)
+        else:
+            path = provide(settings, named_release(settings, arguments.release, terminal), terminal)
     if arguments.json:
         output.as_json({"path": str(path)})
         return

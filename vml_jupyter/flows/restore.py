@@ -25,6 +25,7 @@ from vml_jupyter.guest import GuestConfig, pickup
 from vml_jupyter.machine import Host, MachineSpec, can_read_http, probe_accelerator
 from vml_jupyter.model import Entry, Machine, Release, Shape, new_entry_id
 from vml_jupyter.progress import SILENT, Progress, Stopwatch
+from vml_jupyter.release import ISO, kind_of
 from vml_jupyter.snapshot.image import AreaImage
 
 
@@ -101,6 +102,7 @@ def restore(
             release=wanted,
             folder=folder,
             image=image,
+            image_is_cd=kind_of(image) == ISO,
             context_iso=context,
             shape=shape or settings.shape,
             title=entry.title,

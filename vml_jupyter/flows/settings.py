@@ -3,7 +3,8 @@
     <config>/config.json            what the user set; every key optional (see ``Settings``)
     <config>/passwords/<digest>     one logbook's password, mode 0600, named by its URL's SHA-256
     <data>/logbook/                 the default logbook
-    <data>/releases/                images, by name
+    <data>/releases/<sha256>/       images, by content
+    <config>/releases.json          images that the user added
     <data>/machines/<id>/           all that one machine needs
 
 ``<data>`` is ``VML_DATA`` or the user's data folder for ``vml``; ``<config>`` is ``VML_CONFIG`` or the user's
@@ -17,7 +18,7 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import msgspec
 import platformdirs
@@ -25,7 +26,37 @@ import platformdirs
 from vml_jupyter.errors import Usage
 from vml_jupyter.model import Shape
 
+if TYPE_CHECKING:  # imported where it is used: most commands need neither network nor certificates
+    from vml_jupyter.release import Repository, Trust
+
 CERNVM = "https://cernvm.cern.ch"
+CERN_KEYS = Path("/etc/cvmfs/keys/cern.ch")
+
+
+class RepositorySource(
+    msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="kind", tag="repository"
+):
+    """An HTTP repository in CernVM's layout; see ``release.Repository``."""
+
+    url: str
+    mirrors: list[str] = []
+    systems: list[str] = []
+    keys: str = ""
+
+
+class FolderSource(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="kind", tag="folder"):
+    """A folder on this computer in which images lie."""
+
+    path: str
+
+
+class PoolSource(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="kind", tag="pools"):
+    """The storage pools of a hypervisor on this computer."""
+
+    uri: str
+
+
+Source = RepositorySource | FolderSource | PoolSource
 
 
 class _File(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -35,6 +66,9 @@ class _File(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     libvirt_uri: str | None = None
     release_folders: list[str] | None = None
     release_urls: list[str] | None = None
+    release_sources: list[Source] | None = None
+    release_ca: str | None = None
+    release_signers: list[str] | None = None
     default_release: str | None = None
     shape: Shape | None = None
     ready_timeout_s: float | None = None
@@ -52,6 +86,9 @@ class Settings:
     libvirt_uri: str = "qemu:///session"
     release_folders: tuple[Path, ...] = ()
     release_urls: tuple[str, ...] = (CERNVM,)
+    sources: tuple[Source, ...] = ()
+    release_ca: Path | None = None
+    release_signers: tuple[str, ...] = ()
     default_release: str = ""
     shape: Shape = field(default_factory=Shape)
     ready_timeout_s: float = 300.0
@@ -71,7 +108,24 @@ class Settings:
 
     def image_folders(self) -> list[Path]:
         """Return the folders in which a release image may already lie, the own one first."""
-        return [self.releases, *self.release_folders, Path.home() / "Downloads"]
+        table = [Path(line.path).expanduser() for line in self.sources if isinstance(line, FolderSource)]
+        return [self.releases, *self.release_folders, *table, Path.home() / "Downloads"]
+
+    def pool_uris(self) -> list[str]:
+        """Return the hypervisors whose storage pools may hold an image: those of the table, else the user's own."""
+        table = [line.uri for line in self.sources if isinstance(line, PoolSource)]
+        return [uri for uri in table if uri] if table else [self.libvirt_uri]
+
+    def repositories(self) -> list[Repository]:
+        """Return the release repositories, in order, each with what the table says of it."""
+        table = {line.url: line for line in self.sources if isinstance(line, RepositorySource)}
+        return [_repository(table.get(url) or RepositorySource(url=url)) for url in self.release_urls]
+
+    def trust(self) -> Trust:
+        """Return whose signatures of images count."""
+        from vml_jupyter.release import Trust
+
+        return Trust(authorities=self.release_ca, signers=self.release_signers)
 
     def password_file(self) -> Path:
         """Return where this logbook's own password is kept."""
@@ -101,7 +155,14 @@ def load(environ: Mapping[str, str] = os.environ) -> Settings:
     data = _folder(environ, "VML_DATA", platformdirs.user_data_path("vml"))
     config = _folder(environ, "VML_CONFIG", platformdirs.user_config_path("vml"))
     said = _read(config / "config.json")
-    urls = _words(environ.get("VML_RELEASE_URLS")) or tuple(said.release_urls or (CERNVM,))
+    table = tuple(said.release_sources or ())
+    urls = (
+        _words(environ.get("VML_RELEASE_URLS"))
+        or tuple(said.release_urls or ())
+        or tuple(line.url for line in table if isinstance(line, RepositorySource))
+        or (CERNVM,)
+    )
+    authorities = environ.get("VML_RELEASE_CA", said.release_ca or "")
     folders = _words(environ.get("VML_RELEASE_FOLDERS"), os.pathsep) or tuple(said.release_folders or ())
     return Settings(
         data=data,
@@ -111,11 +172,23 @@ def load(environ: Mapping[str, str] = os.environ) -> Settings:
         libvirt_uri=environ.get("VML_LIBVIRT_URI") or said.libvirt_uri or "qemu:///session",
         release_folders=tuple(Path(name).expanduser() for name in folders),
         release_urls=urls,
+        sources=table,
+        release_ca=Path(authorities).expanduser() if authorities else None,
+        release_signers=tuple(said.release_signers or ()),
         default_release=environ.get("VML_RELEASE") or said.default_release or "",
         shape=said.shape or Shape(),
         ready_timeout_s=_seconds(environ.get("VML_READY_TIMEOUT")) or said.ready_timeout_s or 300.0,
         bin_days=30 if said.bin_days is None else said.bin_days,
     )
+
+
+def _repository(line: RepositorySource) -> Repository:
+    from vml_jupyter.release import Repository
+
+    keys = Path(line.keys).expanduser() if line.keys else None
+    if keys is None and line.url.rstrip("/") == CERNVM and not line.systems and CERN_KEYS.is_dir():
+        keys = CERN_KEYS  # on a computer with CernVM-FS
+    return Repository(url=line.url, mirrors=tuple(line.mirrors), systems=tuple(line.systems), keys=keys)
 
 
 def _folder(environ: Mapping[str, str], name: str, default: Path) -> Path:

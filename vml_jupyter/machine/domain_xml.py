@@ -1,6 +1,7 @@
 """The description of a machine that libvirt is given.
 
     vda  boot disk      the release's image file, raw, read-only: it is never written, so it stays what was downloaded
+         (an ISO is sdb, a SATA CD-ROM)
     vdb  scratch        the blank qcow2, the only writable disk
     vdc  working area   the snapshot as a disk, over http from 127.0.0.1 with a cookie, or from a file; read-only
     sda  context        the small ISO, a SATA CD-ROM
@@ -95,7 +96,10 @@ def _add_platform(domain: ET.Element, spec: MachineSpec) -> None:
 
 
 def _add_disks(devices: ET.Element, spec: MachineSpec) -> None:
-    boot = _add_disk(devices, "vda", "raw", read_only=True)
+    if spec.image_is_cd:
+        boot = _add_disk(devices, "sdb", "raw", read_only=True, device="cdrom", bus="sata")
+    else:
+        boot = _add_disk(devices, "vda", "raw", read_only=True)
     ET.SubElement(boot, "source", file=str(spec.image))
     ET.SubElement(boot, "boot", order="1")
     scratch = _add_disk(devices, "vdb", "qcow2", read_only=False)

@@ -119,6 +119,17 @@ class Hypervisor:
             found = [self._describe(domain) for domain in self._open().listAllDomains()]
         return [domain for domain in found if domain is not None]
 
+    def pools(self) -> list[tuple[str, str, list[str]]]:
+        """Return the active storage pools: name, description (XML), and the paths of their volumes."""
+        libvirt = self._libvirt
+        with self._translated("listing storage pools"):
+            active = self._open().listAllStoragePools(libvirt.VIR_CONNECT_LIST_STORAGE_POOLS_ACTIVE)
+        found = []
+        for pool in active:
+            with _ignored(libvirt):  # one that ends while we look
+                found.append((pool.name(), pool.XMLDesc(), [v.path() for v in pool.listAllVolumes()]))
+        return found
+
     def _describe(self, domain: Any) -> Domain | None:
         libvirt = self._libvirt
         try:

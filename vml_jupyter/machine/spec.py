@@ -37,6 +37,7 @@ class MachineSpec(msgspec.Struct, frozen=True, kw_only=True):
     ``area_path`` is an image file where QEMU has no http driver; at most one is set. ``port`` 0 means any free
     one. ``network`` is ``passt``, ``slirp``, ``none``, or empty for the best this host has. ``token`` and
     ``area_cookie`` are secrets: they are in ``secrets.json`` and nowhere else. ``uri`` is the hypervisor's.
+    ``image_is_cd`` says that the image is an ISO, which only boots as a CD.
     """
 
     id: str
@@ -45,6 +46,7 @@ class MachineSpec(msgspec.Struct, frozen=True, kw_only=True):
     folder: Path
     image: Path
     context_iso: Path
+    image_is_cd: bool = False
     shape: Shape = Shape()
     title: str = ""
     notebook: str = ""

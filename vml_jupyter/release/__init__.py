@@ -1,18 +1,21 @@
 """Which CernVM releases exist, which are on this computer, fetch and verify one.
 
 available   what can be had, here or elsewhere      find_local  an image on this computer, by content
-latest      the newest bootloader of a repository   fetch       download one image, verified
-systems     the systems of a repository             verify      judge an image's signature
+standing    how it stands with one release          fetch       download one image, verified
+systems     the systems of a repository             judge       what to think of an image's signature
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from vml_jupyter.release.catalog import AvailableRelease, available
-from vml_jupyter.release.fetch import fetch
+from vml_jupyter.release.carrier import ISO, RAW, extract, kind_of
+from vml_jupyter.release.catalog import AvailableRelease, available, standing
+from vml_jupyter.release.digests import digest, recall
+from vml_jupyter.release.fetch import fetch, fetch_file
 from vml_jupyter.release.history import PRODUCTION, STRATUM_ONES, systems
-from vml_jupyter.release.local import Image, find_local, identify, local_images
+from vml_jupyter.release.identity import Image, identify, trim
+from vml_jupyter.release.local import find_local, fits, images_among, local_images
 from vml_jupyter.release.names import (
     ImageName,
     format_release,
@@ -22,24 +25,37 @@ from vml_jupyter.release.names import (
     parse_tag,
     system_key,
 )
+from vml_jupyter.release.repository import Repository
 from vml_jupyter.release.source import CERNVM, latest, published_digest, published_image
+from vml_jupyter.release.trust import Trust, judge, recall_judgement
 
 if TYPE_CHECKING:
     from vml_jupyter.release.signature import Signature, verify
 
 __all__ = [
     "CERNVM",
+    "ISO",
     "PRODUCTION",
+    "RAW",
     "STRATUM_ONES",
     "AvailableRelease",
     "Image",
     "ImageName",
+    "Repository",
     "Signature",
+    "Trust",
     "available",
+    "digest",
+    "extract",
     "fetch",
+    "fetch_file",
     "find_local",
+    "fits",
     "format_release",
     "identify",
+    "images_among",
+    "judge",
+    "kind_of",
     "latest",
     "local_images",
     "parse_bootloader",
@@ -48,8 +64,12 @@ __all__ = [
     "parse_tag",
     "published_digest",
     "published_image",
+    "recall",
+    "recall_judgement",
+    "standing",
     "system_key",
     "systems",
+    "trim",
     "verify",
 ]
 

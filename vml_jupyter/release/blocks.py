@@ -4,8 +4,8 @@
     {"ucernvm-version": "2021.05-1.cernvm.x86_64", "os-repo": "v4prod", "snapshot": "HEAD4"}
     {"certificate": base64(PEM), "signature": base64(RSA), "howto-verify": [...]}
 
-The signature is over all bytes but its own block. Bootloaders 2.0-1 to 2.2-0 wrote the JSON without commas;
-their claims are read nevertheless, their signatures are not. Source: cernvm-micro's ``sign.sh``.
+The signature is over all bytes but its own block. Bootloaders 2.0-1 to 2.2-0 wrote the JSON without commas; both
+blocks of theirs are read nevertheless. Source: cernvm-micro's ``sign.sh``.
 """
 
 from __future__ import annotations
@@ -21,8 +21,11 @@ import msgspec
 
 BLOCK = 32 * 1024
 _CLAIM = re.compile(r'"(ucernvm-version|os-repo|snapshot)"\s*:\s*"([^"\\\x00-\x1f]{1,100})"')
+_PROOF = re.compile(r'"(certificate|signature)"\s*:\s*"([A-Za-z0-9+/=]{1,30000})"')
 _VERSION = re.compile(r"(?P<bootloader>\d+\.\d+-\d+)\.cernvm\.(?P<architecture>[a-z0-9_]+)")
 _FLAVOUR = re.compile(r"[a-z0-9][a-z0-9_-]{0,40}")
+_SECTOR = 512
+_NEAR_BYTES = 512 * 1024
 
 
 class Claims(msgspec.Struct, frozen=True, kw_only=True):
@@ -35,10 +38,11 @@ class Claims(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Seal(msgspec.Struct, frozen=True, kw_only=True):
-    """The raw certificate (PEM) and RSA signature of an image."""
+    """The raw certificate (PEM) and RSA signature of an image; ``well_formed`` where its block was valid JSON."""
 
     certificate: bytes
     signature: bytes
+    well_formed: bool = True
 
 
 def read_claims(image: Path) -> Claims | None:
@@ -53,12 +57,49 @@ def read_seal(image: Path) -> Seal | None:
         return None
     try:
         fields = json.loads(text)
-        return Seal(
-            certificate=base64.b64decode(fields["certificate"], validate=True),
-            signature=base64.b64decode(fields["signature"], validate=True),
-        )
-    except (ValueError, TypeError, KeyError, RecursionError, binascii.Error):
+        return _seal(fields["certificate"], fields["signature"], well_formed=True)
+    except (ValueError, TypeError, KeyError, RecursionError):
+        found = dict(_PROOF.findall(text))
+    try:
+        return _seal(found["certificate"], found["signature"], well_formed=False)
+    except (ValueError, KeyError):
         return None
+
+
+def find_claims(image: Path, after: int) -> tuple[Claims, int] | None:
+    """Look for the claims block of an image that was cut or grew.
+
+    Args:
+        image: The image file.
+        after: Where its payload may end, in bytes: the block is looked for behind that, and before the file's end.
+
+    Returns:
+        What the block says, and how many bytes the file has too many (below zero: too few). None where none is near.
+    """
+    with image.open("rb") as file:
+        size = size_of(file)
+        for start in (max(0, size - _NEAR_BYTES) // _SECTOR * _SECTOR, after // _SECTOR * _SECTOR):
+            file.seek(start)
+            window = file.read(_NEAR_BYTES)
+            for place in range(0, len(window), _SECTOR):
+                if window[place : place + 1] != b"{":
+                    continue
+                text = window[place : place + BLOCK].partition(b"\0")[0].decode("utf-8", "replace")
+                claims = _claims(text)
+                if claims:
+                    return claims, size - (start + place + 2 * BLOCK)
+    return None
+
+
+def _seal(certificate: str, signature: str, *, well_formed: bool) -> Seal:
+    try:
+        return Seal(
+            certificate=base64.b64decode(certificate, validate=True),
+            signature=base64.b64decode(signature, validate=True),
+            well_formed=well_formed,
+        )
+    except binascii.Error as error:
+        raise ValueError from error
 
 
 def _claims(text: str) -> Claims | None:

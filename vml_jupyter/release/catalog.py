@@ -1,155 +1,205 @@
-"""Which CernVM releases there are: those on this computer and those that a repository offers, newest first.
+"""Which CernVM releases there are: on this computer, to be downloaded, or gone; newest first.
 
-    <cache>/catalog-<16 digits>.json     what a repository offered last, for days without network
+    systems that a repository tells   x   image on this computer, else image that it offers   ->  here | downloadable
+    releases that entries and machines need, and nobody has                                   ->  gone | unknown
 
-A release is an image (the bootloader) and a system; an image boots every system of its repository. So the
-list has one line for each system, with the image that is here, else with the one that the repository offers.
+A release is an image (the bootloader) and a system; an image boots every system of its repository. So the list has one
+line for each system, with the image that is here, else with the one that the repository offers.
 """
 
 from __future__ import annotations
 
-import contextlib
-import hashlib
-import os
-import secrets
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime, timezone
 from pathlib import Path
 
 import msgspec
 from msgspec.structs import replace
 
-from vml_jupyter.errors import Foreign, ReleaseError, ReleaseNotFound, RepositoryUnreachable
 from vml_jupyter.model import Release
 from vml_jupyter.progress import SILENT, Progress
-from vml_jupyter.release.digests import recall
-from vml_jupyter.release.history import dated_systems, stratum_ones
-from vml_jupyter.release.local import Image, local_images
-from vml_jupyter.release.names import ImageName, bootloader_key, system_key
-from vml_jupyter.release.source import latest, published_image
+from vml_jupyter.release import reach
+from vml_jupyter.release.carrier import RAW
+from vml_jupyter.release.digests import recall as recall_digest
+from vml_jupyter.release.history import System
+from vml_jupyter.release.identity import Image
+from vml_jupyter.release.local import fits, local_images
+from vml_jupyter.release.names import bootloader_key, system_key
+from vml_jupyter.release.repository import Offer, Offered, Repository, ask, recall
 
 
 class AvailableRelease(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """One release that a notebook can be brought back to.
+    """One release that a notebook can be brought back to, or cannot any more.
 
-    ``state`` is ``here`` (``path`` is the image) or ``downloadable`` (``url`` is); ``published`` is the day
-    on which the system was published, ``source`` the repository that told of it.
+    ``state`` is ``here`` (``path`` is the image), ``downloadable`` (``url`` is), ``gone`` (an entry or a machine
+    needs it and nobody has it), or ``unknown`` (likewise, but not everybody could be asked); ``reason`` says why it
+    is gone. ``name`` is what people call a release that is no CernVM. ``published`` is the day on which the system
+    was published, ``source`` the repository that told of it, ``size_bytes`` the image's (0: not known), ``what``
+    says in words what it is.
     """
 
     release: Release
     state: str
+    name: str = ""
     path: str = ""
     url: str = ""
     published: str = ""
     source: str = ""
-
-
-class _Offer(msgspec.Struct, frozen=True):
-    """An image that a repository offers."""
-
-    image: ImageName
-    sha256: str
-
-
-class _Repository(msgspec.Struct, frozen=True):
-    """What a repository offered: an image for each major version, and the systems with their times."""
-
-    offers: dict[str, _Offer]
-    systems: list[tuple[Release, int]]
+    size_bytes: int = 0
+    what: str = ""
+    reason: str = ""
 
 
 def available(
-    folders: Sequence[Path], base_urls: Sequence[str], cache: Path | None = None, progress: Progress = SILENT
+    folders: Sequence[Path],
+    repositories: Sequence[Repository | str],
+    cache: Path | None = None,
+    progress: Progress = SILENT,
+    *,
+    more: Sequence[Image] = (),
+    needed: Iterable[Release] = (),
+    asking: bool = True,
 ) -> list[AvailableRelease]:
-    """Return every release that is here or can be downloaded, newest system first.
+    """Return every release that is here or can be downloaded, and those that are needed, newest system first.
 
-    A repository that does not answer costs two seconds and a note; what it offered last time is then listed.
+    Repositories that do not answer cost two seconds together and a note each; what they offered last time counts then.
 
     Args:
         folders: Where images may lie on this computer.
-        base_urls: Repositories in CernVM's layout; the first that has a system is the one that is listed.
+        repositories: The first that has a system is the one that is listed.
         cache: The folder for what is remembered; None remembers nothing.
         progress: Is told, as notes, what could not be asked.
+        more: Images that lie elsewhere on this computer.
+        needed: Releases that entries and machines were made in.
+        asking: False for what is remembered only, without any network.
     """
-    here = local_images(folders)
+    needed = list(needed)
+    here = [image for image in [*local_images(folders, cache), *more] if not image.damage]
+    table = [line if isinstance(line, Repository) else Repository(url=line) for line in repositories]
+    told = _told(table, cache, progress, needed, asking=asking)
     found: dict[tuple[str, str], AvailableRelease] = {}
-    for base_url in base_urls:
-        repository = _ask(base_url, cache, progress)
-        if repository is None:
-            continue
-        for system, time in repository.systems:
-            line = _line(base_url, repository, system, time, here, cache)
+    for repository, offered in told:
+        for system in offered.systems if offered else ():
+            line = _line(repository, offered, system, here, cache)
             if line:
-                found.setdefault((system.system, line.release.flavour), line)
-    if here and not any(line.state == "here" for line in found.values()):
+                found.setdefault((system.release.system, line.release.flavour), line)
+    lines = list(found.values())
+    for release in needed:
+        standing_ = standing(release, here, told)
+        if not any(_names_same(line.release, release) for line in lines):
+            lines.append(standing_)
+    if here and not any(line.state == "here" for line in lines):
         names = ", ".join(sorted({image.path.name for image in here}))
         progress.note(f"images are here ({names}), but no repository tells which systems they boot")
-    return sorted(found.values(), key=lambda line: system_key(line.release.system), reverse=True)
+    return sorted(lines, key=lambda line: system_key(line.release.system), reverse=True)
+
+
+def standing(
+    release: Release, here: Sequence[Image], told: Sequence[tuple[Repository, Offered | None]]
+) -> AvailableRelease:
+    """Return how it stands with one release: whether its image is here or offered, and its system still published.
+
+    Args:
+        release: As an entry records it.
+        here: The whole images on this computer.
+        told: What each repository answered or told last; None where it never told anything.
+    """
+    systems = [
+        (repository, system)
+        for repository, offered in told
+        for system in (offered.systems if offered else ())
+        if system.release.system == release.system
+    ]
+    everybody = bool(told) and all(offered and offered.fresh for _, offered in told)
+    line = AvailableRelease(
+        release=release,
+        state="gone" if everybody else "unknown",
+        published=_day(systems[0][1].time) if systems else "",
+        source=systems[0][0].url if systems else "",
+    )
+    if everybody and not systems:
+        return replace(line, reason="no repository has this system any more")
+    own = _best(image for image in here if fits(image, release))
+    if own:
+        return _with_image(line, own)
+    for _, offered in told:
+        offer = offered.offer(release.bootloader or offered.newest, release.system) if offered else None
+        if offer:
+            return _with_offer(line, offer)
+    return replace(line, reason="nobody has its image" if everybody else "not everybody could be asked")
+
+
+def _told(
+    table: Sequence[Repository],
+    cache: Path | None,
+    progress: Progress,
+    needed: Sequence[Release],
+    *,
+    asking: bool,
+) -> list[tuple[Repository, Offered | None]]:
+    if not asking:
+        return [(repository, recall(repository, cache)) for repository in table]
+    # All at once, so that dead servers do not add up.
+    reach.answering(
+        url for repository in table for url in (*repository.addresses(), *repository.stratum_ones())
+    )
+    return [(repository, ask(repository, cache, progress, needed)) for repository in table]
 
 
 def _line(
-    base_url: str,
-    repository: _Repository,
-    system: Release,
-    time: int,
-    here: Sequence[Image],
-    cache: Path | None,
+    repository: Repository, offered: Offered | None, system: System, here: Sequence[Image], cache: Path | None
 ) -> AvailableRelease | None:
     """Return what is to be said of one system, None where no image boots it."""
-    offer = repository.offers.get(_major(system.system))
+    assert offered is not None
+    offer = offered.offer(system.bootloader or offered.newest, system.release.system)
     if offer is None:
         return None
-    common = {"published": _day(time), "source": base_url}
-    own = max(
-        (image for image in here if image.flavour == offer.image.flavour),
-        key=lambda image: bootloader_key(image.bootloader),
-        default=None,
+    line = AvailableRelease(
+        release=system.release, state="", published=_day(system.time), source=repository.url
     )
-    if own:
-        # Only a digest that is known already: listing must not read gigabytes.
-        sha256 = recall(own.path, cache)
-        release = replace(system, bootloader=own.bootloader, flavour=own.flavour, image_sha256=sha256)
-        return AvailableRelease(release=release, state="here", path=str(own.path), **common)
-    image = offer.image
-    release = replace(system, bootloader=image.bootloader, flavour=image.flavour, image_sha256=offer.sha256)
-    url = f"{base_url.rstrip('/')}/{image.path()}"
-    return AvailableRelease(release=release, state="downloadable", url=url, **common)
+    own = _best(
+        image
+        for image in here
+        if image.flavour == offer.image.flavour and system.bootloader in ("", image.bootloader)
+    )
+    published = next((image for image in here if image.path.parent.name == offer.sha256), None)
+    if own and published and own.bootloader == published.bootloader:
+        own = published  # of two that are called the same, the one that is offered today
+    if own is None:
+        sha256 = offer.sha256 if offer.image.extension == "hdd" else ""
+        release = _booted(system.release, offer.image.bootloader, offer.image.flavour, sha256)
+        return _with_offer(replace(line, release=release), offer)
+    # Only a digest that is known already: listing must not read gigabytes.
+    sha256 = recall_digest(own.path, cache) if own.kind == RAW else ""
+    release = _booted(system.release, own.bootloader, own.flavour, sha256)
+    return _with_image(replace(line, release=release), own)
 
 
-def _ask(base_url: str, cache: Path | None, progress: Progress) -> _Repository | None:
-    """Return what a repository offers, else what it offered last, else None; says by a note which."""
-    try:
-        repository = _offered(base_url)
-    except (ReleaseError, Foreign) as error:
-        remembered = _recall(base_url, cache)
-        kept = "; listing what it offered last time" if remembered else ""
-        progress.note(f"{error.message}{kept}")
-        return remembered
-    _remember(base_url, repository, cache)
-    return repository
+def _booted(release: Release, bootloader: str, flavour: str, sha256: str) -> Release:
+    return replace(release, bootloader=bootloader, flavour=flavour, image_sha256=sha256)
 
 
-def _offered(base_url: str) -> _Repository:
-    # The cheapest question first: when it is not answered, no other is asked.
-    bootloader = latest(base_url)
-    known = _first_answer(stratum_ones(base_url))
-    offers = {}
-    for major in {_major(system.system) for system, _ in known}:
-        with contextlib.suppress(ReleaseNotFound):
-            image, sha256 = published_image(base_url, Release(system=f"{major}.", bootloader=bootloader))
-            offers[major] = _Offer(image, sha256)
-    return _Repository(offers, known)
+def _with_image(line: AvailableRelease, image: Image) -> AvailableRelease:
+    what = _what(image.bootloader, image.flavour, image.kind)
+    return replace(line, state="here", path=str(image.path), size_bytes=image.size_bytes, what=what)
 
 
-def _first_answer(servers: Sequence[str]) -> list[tuple[Release, int]]:
-    for server in servers[:-1]:
-        with contextlib.suppress(RepositoryUnreachable):
-            return dated_systems(server)
-    return dated_systems(servers[-1])
+def _with_offer(line: AvailableRelease, offer: Offer) -> AvailableRelease:
+    kind = RAW if offer.image.extension == "hdd" else offer.image.extension
+    what = _what(offer.image.bootloader, offer.image.flavour, kind)
+    return replace(line, state="downloadable", url=offer.url, size_bytes=offer.size_bytes, what=what)
 
 
-def _major(system: str) -> str:
-    return system.partition(".")[0]
+def _best(images: Iterable[Image]) -> Image | None:
+    return max(images, key=lambda image: (bootloader_key(image.bootloader), image.kind == RAW), default=None)
+
+
+def _names_same(one: Release, other: Release) -> bool:
+    return one.system == other.system and other.bootloader in ("", one.bootloader)
+
+
+def _what(bootloader: str, flavour: str, kind: str) -> str:
+    return f"µCernVM {bootloader} ({flavour or 'unknown flavour'}, {'disk' if kind == RAW else kind})"
 
 
 def _day(seconds: int) -> str:
@@ -157,31 +207,3 @@ def _day(seconds: int) -> str:
     if not 0 < seconds < 253_402_300_800:
         return ""
     return datetime.fromtimestamp(seconds, timezone.utc).date().isoformat()
-
-
-def _memory(base_url: str, cache: Path) -> Path:
-    return cache / f"catalog-{hashlib.sha256(base_url.encode()).hexdigest()[:16]}.json"
-
-
-def _recall(base_url: str, cache: Path | None) -> _Repository | None:
-    if cache is None:
-        return None
-    try:
-        return msgspec.json.decode(_memory(base_url, cache).read_bytes(), type=_Repository)
-    except (OSError, msgspec.DecodeError, UnicodeDecodeError):
-        return None
-
-
-def _remember(base_url: str, repository: _Repository, cache: Path | None) -> None:
-    """Keep an answer; where that cannot be done the only loss is the list on a day without network."""
-    if cache is None:
-        return
-    file = _memory(base_url, cache)
-    draft = file.with_name(f"{file.name}.{secrets.token_hex(4)}")
-    with contextlib.suppress(OSError):
-        cache.mkdir(parents=True, exist_ok=True)
-        try:
-            draft.write_bytes(msgspec.json.encode(repository))
-            os.replace(draft, file)  # noqa: PTH105  # replaces atomically, like the rest of this package
-        finally:
-            draft.unlink(missing_ok=True)

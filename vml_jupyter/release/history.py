@@ -4,17 +4,17 @@
         H<hash>                                          the history object; other letters are other objects
     <stratum one>/cvmfs/<fqrn>/data/ab/cdef...H          zlib(SQLite): tags(name, hash, revision, timestamp)
 
-The object's name is the digest of its bytes, so it is checked. The manifest's own signature is not: the list
-is for choosing, and the CernVM-FS client inside the machine verifies what it mounts. Whatever arrives is
-untrusted: sizes are bounded, and the database is opened read-only and without anything it could make SQLite
-do.
+The object's name is the digest of its bytes, so it is checked; the manifest's signature is, where the keys are at
+hand (see ``manifest``). Whatever arrives is untrusted: sizes are bounded, and the database is opened read-only and
+without anything it could make SQLite do.
+
+A tag's description may name the one bootloader that boots it ("..., uCernVM 2021.05-1"); most do not.
 
 Sources: cvmfs ``doc-cvmfs`` (manifest, objects), cernvm-online (the same list, made the same way).
 """
 
 from __future__ import annotations
 
-import hashlib
 import re
 import sqlite3
 import tempfile
@@ -27,8 +27,10 @@ import msgspec
 
 from vml_jupyter.errors import Foreign
 from vml_jupyter.model import Release
+from vml_jupyter.release.manifest import OBJECT, Keys, check_object, read_manifest
 from vml_jupyter.release.names import parse_tag, system_key
-from vml_jupyter.release.source import CERNVM, read_bounded
+from vml_jupyter.release.source import CERNVM
+from vml_jupyter.release.web import read_bounded
 
 PRODUCTION = "cernvm-prod.cern.ch"
 
@@ -39,12 +41,11 @@ STRATUM_ONES = (
     "http://grid-cvmfs-one.desy.de",
 )
 
-_MANIFEST_LIMIT = 64 * 1024
 _HISTORY_LIMIT = 32 * 1024 * 1024
 _DATABASE_LIMIT = 256 * 1024 * 1024
 _TAG_LIMIT = 20_000
 _STEP_LIMIT = 2_000  # times 10,000 instructions of SQLite's machine
-_HASH = re.compile(r"(?P<hex>[0-9a-f]{40})(?P<kind>-rmd160|-shake128)?")
+_NEEDS = re.compile(r"\buCernVM (\d+\.\d+-\d+)")
 
 
 class Tag(msgspec.Struct, frozen=True, kw_only=True):
@@ -57,31 +58,34 @@ class Tag(msgspec.Struct, frozen=True, kw_only=True):
     description: str = ""
 
 
-def systems(base_url: str, fqrn: str = PRODUCTION) -> list[Release]:
+class System(msgspec.Struct, frozen=True):
+    """A system, when it was published (seconds since 1970), and the bootloader that it needs, '' for any."""
+
+    release: Release
+    time: int
+    bootloader: str = ""
+
+
+def systems(base_url: str, fqrn: str = PRODUCTION, keys: Keys | None = None) -> list[Release]:
     """Return the systems that a repository holds, newest first; tags that name no system are left out.
 
     Raises:
-        Foreign: The repository breaks its format.
+        Foreign: The repository breaks its format, or is not signed with these keys.
         ReleaseNotFound, RepositoryUnreachable: There is no such repository, or it does not answer.
     """
-    return [release for release, _ in dated_systems(base_url, fqrn)]
+    return [system.release for system in dated_systems(base_url, fqrn, keys)]
 
 
-def dated_systems(base_url: str, fqrn: str = PRODUCTION) -> list[tuple[Release, int]]:
-    """Return the systems as ``systems`` does, each with the time it was published at (seconds since 1970)."""
-    found = {
-        system: (
-            Release(
-                system=system,
-                repository=fqrn,
-                path="cvm3" if system.startswith("3.") else "cvm4",
-                root_hash=tag.root_hash,
-            ),
-            tag.time,
-        )
-        for tag in tags(base_url, fqrn)
-        if (system := parse_tag(tag.name))
-    }
+def dated_systems(base_url: str, fqrn: str = PRODUCTION, keys: Keys | None = None) -> list[System]:
+    """Return the systems as ``systems`` does, each with its time."""
+    found = {}
+    for tag in tags(base_url, fqrn, keys):
+        system = parse_tag(tag.name)
+        if system:
+            path = "cvm3" if system.startswith("3.") else "cvm4"
+            release = Release(system=system, repository=fqrn, path=path, root_hash=tag.root_hash)
+            needs = _NEEDS.search(tag.description)
+            found[system] = System(release, tag.time, needs[1] if needs else "")
     return [found[system] for system in sorted(found, key=system_key, reverse=True)]
 
 
@@ -92,45 +96,19 @@ def stratum_ones(base_url: str) -> tuple[str, ...]:
     return (base_url,)
 
 
-def tags(base_url: str, fqrn: str = PRODUCTION) -> list[Tag]:
+def tags(base_url: str, fqrn: str = PRODUCTION, keys: Keys | None = None) -> list[Tag]:
     """Return all tags of a repository, in no order.
 
     Raises:
         Foreign, ReleaseNotFound, RepositoryUnreachable: As for ``systems``.
     """
     root = f"{base_url.rstrip('/')}/cvmfs/{quote(fqrn, safe='')}"
-    history = _history_of(read_bounded(f"{root}/.cvmfspublished", _MANIFEST_LIMIT), fqrn)
-    packed = read_bounded(f"{root}/data/{history[:2]}/{history[2:]}H", _HISTORY_LIMIT)
-    _check(packed, history)
-    return _read_tags(_inflate(packed))
-
-
-def _history_of(manifest: bytes, fqrn: str) -> str:
-    """Return the hash of the history object, with its suffix."""
-    head = manifest.split(b"--\n", 1)[0].decode("utf-8", "replace")
-    fields = {line[:1]: line[1:] for line in head.splitlines() if line}
-    if fields.get("N", fqrn) != fqrn:
-        raise Foreign(f"the manifest of {fqrn} is that of another repository")
-    history = fields.get("H", "")
-    if not _HASH.fullmatch(history):
+    history = read_manifest(root, fqrn, keys or Keys()).field("H")
+    if not OBJECT.fullmatch(history):
         raise Foreign(f"the manifest of {fqrn} names no history", "It is no repository of CernVM systems.")
-    return history
-
-
-def _check(packed: bytes, history: str) -> None:
-    """Compare an object's bytes with its name, 160 bits of SHA-1, RIPEMD-160 or SHAKE-128."""
-    match = _HASH.fullmatch(history)
-    assert match is not None
-    if match["kind"] == "-shake128":
-        found = hashlib.shake_128(packed).hexdigest(20)
-    elif match["kind"] == "-rmd160":
-        if "ripemd160" not in hashlib.algorithms_available:
-            return
-        found = hashlib.new("ripemd160", packed).hexdigest()
-    else:
-        found = hashlib.sha1(packed, usedforsecurity=False).hexdigest()
-    if found != match["hex"]:
-        raise Foreign("the repository's history is damaged: its digest differs", "Try again later.")
+    packed = read_bounded(f"{root}/data/{history[:2]}/{history[2:]}H", _HISTORY_LIMIT)
+    check_object(packed, history)
+    return _read_tags(_inflate(packed))
 
 
 def _inflate(packed: bytes) -> bytes:
@@ -175,7 +153,7 @@ def _select(connection: sqlite3.Connection) -> list[Tag]:
     return [
         Tag(
             name=name or "",
-            root_hash=root_hash if _HASH.fullmatch(root_hash or "") else "",
+            root_hash=root_hash if OBJECT.fullmatch(root_hash or "") else "",
             revision=revision or 0,
             time=time or 0,
             description=description or "",

@@ -1,146 +1,143 @@
-"""Find the CernVM images on this computer by what is in them, whatever they are called.
+"""Find the CernVM images on this computer, and the one from which a release boots.
 
-    raw disk image -> claims block at its end, else /version in its FAT partition
-                   -> Image(bootloader, flavour); its SHA-256 only where a release demands one
+    folders (and <folder>/<sha256>/ below), files named elsewhere -> Image, by content
+    Image + Release -> fits?  whole?  the very bytes?  signature not wrong?  -> booted from
 
-An image that a colleague renamed ``my-old-cernvm.img`` is found; a text file called ``ucernvm-...hdd`` is
-not. Only raw disk images count, because machines boot from those.
+An image that a colleague renamed ``holiday.bin`` is found; a text file called ``ucernvm-...hdd`` is not.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
-import msgspec
+from msgspec.structs import replace
 
 from vml_jupyter.model import Release
 from vml_jupyter.progress import SILENT, Progress
-from vml_jupyter.release.blocks import read_claims
+from vml_jupyter.release.carrier import RAW
 from vml_jupyter.release.digests import digest
-from vml_jupyter.release.fat import read_version
-from vml_jupyter.release.names import ARCHITECTURE, bootloader_key, flavours, parse_image_name
+from vml_jupyter.release.identity import Image, identify
+from vml_jupyter.release.names import ARCHITECTURE, bootloader_key, flavours
+from vml_jupyter.release.trust import Trust, judge
 
-_SMALLEST = 128 * 1024
 _FOLDER_LIMIT = 5000
-_SUFFIXES = (".hdd", ".hvm", ".img", ".raw")
-_VERSION_LINE = re.compile(
-    r"(?P<repository>[a-z0-9.-]+) at (?P<tag>\S+), "
-    r"uCernVM (?P<bootloader>\d+\.\d+-\d+)\.cernvm\.(?P<architecture>\w+)"
-)
-_FLAVOURS = {
-    ("cernvm-prod.cern.ch", "HEAD4"): "v4prod",
-    ("cernvm-prod.cern.ch", "HEAD"): "v3prod",
-    ("cernvm-testing.cern.ch", "HEAD4"): "v4testing",
-    ("cernvm-testing.cern.ch", "HEAD"): "v3testing",
-    ("cernvm-devel.cern.ch", "HEAD"): "devel",
-    ("cernvm-sl7.cern.ch", "HEAD4"): "sl7",
-}
-
-
-class Image(msgspec.Struct, frozen=True, kw_only=True):
-    """One image file on this computer; ``sha256`` is '' until it was asked for."""
-
-    path: Path
-    bootloader: str
-    flavour: str = ""
-    architecture: str = ARCHITECTURE
-    size_bytes: int = 0
-    sha256: str = ""
+_DIGEST = re.compile(r"[0-9a-f]{64}")
 
 
 def find_local(
-    release: Release, folders: Sequence[Path], cache: Path | None = None, progress: Progress = SILENT
-) -> Path | None:
+    release: Release,
+    folders: Sequence[Path],
+    cache: Path | None = None,
+    progress: Progress = SILENT,
+    trust: Trust | None = None,
+    more: Sequence[Image] = (),
+) -> Image | None:
     """Return an image from which a release boots, the newest bootloader where the release leaves it open.
 
+    Where the release records the image's SHA-256, the file must have exactly that, or be the same bootloader in
+    another kind of file (the ISO for the disk); else bootloader and flavour must be the recorded ones.
+
     Args:
-        release: Where it records the image's SHA-256, the file must have exactly that; else bootloader and
-            flavour
-            must be the recorded ones.
-        folders: Where to look, not below.
+        release: What is to boot.
+        folders: Where to look, not below but for folders that are named by a SHA-256.
         cache: The folder in which digests are remembered.
-        progress: Is told the bytes that had to be read.
+        progress: Is told the bytes that had to be read, and as notes why a fitting file was not taken.
+        trust: Whose signatures count.
+        more: Images that lie elsewhere.
     """
-    fitting = [image for image in local_images(folders) if _fits(image, release)]
+    fitting = [image for image in [*local_images(folders, cache), *more] if fits(image, release)]
+    second: list[Image] = []
     for image in sorted(fitting, key=lambda image: _preference(image, release)):
-        if not release.image_sha256 or _digest(image, cache, progress) == release.image_sha256.lower():
-            return image.path
-    return None
+        sha256 = _sound(image, cache, progress, trust or Trust())
+        if not sha256:
+            continue
+        image = replace(image, sha256=sha256)
+        if release.image_sha256.lower() in ("", sha256):
+            return image
+        # The recorded digest is that of the published disk; another kind of file has another.
+        if image.kind != RAW and image.flavour in flavours(release):
+            second.append(image)
+    return second[0] if second else None
 
 
-def local_images(folders: Sequence[Path]) -> list[Image]:
-    """Return every bootable image in these folders; a folder or file that cannot be read holds none."""
+def local_images(folders: Sequence[Path], cache: Path | None = None) -> list[Image]:
+    """Return every image in these folders, damaged ones too; what cannot be read is none."""
+    return images_among((file for folder in folders for file in _files(folder)), cache)
+
+
+def images_among(files: Iterable[Path], cache: Path | None = None, place: str = "") -> list[Image]:
+    """Return the images among some files, each file once."""
     found: dict[Path, Image] = {}
-    for folder in folders:
-        for file in _candidates(folder):
-            image = identify(file)
-            if image:
-                found.setdefault(file.resolve(), image)
+    for file in files:
+        image = identify(file, cache, place)
+        if image:
+            found.setdefault(file.resolve(), image)
     return list(found.values())
 
 
-def identify(file: Path) -> Image | None:
-    """Return what image a file is, by its content; None if it is none that a machine boots from."""
+def fits(image: Image, release: Release) -> bool:
+    """Tell whether a release may boot from an image, by their names."""
+    if image.architecture != ARCHITECTURE or release.bootloader not in ("", image.bootloader):
+        return False
+    return bool(release.image_sha256) or not image.flavour or image.flavour in flavours(release)
+
+
+def recorded_digest(file: Path) -> str:
+    """Return the SHA-256 that a file must have: its folder's name, else the ``.sha256`` beside it, else ''."""
+    if _DIGEST.fullmatch(file.parent.name):
+        return file.parent.name
     try:
-        if not file.is_file() or file.stat().st_size < _SMALLEST:
-            return None
-        bootloader, flavour, architecture = _identity(file)
-        size = file.stat().st_size
-    except (OSError, LookupError):
-        return None
-    return Image(
-        path=file, bootloader=bootloader, flavour=flavour, architecture=architecture, size_bytes=size
-    )
+        with file.with_name(f"{file.name}.sha256").open("rb") as beside:
+            words = beside.read(1000).decode("ascii", "replace").lower().split()
+    except OSError:
+        return ""
+    return words[0] if words and _DIGEST.fullmatch(words[0]) else ""
 
 
-def _identity(file: Path) -> tuple[str, str, str]:
-    """Return bootloader, flavour and architecture.
+def _sound(image: Image, cache: Path | None, progress: Progress, trust: Trust) -> str:
+    """Return the SHA-256 of an image that may be booted from, '' (and a note why) for one that may not."""
+    if image.damage:
+        progress.note(f"{image.path} is not used: {image.damage}")
+        return ""
+    try:
+        found = digest(image.path, cache, progress)
+        signature = judge(image, trust, cache)
+    except OSError as error:
+        progress.note(f"{image.path} is not used: {error.strerror or error}")
+        return ""
+    expected = recorded_digest(image.path)
+    if expected and found != expected:
+        progress.note(f"{image.path} is not used: its SHA-256 is not the one that was published")
+        return ""
+    if signature.status == "bad":
+        progress.note(f"{image.path} is not used: its signature is wrong, {signature.reason}")
+        return ""
+    return found
 
-    Raises:
-        LookupError: Nothing in the file says so.
-    """
-    claims = read_claims(file)
-    if claims:
-        return claims.bootloader, claims.flavour, claims.architecture
-    line = _VERSION_LINE.fullmatch(read_version(file))
-    if line is None:
-        raise LookupError(file)
-    flavour = _FLAVOURS.get((line["repository"], line["tag"]), "")
-    # Before 2018.06 the one production flavour booted CernVM 3.
-    if flavour == "v3prod" and bootloader_key(line["bootloader"]) < (2018, 6):
-        flavour = "prod"
-    return line["bootloader"], flavour, line["architecture"]
 
-
-def _candidates(folder: Path) -> Iterator[Path]:
-    """Yield what may be an image; the suffix is a first sieve, so that a full folder is quickly searched."""
+def _files(folder: Path) -> Iterator[Path]:
     try:
         names = sorted(folder.iterdir())[:_FOLDER_LIMIT]
     except OSError:
         return
     for file in names:
-        if file.suffix in _SUFFIXES or (parse_image_name(file.name) and file.suffix == ".fat"):
+        if _DIGEST.fullmatch(file.name) and file.is_dir():
+            yield from _files_of_one(file)
+        elif file.suffix not in (".part", ".sha256"):
             yield file
 
 
-def _digest(image: Image, cache: Path | None, progress: Progress) -> str:
-    """Return the digest of an image, '' where it vanished or cannot be read to its end."""
+def _files_of_one(folder: Path) -> Iterator[Path]:
     try:
-        return digest(image.path, cache, progress)
+        yield from sorted(file for file in folder.iterdir() if file.suffix not in (".part", ".json"))
     except OSError:
-        return ""
+        return
 
 
-def _preference(image: Image, release: Release) -> tuple[int, tuple[int, ...]]:
-    """Return what sorts images: the likeliest flavour first, then the newest bootloader."""
+def _preference(image: Image, release: Release) -> tuple[int, tuple[int, ...], bool]:
+    """Return what sorts images: the likeliest flavour, then the newest bootloader, then what boots as it is."""
     likely = flavours(release)
     place = likely.index(image.flavour) if image.flavour in likely else len(likely)
-    return place, tuple(-number for number in bootloader_key(image.bootloader))
-
-
-def _fits(image: Image, release: Release) -> bool:
-    if image.architecture != ARCHITECTURE or release.bootloader not in ("", image.bootloader):
-        return False
-    return bool(release.image_sha256) or not image.flavour or image.flavour in flavours(release)
+    return place, tuple(-number for number in bootloader_key(image.bootloader)), image.kind != RAW

@@ -20,7 +20,9 @@ def served(repository: Path, port: int = 0) -> Iterator[str]:
     """Serve ``repository`` for the time of a ``with`` block and give its base URL."""
     handler = functools.partial(_Handler, directory=str(repository))
     with http.server.ThreadingHTTPServer(("127.0.0.1", port), handler) as server:
-        thread = threading.Thread(target=server.serve_forever, name="release-mirror", daemon=True)
+        thread = threading.Thread(
+            target=server.serve_forever, args=(0.05,), name="release-mirror", daemon=True
+        )
         thread.start()
         try:
             yield f"http://127.0.0.1:{server.server_address[1]}"

@@ -19,14 +19,16 @@ from vml_jupyter.errors import RepositoryUnreachable
 
 _LARGEST_BYTES = 64 * 1024**3
 _PIECE = 1 << 20
+_HINT = "Name another release repository (VML_RELEASE_URLS)."
 _CONTENT_RANGE = re.compile(r"bytes (\d+)-\d+/(\d+|\*)")
 
 
 class _Plan(msgspec.Struct, frozen=True):
-    """What is remembered beside the part."""
+    """What is remembered beside the part; ``url`` is where the validator means something."""
 
     sha256: str = ""
     validator: str = ""
+    url: str = ""
 
 
 class Part:
@@ -47,28 +49,33 @@ class Part:
         self._machine = hashlib.sha256()
         self.size = 0
         self.resumed = False
-        self._validator = ""
+        self._validator = self._url = ""
         plan = self._left_plan()
         if plan:
-            self._validator = plan.validator
+            self._validator, self._url = plan.validator, plan.url
             self._read_what_is_there()
         else:
             self.restart()
 
     @property
+    def path(self) -> Path:
+        """Return the file in which the bytes lie until they are complete."""
+        return self._path
+
+    @property
     def folder(self) -> Path:
         return self._path.parent
 
-    def range_headers(self) -> dict[str, str]:
+    def range_headers(self, url: str) -> dict[str, str]:
         """Return the headers that ask for what is missing, if it is still the same file."""
         if not self.size:
             return {}
         self.resumed = True
-        # Without a validator the server may have another file by now; the digest will tell.
-        condition = {"If-Range": self._validator} if self._validator else {}
+        # Without a validator, or with another mirror's, it may be another file: the digest will tell.
+        condition = {"If-Range": self._validator} if self._validator and self._url == url else {}
         return {"Range": f"bytes={self.size}-", **condition}
 
-    def accept(self, status: int, headers: Mapping[str, str]) -> int | None:
+    def accept(self, url: str, status: int, headers: Mapping[str, str]) -> int | None:
         """Get ready for an answer's body; return the size of the whole file, None if it is not said.
 
         Raises:
@@ -78,21 +85,23 @@ class Part:
             match = _CONTENT_RANGE.fullmatch(headers.get("Content-Range", ""))
             if not match or int(match[1]) != self.size:
                 self.restart()
-                raise RepositoryUnreachable("the release repository sent another range than was asked for")
+                raise RepositoryUnreachable(
+                    "the release repository sent another range than was asked for", _HINT
+                )
             total = int(match[2]) if match[2] != "*" else None
         else:
             self.restart()
             length = headers.get("Content-Length", "")
             total = int(length) if length.isdigit() else None
         if total is not None and total > _LARGEST_BYTES:
-            raise RepositoryUnreachable(f"the release repository offers an image of {total} bytes")
-        self._remember(headers)
+            raise RepositoryUnreachable(f"the release repository offers an image of {total} bytes", _HINT)
+        self._remember(url, headers)
         return total
 
     def append(self, piece: bytes) -> None:
         """Add bytes to the file and the digest."""
         if self.size + len(piece) > _LARGEST_BYTES:
-            raise RepositoryUnreachable("the release repository sends an image without end")
+            raise RepositoryUnreachable("the release repository sends an image without end", _HINT)
         view = memoryview(piece)
         while view:
             view = view[self._file.write(view) :]
@@ -106,7 +115,7 @@ class Part:
         self._machine = hashlib.sha256()
         self.size = 0
         self.resumed = False
-        self._validator = ""
+        self._validator = self._url = ""
 
     def is_complete(self) -> bool:
         """Tell whether the bytes are those that were published."""
@@ -143,10 +152,11 @@ class Part:
             self._machine.update(piece)
             self.size += len(piece)
 
-    def _remember(self, headers: Mapping[str, str]) -> None:
+    def _remember(self, url: str, headers: Mapping[str, str]) -> None:
         """Keep the validator before the first byte, so that whatever is found later can be judged."""
         etag = headers.get("ETag", "")
         # A weak ETag promises the same meaning, not the same bytes.
         self._validator = etag if etag and not etag.startswith("W/") else headers.get("Last-Modified", "")
-        plan = _Plan(sha256=self._sha256, validator=self._validator)
+        self._url = url
+        plan = _Plan(sha256=self._sha256, validator=self._validator, url=url)
         self._plan_path.write_bytes(msgspec.json.encode(plan))

@@ -1,6 +1,6 @@
 """Judge the signature at the end of a CernVM image: who vouches for it, and does the proof hold?
 
-    signature block -> certificate (PEM) -> chain to a CA of the bundle -> subject as expected
+    signature block -> certificate (PEM) -> chain to a trusted CA -> subject as expected
                     -> RSA PKCS#1 v1.5 over SHA-256 of all bytes but the signature block itself
 
 An image outlives its signer's certificate by years, and it may be signed again later than it was made. So a
@@ -23,6 +23,7 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
 from cryptography.hazmat.primitives.asymmetric.utils import Prehashed
 
+from vml_jupyter.errors import Usage
 from vml_jupyter.release.blocks import BLOCK, read_claims, read_seal
 from vml_jupyter.release.names import bootloader_key
 
@@ -44,8 +45,8 @@ _BEFORE = timedelta(days=62)
 class Signature(msgspec.Struct, frozen=True, kw_only=True):
     """The judgement on one image.
 
-    ``status`` is ``signed`` (proof and signer hold), ``unchecked`` (the proof holds, but there is no CA
-    bundle to judge the signer by), ``unsigned`` (no signature there), or ``bad``; ``reason`` says why in
+    ``status`` is ``signed`` (proof and signer hold), ``unchecked`` (the proof holds, but there are no CA
+    certificates to judge the signer by), ``unsigned`` (no signature there), or ``bad``; ``reason`` says why in
     words.
     """
 
@@ -64,16 +65,17 @@ def expected_signer(bootloader: str) -> str:
     return f"/DC=ch/DC=cern/OU=computers/CN=cvm-sign{number}.cern.ch"
 
 
-def verify(image: Path, ca_bundle: Path | None = None, signer: str | None = None) -> Signature:
+def verify(image: Path, authorities: bytes | None = None, signers: Sequence[str] = ()) -> Signature:
     """Judge the signature of an image file.
 
     Args:
         image: A raw image (.hdd) or an ISO; other kinds carry no signature of their own.
-        ca_bundle: PEM file of the CA certificates that are trusted.
-        signer: The subject that must have signed, ``/DC=ch/.../CN=...``; by default CERN's of that time.
+        authorities: The CA certificates that are trusted, as PEM text.
+        signers: Subjects that may have signed, ``/DC=ch/.../CN=...``, beside CernVM's own of that time.
 
     Raises:
-        OSError: A file cannot be read.
+        OSError: The file cannot be read.
+        Usage: What is given as CA certificates is none.
     """
     seal = read_seal(image)
     claims = read_claims(image)
@@ -84,11 +86,14 @@ def verify(image: Path, ca_bundle: Path | None = None, signer: str | None = None
         certificate = _certificate(seal.certificate)
         subject = subject_of(certificate)
         _check_proof(image, certificate, seal.signature)
-        _check_signer(subject, signer or expected_signer(claims.bootloader))
-        if ca_bundle is None:
-            return Signature(status="unchecked", signer=subject, reason="no CA bundle is configured")
-        _check_chain(certificate, _bundle(ca_bundle), _signed_since(claims.bootloader))
+        _check_signer(subject, (expected_signer(claims.bootloader), *signers))
+        if authorities is None:
+            return Signature(status="unchecked", signer=subject, reason="no CA certificates are configured")
+        _check_chain(certificate, _bundle(authorities), _signed_since(claims.bootloader))
     except _Bad as error:
+        # Nobody ever checked the malformed blocks of the early releases, so what they sign is not known for sure.
+        if not seal.well_formed and _is_early(claims.bootloader):
+            return Signature(status="unsigned", reason=f"its block is not valid JSON, and {error}")
         return Signature(status="bad", signer=subject, reason=str(error))
     return Signature(status="signed", signer=subject)
 
@@ -108,16 +113,22 @@ def _certificate(pem: bytes) -> x509.Certificate:
         raise _Bad("its certificate cannot be read") from error
 
 
-def _bundle(file: Path) -> list[x509.Certificate]:
+def _bundle(text: bytes) -> list[x509.Certificate]:
     try:
-        return x509.load_pem_x509_certificates(file.read_bytes())
+        return x509.load_pem_x509_certificates(text)
     except ValueError as error:
-        raise _Bad(f"the CA bundle {file} cannot be read") from error
+        raise Usage(
+            "the CA certificates that are configured are none", "Set VML_RELEASE_CA to a PEM file."
+        ) from error
 
 
-def _check_signer(subject: str, expected: str) -> None:
-    if subject != expected:
-        raise _Bad(f"it was signed by {subject}, not by {expected}")
+def _is_early(bootloader: str) -> bool:
+    return (2, 0) <= bootloader_key(bootloader)[:2] <= (2, 2)
+
+
+def _check_signer(subject: str, expected: Sequence[str]) -> None:
+    if subject not in expected:
+        raise _Bad(f"it was signed by {subject}, not by {' or '.join(expected)}")
 
 
 def _check_proof(image: Path, certificate: x509.Certificate, signature: bytes) -> None:
@@ -130,8 +141,7 @@ def _check_proof(image: Path, certificate: x509.Certificate, signature: bytes) -
     try:
         key.verify(signature, _digest_before_signature(image), padding.PKCS1v15(), Prehashed(hashes.SHA256()))
     except InvalidSignature:
-        edited = " (.hvm and .vhd files are edited after signing)" if image.suffix in (".hvm", ".vhd") else ""
-        raise _Bad(f"the file is not the one that was signed{edited}") from None
+        raise _Bad("the file is not the one that was signed") from None
 
 
 def _digest_before_signature(image: Path) -> bytes:
@@ -157,7 +167,7 @@ def _check_chain(
     trusted: Sequence[x509.Certificate],
     signed_since: datetime | None,
 ) -> None:
-    """Climb from the signer to a CA that vouches for itself; all on the way come from the bundle."""
+    """Climb from the signer to a CA that vouches for itself; all on the way are among the trusted."""
     for _ in range(_LONGEST_CHAIN):
         _check_validity(certificate, signed_since)
         issuer = _issuer(certificate, trusted)
@@ -176,7 +186,7 @@ def _issuer(certificate: x509.Certificate, trusted: Sequence[x509.Certificate]) 
             except (ValueError, TypeError, InvalidSignature, UnsupportedAlgorithm):
                 continue
             return candidate
-    raise _Bad(f"no CA of the bundle vouches for {subject_of(certificate)}")
+    raise _Bad(f"no trusted CA vouches for {subject_of(certificate)}")
 
 
 def _is_authority(certificate: x509.Certificate) -> bool:

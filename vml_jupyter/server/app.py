@@ -47,6 +47,9 @@ class VmlExtension(ExtensionApp):
         config=True
     )
     release_folders = List(Unicode(), help="More folders in which images already lie.").tag(config=True)
+    release_ca = Unicode(help="CA certificates (PEM file or folder) for signatures of images.").tag(
+        config=True
+    )
     default_release = Unicode(help="The CernVM version to record where none is detected.").tag(config=True)
     machine_access = Enum(
         ["auto", "direct", "proxy"],
@@ -83,6 +86,7 @@ class VmlExtension(ExtensionApp):
             libvirt_uri=self.libvirt_uri or None,
             release_urls=tuple(self.release_urls) or None,
             release_folders=tuple(Path(name).expanduser() for name in self.release_folders) or None,
+            release_ca=Path(self.release_ca).expanduser() if self.release_ca else None,
             default_release=self.default_release or None,
         )
 

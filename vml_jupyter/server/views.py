@@ -75,7 +75,8 @@ def offered_views(offered: Iterable[AvailableRelease]) -> list[dict[str, Any]]:
     by_system: dict[str, dict[str, Any]] = {}
     for one in offered:
         here = one.state == "here"
-        if one.release.system and (here or one.release.system not in by_system):
+        can_be_had = here or one.state == "downloadable"
+        if can_be_had and one.release.system and (here or one.release.system not in by_system):
             by_system[one.release.system] = {**(release_view(one.release) or {}), "here": here}
     return list(by_system.values())
 

@@ -1,0 +1,119 @@
+"""Taking an image off this computer, but never one that an entry or a machine needs unless told.
+
+vml releases remove 2021.05-1 -> images in <data>/releases -> who needs them? -> refused, with the list | removed
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from pathlib import Path
+
+from vml_jupyter.errors import LogbookError, NotFound, ReleaseNeeded, Usage
+from vml_jupyter.flows.added import added_images, drop, find_added, kept_file
+from vml_jupyter.flows.entries import list_entries
+from vml_jupyter.flows.settings import Settings
+from vml_jupyter.machine import recorded_machines
+from vml_jupyter.progress import SILENT, Progress
+from vml_jupyter.release import Image, fits, local_images, recall
+
+_NAMED = 5
+
+
+def remove(settings: Settings, name: str, *, force: bool = False, progress: Progress = SILENT) -> list[Path]:
+    """Remove the images of a bootloader, one file, or what the user added under a name; return what was removed.
+
+    Only files in VML's own folder of releases are ever removed: the user's downloads and pools are the user's.
+
+    Args:
+        settings: Where things lie.
+        name: ``2021.05-1``, ``2021.05-1/v4prod``, the beginning of a SHA-256 (at least 8 digits), a path, or the name
+            of an added image.
+        force: True removes also what is needed.
+        progress: Is told, with ``force``, who needed it.
+
+    Raises:
+        NotFound: No image of ours is called so.
+        ReleaseNeeded: An entry or a machine needs it; or that cannot be known.
+    """
+    if find_added(settings, name):
+        return _remove_added(settings, name)
+    images = [image for image in local_images([settings.releases], settings.cache) if _is_named(image, name)]
+    if not images:
+        raise NotFound(
+            f"no image in {settings.releases} is called {name!r}",
+            "`vml releases` lists them; only images that VML downloaded itself can be removed.",
+        )
+    needed = list(_needs(settings, images, force=force))
+    if needed and not force:
+        more = f" and {len(needed) - _NAMED} more" if len(needed) > _NAMED else ""
+        raise ReleaseNeeded(
+            f"{name} is needed by {', '.join(needed[:_NAMED])}{more}",
+            "Delete those first, or say --force: they then need it downloaded again, which may not be possible.",
+        )
+    for who in needed:
+        progress.note(f"{who} needs what is removed")
+    for image in images:
+        _unlink(settings, image.path)
+    return [image.path for image in images]
+
+
+def _remove_added(settings: Settings, name: str) -> list[Path]:
+    image = drop(settings, name)
+    file = kept_file(settings, image)
+    shared = any(other.sha256 == image.sha256 for other in added_images(settings))
+    if image.is_local or shared or not file.is_file():
+        return []
+    _unlink(settings, file)
+    return [file]
+
+
+def _unlink(settings: Settings, file: Path) -> None:
+    if not file.resolve().is_relative_to(settings.releases.resolve()):
+        raise Usage(f"{file} is not in VML's own folder", "Remove it yourself.")
+    file.unlink(missing_ok=True)
+    if file.parent != settings.releases:
+        with contextlib.suppress(OSError):  # something else is still in it
+            file.parent.rmdir()
+
+
+def _is_named(image: Image, name: str) -> bool:
+    digest = image.path.parent.name
+    return name in (
+        image.bootloader,
+        f"{image.bootloader}/{image.flavour}",
+        str(image.path),
+        image.path.name,
+    ) or (len(name) >= 8 and len(digest) == 64 and digest.startswith(name.lower()))
+
+
+def _needs(settings: Settings, images: list[Image], *, force: bool) -> Iterator[str]:
+    """Yield who needs one of these images: machines that boot from it, entries that only it can bring back here."""
+    paths = {image.path.resolve() for image in images}
+    for spec in recorded_machines(settings.machines):
+        if spec.image.resolve() in paths:
+            yield f"machine {spec.id}"
+    others = [
+        image
+        for image in local_images(settings.image_folders(), settings.cache)
+        if image.path.resolve() not in paths and not image.damage
+    ]
+    try:
+        entries = list_entries(settings)
+    except LogbookError as error:
+        if not force:
+            raise ReleaseNeeded(
+                f"which entries need it is not known: {error.message}", "Open the logbook, or say --force."
+            ) from error
+        return
+    for entry in entries:
+        release = entry.environment.release
+        if release is None:
+            continue
+        known = [recall(image.path, settings.cache) for image in images]
+        if release.image_sha256 and all(known) and release.image_sha256 not in known:
+            continue
+        if any(fits(image, release) for image in images) and not any(
+            fits(image, release) for image in others
+        ):
+            yield f"entry {entry.id}"
