@@ -30,7 +30,7 @@ class _Parser(argparse.ArgumentParser):
 
 def parser() -> argparse.ArgumentParser:
     """Return the command line's grammar."""
-    from vml_jupyter.cli import entries, machines, releases
+    from vml_jupyter.cli import entries, environment, machines, releases
 
     top = _Parser(
         prog="vml",
@@ -38,7 +38,7 @@ def parser() -> argparse.ArgumentParser:
     )
     top.add_argument("--version", action="version", version=f"vml {__version__}")
     verbs = top.add_subparsers(dest="verb", metavar="VERB", required=True, parser_class=_Parser)
-    for room in (entries, releases, machines):
+    for room in (entries, environment, releases, machines):
         room.add_verbs(verbs, _common())
     return top
 

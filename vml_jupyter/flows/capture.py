@@ -24,6 +24,7 @@ def capture(
     title: str = "",
     note: str = "",
     release: str | None = None,
+    in_kernel: bool = False,
     progress: Progress = SILENT,
 ) -> Entry:
     """Write the working area and what it runs in into the logbook; nothing is run or changed.
@@ -35,6 +36,7 @@ def capture(
         title: One line; by default the notebook's first heading.
         note: Markdown.
         release: The CernVM version to go back to, for a computer that is none; detection wins where it succeeds.
+        in_kernel: This process is the notebook's kernel; otherwise the kernel is found by the notebook's kernelspec.
         progress: Who listens.
 
     Raises:
@@ -51,8 +53,13 @@ def capture(
     chosen = release or settings.default_release
     environment = describe(
         notebook=area / notebook if notebook else None,
+        area=area,
+        in_kernel=in_kernel,
         chosen=named_release(settings, chosen) if chosen else None,
+        cache=settings.cache,
     )
+    for said in environment.notes:
+        progress.note(said)
 
     # One lock over both: what is taken must not be pruned before the entry names it.
     with opened_or_created(settings) as logbook, logbook.repository.lock():

@@ -77,6 +77,7 @@ def _snapshot(magics: VmlMagics, arguments: argparse.Namespace) -> views.View:
             title=arguments.title,
             note=arguments.note,
             release=arguments.release,
+            in_kernel=arguments.notebook is None,
             progress=progress,
         )
     return views.Captured(entry, [*warnings, *progress.notes])
