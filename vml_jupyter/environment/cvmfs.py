@@ -5,7 +5,7 @@
     user.fqrn, user.revision, user.root_hash, user.tag         extended attributes of the mount point
 
 Only what is mounted is looked at: naming anything else below /cvmfs would mount it. A dead repository answers
-never, so a process of its own asks them all side by side and is given up after a second.
+never, so a process of its own asks them all side by side and is given up after two seconds.
 Source: CernVM-FS's documentation, "Getting information through extended attributes"; cernvm-update.
 """
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from vml_jupyter.environment.asking import Question
 
-_WITHIN_S = 1.0
+_WITHIN_S = 2.0
 _MOUNTS_BYTES = 1 << 20
 _MOST = 100
 _NOT_REPOSITORIES = ("autofs", "tmpfs")
@@ -84,7 +84,7 @@ class Mounts:
         self._stack.close()
 
     def told(self) -> tuple[Mount, ...]:
-        """Wait for what the repositories say of themselves, sorted by path; a second at most."""
+        """Wait for what the repositories say of themselves, sorted by path; two seconds at most."""
         answers: dict[int, list[str]] = {}
         silent = "could not be asked"
         if self._question:

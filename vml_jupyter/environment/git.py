@@ -7,7 +7,7 @@
 A repository's own configuration can name programs that ``git status`` runs: hooks, a file system monitor,
 content filters, whatever fetches missing objects. So git is not given it: it looks at the repository's index
 and objects from a git directory of ours, whose attributes switch filters off for every file. It writes nothing,
-follows no submodule, and is given up after a second: then the state is unknown.
+follows no submodule, and is given up after two seconds: then the state is unknown.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     from vml_jupyter.environment.asking import Question
 
-_WITHIN_S = 1.0
+_WITHIN_S = 2.0
 _ANSWER_BYTES = 16 << 20
 _REFS_BYTES = 16 << 20
 _COMMIT = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?")
@@ -82,7 +82,7 @@ class WorkingTree:
         self._stack.close()
 
     def told(self) -> Checkout | None:
-        """Wait for what git says, a second at most; None where the area is in no checkout."""
+        """Wait for what git says, two seconds at most; None where the area is in no checkout."""
         if self._place is None:
             return None
         changed, untracked = 0, 0
