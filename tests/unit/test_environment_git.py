@@ -200,6 +200,12 @@ def test_without_git_the_commit_is_known_all_the_same(git: Git, top: Path, tmp_p
     assert found.commit == git("rev-parse", "HEAD")
 
 
+def test_without_room_for_a_folder_of_our_own(git: Git, top: Path, tmp_path: Path) -> None:
+    found = told(top, TMPDIR=str(tmp_path / "nowhere"))
+    assert found is not None
+    assert (found.state, found.unknown) == ("unknown", "git could not be asked: No such file or directory")
+
+
 @pytest.mark.parametrize(
     ("name", "content", "commit_is_known", "state"),
     [

@@ -129,6 +129,11 @@ def test_a_kernel_that_is_not_installed_is_said(tmp_path: Path, python: Path, na
     assert f"no kernel {name} is installed here" in note
 
 
+def test_a_name_cannot_reach_the_terminal(tmp_path: Path) -> None:
+    [note] = described(tmp_path, "\x1b[2Jname").notes
+    assert note.isprintable()
+
+
 def test_jupyters_own_kernel_needs_no_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("jupyter_core.paths.jupyter_path", lambda *parts: [str(tmp_path / "none")])
     found = described(tmp_path, "python3")

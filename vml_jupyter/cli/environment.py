@@ -36,11 +36,17 @@ def _environment(settings: Settings, arguments: argparse.Namespace) -> None:
     if arguments.json:
         output.as_json(described)
         return
-    output.table(("ENVIRONMENT", ""), list(_rows(settings, described)))
+    output.table(("ENVIRONMENT", ""), list(rows(described, settings.default_release)))
 
 
-def _rows(settings: Settings, described: Environment) -> Iterator[tuple[str, str]]:
-    yield from _release(settings, described)
+def rows(described: Environment, chosen: str = "") -> Iterator[tuple[str, str]]:
+    """Yield a name and a line for all that is known of an environment.
+
+    Args:
+        described: The environment.
+        chosen: What the user set as the release of entries from a computer that is no CernVM.
+    """
+    yield from _release(described, chosen)
     yield "OS", described.os
     yield "kernel", f"{described.kernel} {described.architecture}"
     if described.container or described.container_image:
@@ -59,15 +65,14 @@ def _rows(settings: Settings, described: Environment) -> Iterator[tuple[str, str
     yield from (("note", note) for note in described.notes)
 
 
-def _release(settings: Settings, described: Environment) -> Iterator[tuple[str, str]]:
+def _release(described: Environment, chosen: str) -> Iterator[tuple[str, str]]:
     release = described.release
     if release is None:
-        chosen = settings.default_release
         yield "release", "this computer is no CernVM"
         yield "", f"entries get {chosen}, as you set" if chosen else "entries name one with --release"
         return
     bootloader = f", bootloader {release.bootloader}" if release.bootloader else ""
-    yield "release", f"{release.label}{bootloader}"
+    yield "release", f"{release.label}{bootloader}{' (chosen)' if described.release_chosen else ''}"
     if release.repository:
         tag = described.release_tag or release.tag
         yield "", " ".join(filter(None, (release.repository, release.path, tag, release.root_hash)))

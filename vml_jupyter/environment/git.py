@@ -70,10 +70,9 @@ class WorkingTree:
         if self._place and self._area:
             try:
                 self._ask(self._place, self._area)
-            except FileNotFoundError:
-                self._why = "git is not installed"
             except OSError as error:
-                self._why = f"git could not be asked: {error.strerror}"
+                missing = error.filename == "git"
+                self._why = "git is not installed" if missing else f"git could not be asked: {error.strerror}"
         return self
 
     def __exit__(

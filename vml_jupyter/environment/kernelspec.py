@@ -79,7 +79,7 @@ def kernel_of(notebook: Path | None, environ: Mapping[str, str], *, in_kernel: b
         return Kernel(
             name=name,
             environ=environ,
-            note=f"no kernel {name} is installed here: Python and packages are those of {sys.executable}",
+            note=f"no kernel {_shown(name)} is installed here: Python and packages are those of {sys.executable}",
         )
     return _started_by(name, spec, environ)
 
@@ -132,6 +132,11 @@ def _program(word: str, environ: Mapping[str, str]) -> Path | None:
         if word and program.is_absolute() and program.is_file() and os.access(program, os.X_OK):
             return program
     return None
+
+
+def _shown(name: str) -> str:
+    """Return a name from somebody's notebook as a terminal may see it."""
+    return name if name.isprintable() else ascii(name)
 
 
 def _is_this(program: Path) -> bool:
