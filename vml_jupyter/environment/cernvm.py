@@ -25,13 +25,14 @@ from vml_jupyter.model import Mount, Release
 
 # The release room knows these names too, but it speaks HTTP, and to import that takes longer than all of this.
 _PRODUCTION = "cernvm-prod.cern.ch"
-_MARKER = re.compile(r"\.installed_cernvm-system-(\d{1,4}(?:\.\d{1,6}){2,3})")
-_BOOTLOADER = re.compile(r"(\d+\.\d+-\d+)(?:\.cernvm\.[a-z0-9_]+)?")
+# Patterns are compiled when they are needed, which is on a CernVM only: compiling is most of an import's time.
+_MARKER = r"\.installed_cernvm-system-(\d{1,4}(?:\.\d{1,6}){2,3})"
+_BOOTLOADER = r"(\d+\.\d+-\d+)(?:\.cernvm\.[a-z0-9_]+)?"
 
-_VERSION = re.compile(r"CERN Virtual Machine,? version (\d+(?:\.\d+){2,3})\b")
-_HASH = re.compile(r"[0-9a-f]{40}(?:-rmd160|-shake128)?")
-_TAG = re.compile(r"[A-Za-z0-9._-]{1,100}")
-_CONTEXT = re.compile(r"""_UCONTEXT_([A-Z_]+)=["']?([A-Za-z0-9._-]+)["']?""")
+_VERSION = r"CERN Virtual Machine,? version (\d+(?:\.\d+){2,3})\b"
+_HASH = r"[0-9a-f]{40}(?:-rmd160|-shake128)?"
+_TAG = r"[A-Za-z0-9._-]{1,100}"
+_CONTEXT = r"""_UCONTEXT_([A-Z_]+)=["']?([A-Za-z0-9._-]+)["']?"""
 _SYSTEM_MOUNT = "/mnt/.ro"
 _RPM_WITHIN_S = 2.0
 
@@ -57,13 +58,16 @@ def running_release(
 
 
 def _system(root: Path) -> str:
-    match = _VERSION.search(read_small(root / "etc/cernvm-release"))
-    if match:
-        return match[1]
-    markers = [match[1] for match in map(_MARKER.fullmatch, _markers(root)) if match]
-    if markers:
-        return max(markers, key=_age)
-    match = _VERSION.search(read_small(root / "etc/issue"))
+    version = _version(root / "etc/cernvm-release")
+    if version:
+        return version
+    markers = [match[1] for name in _markers(root) if (match := re.fullmatch(_MARKER, name))]
+    return max(markers, key=_age) if markers else _version(root / "etc/issue")
+
+
+def _version(file: Path) -> str:
+    text = read_small(file)
+    match = re.search(_VERSION, text) if "CERN" in text else None
     return match[1] if match else ""
 
 
@@ -79,9 +83,9 @@ def _age(system: str) -> tuple[int, ...]:
 
 
 def _micro_release(root: Path, system: str, own: Mount | None) -> tuple[Release, str]:
-    context = dict(_CONTEXT.findall(read_small(root / "mnt/.rw/context/ucontext")))
+    context = dict(re.findall(_CONTEXT, read_small(root / "mnt/.rw/context/ucontext")))
     pin = [line.strip() for line in read_small(root / "mnt/.rw/aux/cvmfs_snapshot").splitlines()] + ["", ""]
-    bootloader = _BOOTLOADER.fullmatch(read_small(root / "mnt/.rw/aux/ucernvm-version").strip())
+    bootloader = re.fullmatch(_BOOTLOADER, read_small(root / "mnt/.rw/aux/ucernvm-version").strip())
     root_hash = (own.root_hash if own else "") or pin[0]
     tag = (own.tag if own else "") or pin[1]
     release = Release(
@@ -89,9 +93,9 @@ def _micro_release(root: Path, system: str, own: Mount | None) -> tuple[Release,
         bootloader=bootloader[1] if bootloader else "",
         repository=(own.fqrn if own else "") or context.get("CVMFS_BRANCH") or _PRODUCTION,
         path=context.get("CERNVM_PATH") or f"cvm{system.partition('.')[0]}",
-        root_hash=root_hash if _HASH.fullmatch(root_hash) else "",
+        root_hash=root_hash if re.fullmatch(_HASH, root_hash) else "",
     )
-    return release, short(tag) if _TAG.fullmatch(tag) else ""
+    return release, short(tag) if re.fullmatch(_TAG, tag) else ""
 
 
 def _release_five(root: Path, environ: Mapping[str, str]) -> Release | None:

@@ -31,12 +31,12 @@ if TYPE_CHECKING:
 _WITHIN_S = 2.0
 _ANSWER_BYTES = 16 << 20
 _REFS_BYTES = 16 << 20
-_COMMIT = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?")
-_BRANCH = re.compile(r"refs/(?!.*(?:\.\.|//))[^\x00-\x20~^:?*\[\\]+")
+_COMMIT = r"[0-9a-f]{40}(?:[0-9a-f]{24})?"
+_BRANCH = r"refs/(?!.*(?:\.\.|//))[^\x00-\x20~^:?*\[\\]+"
 # How files are compared; with words for values, so that nothing else can get in.
-_COMPARING = re.compile(
-    r"^\s*(autocrlf|eol|filemode|ignorecase|symlinks|trustctime|checkstat|sparsecheckout)\s*=\s*([a-z]+)\s*$",
-    re.IGNORECASE | re.MULTILINE,
+_COMPARING = (
+    r"(?im)^\s*(autocrlf|eol|filemode|ignorecase|symlinks|trustctime|checkstat|sparsecheckout)"
+    r"\s*=\s*([a-z]+)\s*$"
 )
 _OVERRIDES = (
     "core.fsmonitor=false",
@@ -168,23 +168,25 @@ def _place(top: Path) -> _Place | None:
 def _head(place: _Place) -> tuple[str, str]:
     """Return the commit and the branch that are checked out, each '' where there is none."""
     head = read_small(place.folder / "HEAD").strip()
-    if _COMMIT.fullmatch(head):
+    if re.fullmatch(_COMMIT, head):
         return head, ""
     ref = head.removeprefix("ref:").strip()
-    if not _BRANCH.fullmatch(ref):
+    if not re.fullmatch(_BRANCH, ref):
         return "", ""
     branch = ref.removeprefix("refs/heads/")
     loose = read_small(place.common / ref).strip() or read_small(place.folder / ref).strip()
-    if _COMMIT.fullmatch(loose):
+    if re.fullmatch(_COMMIT, loose):
         return loose, branch
     packed = read_small(place.common / "packed-refs", _REFS_BYTES)
-    match = re.search(rf"^({_COMMIT.pattern}) {re.escape(ref)}$", packed, re.MULTILINE)
+    match = re.search(rf"^({_COMMIT}) {re.escape(ref)}$", packed, re.MULTILINE)
     return (match[1] if match else ""), branch
 
 
 def _configuration(place: _Place, *, sha256: bool) -> str:
     lines = ["[core]", "\trepositoryformatversion = 1", "\tbare = false"]
-    lines += [f"\t{key} = {value}" for key, value in _COMPARING.findall(read_small(place.common / "config"))]
+    lines += [
+        f"\t{key} = {value}" for key, value in re.findall(_COMPARING, read_small(place.common / "config"))
+    ]
     lines += ["[extensions]", "\tobjectFormat = sha256"] if sha256 else []
     return "\n".join(lines) + "\n"
 

@@ -19,9 +19,9 @@ from pathlib import Path
 
 import msgspec
 
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,200}")
+_NAME = r"[A-Za-z0-9][A-Za-z0-9._-]{0,200}"
 _THIS = frozenset(("python", "python{}".format(*sys.version_info), "python{}.{}".format(*sys.version_info)))
-_PYTHON = re.compile(r"python(\d+(\.\d+)?)?t?")
+_PYTHON = r"python(\d+(\.\d+)?)?t?"
 
 
 class _Named(msgspec.Struct):
@@ -96,7 +96,7 @@ def kernelspec_of(notebook: Path) -> str:
 
 
 def _installed(name: str) -> _Spec | None:
-    if not _NAME.fullmatch(name):
+    if not re.fullmatch(_NAME, name):
         return None
     from jupyter_core.paths import jupyter_path
 
@@ -112,7 +112,7 @@ def _started_by(name: str, spec: _Spec, environ: Mapping[str, str]) -> Kernel:
     added = {key: string.Template(value).safe_substitute(environ) for key, value in spec.env.items()}
     environ = {**environ, **added}
     program = _program(spec.argv[0] if spec.argv else "", environ)
-    if program is None or not _PYTHON.fullmatch(program.name):
+    if program is None or not re.fullmatch(_PYTHON, program.name):
         what = spec.language if spec.language.lower() not in ("", "python") else "no Python that can be asked"
         starter = program or (spec.argv[0] if spec.argv else "nothing")
         note = f"the kernel {name} is {what}, started by {starter}: its packages are not in this record"

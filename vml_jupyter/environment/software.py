@@ -19,7 +19,7 @@ from vml_jupyter.environment.texts import long, short
 from vml_jupyter.model import Software
 
 _PLATFORM = r"(?P<platform>[a-z0-9_+]+-[a-z0-9.]+-[a-z0-9.+]+-[a-z0-9+]+)"
-_VIEW = re.compile(
+_VIEW = (
     r"/cvmfs/sft(?:-nightlies)?\.cern\.ch/lcg/views/(?P<version>[A-Za-z0-9._+-]+)"
     rf"(?:/(?P<day>latest|Mon|Tue|Wed|Thu|Fri|Sat|Sun))?/{_PLATFORM}(?=[/:]|$)"
 )
@@ -37,7 +37,8 @@ def software(environ: Mapping[str, str], interpreter: str = "") -> tuple[Softwar
 def _lcg(environ: Mapping[str, str], interpreter: str) -> Software | None:
     swan = [environ.get(f"ROOT_LCG_VIEW_{part}", "") for part in ("PATH", "NAME", "PLATFORM")]
     texts = [*(environ.get(name, "") for name in _PLACES), interpreter, "/".join(swan)]
-    match = next((match for match in map(_VIEW.search, texts) if match), None)
+    matches = (re.search(_VIEW, text) for text in texts if "/lcg/views/" in text)
+    match = next((match for match in matches if match), None)
     if match:
         day = f" {match['day']}" if match["day"] else ""
         return _stack("LCG view", match["version"] + day, match["platform"], match[0])
