@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -105,6 +106,16 @@ def test_the_front_end_tells_the_notebook(shell: InteractiveShell, area: Path) -
     captured = run(shell, "snapshot")
     assert captured.entry.notebook == "dimuon.ipynb"
     assert captured.notes == []
+
+
+def test_the_kernel_itself_is_recorded_whatever_the_file_says(shell: InteractiveShell, area: Path) -> None:
+    file = notebook(area / "dimuon.ipynb", "%vml snapshot")
+    document = json.loads(file.read_text())
+    document["metadata"] = {"kernelspec": {"name": "elsewhere"}}
+    file.write_text(json.dumps(document))
+    shell.user_ns["__session__"] = str(file)
+    captured = run(shell, "snapshot")
+    assert (captured.notes, captured.entry.environment.interpreter) == ([], sys.executable)
 
 
 def test_a_notebook_that_is_behind_the_browser_is_noticed(shell: InteractiveShell, area: Path) -> None:

@@ -1,4 +1,4 @@
-"""The verbs of releases: releases, fetch, environment."""
+"""The verbs of releases: releases, fetch."""
 
 from __future__ import annotations
 
@@ -37,9 +37,6 @@ def add_verbs(verbs: Verbs, common: argparse.ArgumentParser) -> None:
     fetch = verbs.add_parser("fetch", parents=[common], help="download a release and verify it")
     fetch.add_argument("release", metavar="RELEASE", help="X.Y.Z.W, X.Y.Z.W@BOOTLOADER, or an added image")
     fetch.set_defaults(run=_fetch)
-
-    environment = verbs.add_parser("environment", parents=[common], help="show what this process runs in")
-    environment.set_defaults(run=_environment)
 
 
 def _releases(settings: Settings, arguments: argparse.Namespace) -> None:
@@ -116,20 +113,3 @@ def _fetch(settings: Settings, arguments: argparse.Namespace) -> None:
         output.as_json({"path": str(path)})
         return
     print(path)
-
-
-def _environment(settings: Settings, arguments: argparse.Namespace) -> None:
-    from vml_jupyter.environment import describe
-
-    described = describe()
-    if arguments.json:
-        output.as_json(described)
-        return
-    rows = [
-        ("release", described.release.label if described.release else "this computer: no CernVM"),
-        ("OS", described.os),
-        ("kernel", f"{described.kernel} {described.architecture}"),
-        ("CPU", described.cpu),
-        ("Python", f"{described.python}, {len(described.packages)} packages"),
-    ]
-    output.table(("ENVIRONMENT", ""), rows)

@@ -4,8 +4,9 @@
     /.installed_cernvm-system-4.5.0.1        the same, before that file is written at boot
     /etc/issue                               Welcome to CERN Virtual Machine, version 3.5.1.4
     /mnt/.rw/aux/ucernvm-version             2021.05-1.cernvm.x86_64                      the bootloader
-    /mnt/.rw/aux/cvmfs_snapshot              root hash; tag
+    /mnt/.rw/aux/cvmfs_snapshot              root hash; tag, which may be a rolling one or empty
     /mnt/.rw/context/ucontext                _UCONTEXT_CERNVM_PATH=cvm4, _UCONTEXT_CVMFS_BRANCH=...
+    /mnt/.ro                                 the mounted system, which tells the same itself: it goes first
     /etc/cernvm/cernvm_config                only in CernVM 5; its version is that of an RPM package
 
 A CernVM that was updated carries several markers, so the file written at this boot goes first.
@@ -16,116 +17,100 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from vml_jupyter.model import Release
+from vml_jupyter.environment.texts import read_small, short
+from vml_jupyter.model import Mount, Release
 
-_VERSION = re.compile(r"CERN Virtual Machine,? version (\d+(?:\.\d+){2,3})\b")
-_HASH = re.compile(r"[0-9a-f]{40}(?:-rmd160|-shake128)?")
-_CONTEXT = re.compile(r"""_UCONTEXT_([A-Z_]+)=["']?([A-Za-z0-9._-]+)["']?""")
-_BOOTLOADER_FILE = "mnt/.rw/aux/ucernvm-version"
-_SMALL = 64 * 1024
-_RPM_TIMEOUT_S = 2.0
+# The release room knows these names too, but it speaks HTTP, and to import that takes longer than all of this.
+_PRODUCTION = "cernvm-prod.cern.ch"
+# Patterns are compiled when they are needed, which is on a CernVM only: compiling is most of an import's time.
+_MARKER = r"\.installed_cernvm-system-(\d{1,4}(?:\.\d{1,6}){2,3})"
+_BOOTLOADER = r"(\d+\.\d+-\d+)(?:\.cernvm\.[a-z0-9_]+)?"
+
+_VERSION = r"CERN Virtual Machine,? version (\d+(?:\.\d+){2,3})\b"
+_HASH = r"[0-9a-f]{40}(?:-rmd160|-shake128)?"
+_TAG = r"[A-Za-z0-9._-]{1,100}"
+_CONTEXT = r"""_UCONTEXT_([A-Z_]+)=["']?([A-Za-z0-9._-]+)["']?"""
+_SYSTEM_MOUNT = "/mnt/.ro"
+_RPM_WITHIN_S = 2.0
 
 
-def running_release(root: Path = Path("/"), environ: Mapping[str, str] = os.environ) -> Release | None:
-    """Return the release that the file system at ``root`` is, None where it is no CernVM.
+def running_release(
+    root: Path, environ: Mapping[str, str], mounts: Sequence[Mount] = ()
+) -> tuple[Release, str] | None:
+    """Return the release that the file system at ``root`` is, and the tag it was mounted by; None for no CernVM.
 
     Args:
         root: ``/``, or where another root file system is mounted.
         environ: Where ``PATH`` is looked up for ``rpm``, which only CernVM 5 needs.
+        mounts: What the mounted repositories say, the system's own among them.
     """
     system = _system(root)
     if system:
-        return _micro_release(root, system)
+        own = next((mount for mount in mounts if mount.path == _SYSTEM_MOUNT), None)
+        return _micro_release(root, system, own)
     if (root / "etc/cernvm/cernvm_config").is_file():
-        return _release_five(root, environ)
+        five = _release_five(root, environ)
+        return (five, "") if five else None
     return None
 
 
-def read_small(file: Path) -> str:
-    """Return the first 64 KiB of a text file, '' where it cannot be read."""
-    try:
-        with file.open("rb") as stream:
-            return stream.read(_SMALL).decode("utf-8", "replace")
-    except OSError:
-        return ""
-
-
 def _system(root: Path) -> str:
-    match = _VERSION.search(read_small(root / "etc/cernvm-release"))
-    if match:
-        return match[1]
-    found = _markers(root)
-    if found:
-        from vml_jupyter.release import parse_tag, system_key  # where there is no CernVM, nobody waits for it
+    version = _version(root / "etc/cernvm-release")
+    if version:
+        return version
+    markers = [match[1] for name in _markers(root) if (match := re.fullmatch(_MARKER, name))]
+    return max(markers, key=_age) if markers else _version(root / "etc/issue")
 
-        markers = [parse_tag(file.name.removeprefix(".installed_")) for file in found]
-        if any(markers):
-            return max(markers, key=system_key)
-    match = _VERSION.search(read_small(root / "etc/issue"))
+
+def _version(file: Path) -> str:
+    text = read_small(file)
+    match = re.search(_VERSION, text) if "CERN" in text else None
     return match[1] if match else ""
 
 
-def _markers(root: Path) -> list[Path]:
+def _markers(root: Path) -> list[str]:
     try:
-        return list(root.glob(".installed_cernvm-system-*"))
+        return [file.name for file in root.glob(".installed_cernvm-system-*")]
     except OSError:
         return []
 
 
-def _micro_release(root: Path, system: str) -> Release:
-    from vml_jupyter.release import PRODUCTION, parse_bootloader
+def _age(system: str) -> tuple[int, ...]:
+    return tuple(int(number) for number in system.split("."))
 
-    context = dict(_CONTEXT.findall(read_small(root / "mnt/.rw/context/ucontext")))
-    attributes = _attributes(root / "mnt/.ro")
-    snapshot = read_small(root / "mnt/.rw/aux/cvmfs_snapshot").splitlines()
-    root_hash = attributes.get("root_hash") or (snapshot[0].strip() if snapshot else "")
-    return Release(
+
+def _micro_release(root: Path, system: str, own: Mount | None) -> tuple[Release, str]:
+    context = dict(re.findall(_CONTEXT, read_small(root / "mnt/.rw/context/ucontext")))
+    pin = [line.strip() for line in read_small(root / "mnt/.rw/aux/cvmfs_snapshot").splitlines()] + ["", ""]
+    bootloader = re.fullmatch(_BOOTLOADER, read_small(root / "mnt/.rw/aux/ucernvm-version").strip())
+    root_hash = (own.root_hash if own else "") or pin[0]
+    tag = (own.tag if own else "") or pin[1]
+    release = Release(
         system=system,
-        bootloader=parse_bootloader(read_small(root / _BOOTLOADER_FILE)),
-        repository=attributes.get("fqrn") or context.get("CVMFS_BRANCH") or PRODUCTION,
+        bootloader=bootloader[1] if bootloader else "",
+        repository=(own.fqrn if own else "") or context.get("CVMFS_BRANCH") or _PRODUCTION,
         path=context.get("CERNVM_PATH") or f"cvm{system.partition('.')[0]}",
-        root_hash=root_hash if _HASH.fullmatch(root_hash) else "",
+        root_hash=root_hash if re.fullmatch(_HASH, root_hash) else "",
     )
-
-
-def _attributes(mount: Path) -> dict[str, str]:
-    """Return what CernVM-FS itself says of its mount; nothing where it is none."""
-    found = {}
-    for name in ("fqrn", "root_hash"):
-        try:
-            found[name] = os.getxattr(mount, f"user.{name}").decode("ascii", "replace")
-        except OSError:
-            continue
-    return found
+    return release, short(tag) if re.fullmatch(_TAG, tag) else ""
 
 
 def _release_five(root: Path, environ: Mapping[str, str]) -> Release | None:
     """Return CernVM 5: its system is an RPM package that counts for itself, here written ``5-1.0.1``."""
-    import subprocess
+    import shutil
 
-    command = [
-        "rpm",
-        "--root",
-        str(root.absolute()),
-        "-q",
-        "--qf",
-        "%{VERSION}",
-        "cernvm-system-default",
-    ]
-    try:
-        answer = subprocess.run(
-            command if root != Path("/") else [command[0], *command[3:]],
-            capture_output=True,
-            text=True,
-            timeout=_RPM_TIMEOUT_S,
-            check=True,
-            env={**os.environ, **environ},
-        ).stdout.strip()
-    except (OSError, subprocess.SubprocessError):
+    from vml_jupyter.environment.asking import Question
+
+    rpm = shutil.which("rpm", path=environ.get("PATH") or os.defpath)
+    if rpm is None:
         return None
-    if not re.fullmatch(r"\d+(\.\d+)*", answer):
-        return None
-    return Release(system=f"5-{answer}", flavour="five")
+    elsewhere = [] if root == Path("/") else ["--root", str(root.absolute())]
+    command = [rpm, *elsewhere, "-q", "--qf", "%{VERSION}", "cernvm-system-default"]
+    with Question(command, {**os.environ, **environ}, within_s=_RPM_WITHIN_S, limit_bytes=1000) as question:
+        version = question.answer().decode("ascii", "replace").strip()
+        if question.status != 0 or not re.fullmatch(r"\d+(\.\d+)*", version):
+            return None
+    return Release(system=f"5-{version}", flavour="five")

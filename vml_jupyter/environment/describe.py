@@ -1,32 +1,29 @@
-"""Describe what a notebook runs in, in well under a fifth of a second and without running the notebook."""
+"""Describe what a notebook runs in, in well under a fifth of a second and without running the notebook.
+
+ask: mounted repositories, git, the kernel's Python      each a process of its own, side by side
+read: release, operating system, processor, variables    meanwhile
+collect: what they told, or that they did not            each has its deadline
+"""
 
 from __future__ import annotations
 
 import os
-import platform
-import re
+import sys
 from collections.abc import Mapping
+from contextlib import ExitStack
 from pathlib import Path
 
-import msgspec
-
-from vml_jupyter.environment.cernvm import read_small, running_release
-from vml_jupyter.environment.packages import interpreter_of, packages_here, packages_of
+from vml_jupyter.environment import system
+from vml_jupyter.environment.cernvm import running_release
+from vml_jupyter.environment.cvmfs import Mounts
+from vml_jupyter.environment.git import WorkingTree
+from vml_jupyter.environment.interpreter import Interpreter
+from vml_jupyter.environment.kernelspec import Kernel, kernel_of
+from vml_jupyter.environment.packages import packages_in
+from vml_jupyter.environment.software import software
+from vml_jupyter.environment.texts import short
+from vml_jupyter.environment.variables import allowed
 from vml_jupyter.model import Environment, Release
-
-
-class _Kernelspec(msgspec.Struct):
-    name: str = ""
-
-
-class _Metadata(msgspec.Struct):
-    kernelspec: _Kernelspec | None = None
-
-
-class _Notebook(msgspec.Struct):
-    """The little of a notebook that is needed here; its cells are skipped, not built."""
-
-    metadata: _Metadata | None = None
 
 
 def describe(
@@ -34,55 +31,67 @@ def describe(
     environ: Mapping[str, str] = os.environ,
     *,
     notebook: Path | None = None,
+    area: Path | None = None,
+    in_kernel: bool = False,
     chosen: Release | None = None,
     cache: Path | None = None,
 ) -> Environment:
-    """Return the environment of this process, or of the kernel that the notebook names.
+    """Return the environment of the kernel that the notebook names, or of this process where it names none.
 
     Args:
         root: The root file system to look at.
         environ: The process's environment variables.
         notebook: The notebook file, whose kernel may be another Python than this one.
+        area: The working area, whose git checkout is looked at.
+        in_kernel: This process is the notebook's kernel, whatever the file says.
         chosen: The release that the user named; used where none is detected.
         cache: The folder in which what takes long to find is kept for the next time.
     """
-    detected = running_release(root, environ)
-    kernelspec = kernelspec_of(notebook) if notebook else ""
-    interpreter = interpreter_of(kernelspec) if kernelspec else None
-    found = packages_of(interpreter) if interpreter else None
-    python, packages = found or (platform.python_version(), packages_here(cache))
-    machine = os.uname()
+    kernel = kernel_of(notebook, environ, in_kernel=in_kernel)
+    with ExitStack() as stack:
+        interpreter = stack.enter_context(Interpreter(kernel, cache))
+        mounts = stack.enter_context(Mounts(root))
+        tree = stack.enter_context(WorkingTree(area, environ))
+        mounted = mounts.told()
+        checkout = tree.told()
+        python, packages, notes = _python(kernel, interpreter)
+    found = running_release(root, environ, mounted)
+    detected, tag = found or (None, "")
+    release, architecture = system.kernel(root)
+    cpu, cpu_flags = system.processor(root)
+    runtime, image = system.container(root, environ)
     return Environment(
         release=detected or chosen,
         release_chosen=detected is None and chosen is not None,
-        os=_system_name(root),
-        kernel=machine.release,
-        architecture=machine.machine,
-        cpu=_processor(root),
+        cernvm=detected is not None,
+        release_tag=tag,
+        os=system.system_name(root),
+        kernel=release,
+        architecture=architecture,
+        container=runtime,
+        container_image=image,
+        cpu=cpu,
+        cpu_flags=cpu_flags,
         python=python,
-        kernelspec=kernelspec,
+        interpreter=short(str(kernel.interpreter or sys.executable)) if kernel.is_python else "",
+        kernelspec=short(kernel.name),
+        language=short(kernel.language),
+        software=software(kernel.environ, str(kernel.interpreter or sys.executable)),
+        cvmfs=mounted,
+        git=checkout,
+        variables=allowed(kernel.environ),
         packages=packages,
+        notes=tuple(map(short, notes)),
     )
 
 
-def kernelspec_of(notebook: Path) -> str:
-    """Return the name of the kernel that a notebook was written for, '' where it does not say."""
-    try:
-        document = msgspec.json.decode(notebook.read_bytes(), type=_Notebook)
-    except (OSError, msgspec.DecodeError, UnicodeDecodeError):
-        return ""
-    if document.metadata is None or document.metadata.kernelspec is None:
-        return ""
-    return document.metadata.kernelspec.name
-
-
-def _system_name(root: Path) -> str:
-    """Return what the system calls itself; CernVM 3 is older than os-release."""
-    release = read_small(root / "etc/os-release") or read_small(root / "usr/lib/os-release")
-    match = re.search(r"""^PRETTY_NAME=(["']?)(.*)\1\s*$""", release, re.MULTILINE)
-    return match[2] if match else read_small(root / "etc/redhat-release").strip()
-
-
-def _processor(root: Path) -> str:
-    match = re.search(r"^model name\s*:\s*(.+)$", read_small(root / "proc/cpuinfo"), re.MULTILINE)
-    return match[1].strip() if match else ""
+def _python(kernel: Kernel, interpreter: Interpreter) -> tuple[str, dict[str, str], list[str]]:
+    """Return the version of a kernel's Python, its packages, and what is to be said about them."""
+    notes = [kernel.note] if kernel.note else []
+    if not kernel.is_python:
+        return "", {}, notes
+    told = interpreter.told()
+    if told is None:
+        unknown = f"{kernel.interpreter}, the Python of the kernel {kernel.name}, did not tell its packages"
+        return "", {}, [*notes, unknown]
+    return short(told.version), packages_in(told.path), notes

@@ -1,9 +1,11 @@
-"""Which distributions lie in some folders, remembered until one of the folders changes: a cache.
+"""What another Python told of itself, remembered until it or one of its folders changes: a cache.
 
-    <file>   {"format": 1, "stamps": [[folder, mtime_ns], ...], "packages": {name: version}}, mode 0600
+    <cache>/pythons/<digest of its path>.json   mode 0600
+        {"format": 1, "about": [path, variables ...], "stamps": [[file, mtime_ns], ...],
+         "version": "3.9.12", "path": ["/usr/lib/python3.9", ...]}
 
-Whatever installs, upgrades or removes a distribution adds or renames its ``.dist-info`` folder, and that moves
-the time of the folder it is in. What is kept in an ``.egg-info`` may change in place, so it is not remembered.
+Whatever makes a Python look in another place (a new ``.pth`` file, a made-over virtual environment) changes the
+time of the interpreter, of its ``pyvenv.cfg``, or of a folder that it looks into.
 """
 
 from __future__ import annotations
@@ -11,55 +13,70 @@ from __future__ import annotations
 import os
 import secrets
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable
 from contextlib import suppress
+from hashlib import sha256
 from pathlib import Path
 
 import msgspec
 
 _FORMAT = 1
 _SETTLED_NS = 2_000_000_000  # times on some file systems are this coarse
-_Stamps = list[tuple[str, int]]
+
+
+class Told(msgspec.Struct, frozen=True):
+    """A Python's version and its ``sys.path``."""
+
+    version: str
+    path: list[str]
 
 
 class _File(msgspec.Struct):
     format: int
-    stamps: _Stamps
-    packages: dict[str, str]
+    about: list[str]
+    stamps: list[tuple[str, int]]
+    told: Told
 
 
-def stamps_of(folders: Sequence[str]) -> _Stamps:
-    """Return when each folder changed last, 0 for one that is not there."""
-    return [(folder, _changed(folder)) for folder in folders]
-
-
-def recall(file: Path, stamps: _Stamps) -> dict[str, str] | None:
-    """Return the packages that were remembered for exactly these folders, None where there are none."""
+def recall(cache: Path, about: list[str]) -> Told | None:
+    """Return what was remembered about this very question, None where it is unknown or out of date."""
     try:
-        found = msgspec.json.decode(file.read_bytes(), type=_File)
+        found = msgspec.json.decode(_file(cache, about).read_bytes(), type=_File)
     except (OSError, msgspec.DecodeError, UnicodeDecodeError):
         return None
-    return found.packages if found.format == _FORMAT and found.stamps == stamps else None
+    known = found.format == _FORMAT and found.about == about
+    return found.told if known and found.stamps == _stamps(file for file, _ in found.stamps) else None
 
 
-def remember(file: Path, stamps: _Stamps, packages: dict[str, str]) -> None:
-    """Keep the packages; where that cannot be, or a folder changed just now, the next one looks again."""
+def remember(cache: Path, about: list[str], interpreter: Path, told: Told) -> None:
+    """Keep what a Python told; where that cannot be, or something changed just now, the next one asks again."""
+    stamps = _stamps([str(interpreter), str(interpreter.parent.parent / "pyvenv.cfg"), *told.path])
     if any(time.time_ns() - changed < _SETTLED_NS for _, changed in stamps):
         return
+    file = _file(cache, about)
     temporary = file.with_name(f".{file.name}-{secrets.token_hex(4)}")
     with suppress(OSError):
         file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
         try:
             with open(descriptor, "wb") as stream:  # noqa: PTH123 - a descriptor, no path
-                stream.write(msgspec.json.encode(_File(_FORMAT, stamps, packages)))
+                stream.write(msgspec.json.encode(_File(_FORMAT, about, stamps, told)))
             temporary.replace(file)
         finally:
             temporary.unlink(missing_ok=True)
 
 
-def _changed(folder: str) -> int:
+def _file(cache: Path, about: list[str]) -> Path:
+    digest = sha256(about[0].encode("utf-8", "surrogateescape")).hexdigest()[:32]
+    return cache / "pythons" / f"{digest}.json"
+
+
+def _stamps(files: Iterable[str]) -> list[tuple[str, int]]:
+    return [(file, _changed(file)) for file in files]
+
+
+def _changed(file: str) -> int:
     try:
-        return os.stat(folder or ".").st_mtime_ns  # noqa: PTH116 - an entry of sys.path, '' among them
+        return os.stat(file).st_mtime_ns  # noqa: PTH116 - an entry of sys.path
     except OSError:
         return 0

@@ -29,6 +29,7 @@ def capture(
     tags: Sequence[str] = (),
     project: str | None = None,
     cross_mounts: bool = False,
+    in_kernel: bool = False,
     progress: Progress = SILENT,
 ) -> Entry:
     """Write the working area and what it runs in into the logbook; nothing is run or changed.
@@ -43,6 +44,7 @@ def capture(
         project: What it belongs to; by default what the area's last entry belongs to.
         release: The CernVM version to go back to, for a computer that is none; detection wins where it succeeds.
         cross_mounts: Whether what is mounted below the area belongs to it.
+        in_kernel: This process is the notebook's kernel; otherwise the kernel is found by the notebook's kernelspec.
         progress: Who listens.
 
     Raises:
@@ -60,9 +62,13 @@ def capture(
     chosen = release or settings.default_release
     environment = describe(
         notebook=area / notebook if notebook else None,
+        area=area,
+        in_kernel=in_kernel,
         chosen=_named(settings, chosen) if chosen else None,
         cache=settings.cache,
     )
+    for said in environment.notes:
+        progress.note(said)
 
     draft = Entry(
         id=new_entry_id(),

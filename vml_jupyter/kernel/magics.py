@@ -80,6 +80,7 @@ def _snapshot(magics: VmlMagics, arguments: argparse.Namespace) -> views.View:
             release=arguments.release,
             tags=arguments.tag,
             project=arguments.project,
+            in_kernel=arguments.notebook is None,
             progress=progress,
         )
     return views.Captured(entry, [*warnings, *progress.notes])

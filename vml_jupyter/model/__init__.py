@@ -6,9 +6,20 @@ when read, so records may grow.
 """
 
 from vml_jupyter.model.entry import Entry, new_entry_id
-from vml_jupyter.model.environment import Environment
+from vml_jupyter.model.environment import Checkout, Environment, Mount, Software
 from vml_jupyter.model.machine import Machine, Shape
 from vml_jupyter.model.query import Query
 from vml_jupyter.model.release import Release
 
-__all__ = ["Entry", "Environment", "Machine", "Query", "Release", "Shape", "new_entry_id"]
+__all__ = [
+    "Checkout",
+    "Entry",
+    "Environment",
+    "Machine",
+    "Mount",
+    "Query",
+    "Release",
+    "Shape",
+    "Software",
+    "new_entry_id",
+]
