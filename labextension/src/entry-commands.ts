@@ -60,7 +60,7 @@ export function addEntryCommands(
 
   commands.addCommand(CommandIDs.forget, {
     label: trans.__('Forget…'),
-    caption: trans.__('Take this entry out of the logbook'),
+    caption: trans.__('Put this entry into the bin'),
     describedBy,
     isVisible: args => named(args) !== undefined,
     execute: async args => {
@@ -97,7 +97,7 @@ function agreedToForget(
   return agreed(
     trans.__('Forget “%1”?', entry.title),
     trans.__(
-      'The entry leaves the logbook and cannot be restored any more. The notebook and its files stay where they are.'
+      'The entry goes into the bin; “vml unforget” takes it back until the bin is emptied. The notebook and its files stay where they are.'
     ),
     trans.__('Forget'),
     trans

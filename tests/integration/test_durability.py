@@ -58,6 +58,8 @@ def test_all_is_on_the_disk_before_the_snapshot_names_it(ground: Ground) -> None
     for line in trials.calls_of(ground, "snapshot"):
         call, path = line.split(" ", 1)
         kind = Path(path).relative_to(ground.trial / "logbook").parts[0]
+        if kind == "locks":
+            continue  # after a power cut nobody holds one
         if call == "fsync":
             synced.add(path)
             unsynced_folders.discard(path)
@@ -72,8 +74,7 @@ def test_all_is_on_the_disk_before_the_snapshot_names_it(ground: Ground) -> None
             unsynced_folders.add(str(Path(path).parent))
         elif call == "write":
             synced.discard(path)
-    written = {path for path in named if "/locks/" not in path}
-    assert {Path(path).relative_to(ground.trial / "logbook").parts[0] for path in written} == {
+    assert {Path(path).relative_to(ground.trial / "logbook").parts[0] for path in named} == {
         "data",
         "index",
         "snapshots",

@@ -217,6 +217,10 @@ class Repository:
         """Save a tree and return its id; the nodes need not be sorted. ``novel`` is as for ``save_blob``."""
         return self.save_blob(encode_tree(nodes), "tree", novel=novel)[0]
 
+    def await_packs(self) -> None:
+        """Return when the packs that were adopted are stored, and their files not needed any more."""
+        self._writer.await_packs()
+
     def flush(self) -> None:
         """Return when all that was saved is stored and indexed."""
         self._writer.flush()

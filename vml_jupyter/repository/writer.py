@@ -84,6 +84,12 @@ class Writer:
         """Store a pack that was filled elsewhere."""
         self._upload(pack)
 
+    def await_packs(self) -> None:
+        """Return when no pack is being stored any more; one that failed is told of by whoever saves or flushes next."""
+        with self._mutex:
+            uploads = list(self._uploads)
+        wait(uploads)
+
     def flush(self) -> None:
         """Return when everything saved so far is stored and indexed.
 

@@ -29,6 +29,7 @@ from pathlib import Path
 from vml_jupyter.errors import DiskFull, HostError, VmlError
 from vml_jupyter.repository import Repository
 from vml_jupyter.repository.filling import FilledPack
+from vml_jupyter.repository.identity import process_space
 from vml_jupyter.snapshot.content import Content
 from vml_jupyter.snapshot.descriptor import Descriptor
 from vml_jupyter.snapshot.wire import Answer, Closed, Failure, Line, Offer, Order, Reading, Setting
@@ -78,7 +79,8 @@ class Crew:
         self._papers = repository.papers()
         self._scratch = None if self._papers.desk else tempfile.TemporaryDirectory(prefix="vml-take-")
         self._folder = Path(self._papers.desk or (self._scratch.name if self._scratch else ""))
-        self._prefix = f"crew-{secrets.token_hex(6)}-"
+        # As the store names what it writes: where this process dies, whoever writes next clears it away.
+        self._prefix = f"{process_space()}.{os.getpid()}.{secrets.token_hex(6)}-"
         self._mutex = threading.Lock()
         self._waiting: deque[_Task] = deque()
         self._failure: VmlError | None = None
@@ -206,6 +208,7 @@ class Crew:
             self._repository.disclaim(hand.promised)
         self._selector.close()
         if self._scratch is not None:
+            self._repository.await_packs()  # which are read from there
             self._scratch.cleanup()
         elif any(hand.promised for hand in self._hands):
             for file in self._folder.glob(f"{self._prefix}*"):
