@@ -177,7 +177,7 @@ class Crew:
 
     def _next(self, hand: _Hand) -> None:
         """Give a hand an order more than it works on, or, at the end, the order to bring the rest."""
-        while self._waiting and len(hand.tasks) < _ORDERS:
+        while self._waiting and _may_have_more(hand):
             task = self._waiting.popleft()
             hand.tasks.append(task)
             order, folders = _order(task.files)
@@ -214,6 +214,11 @@ class Crew:
             for file in self._folder.glob(f"{self._prefix}*"):
                 with suppress(OSError):
                     file.unlink()
+
+
+def _may_have_more(hand: _Hand) -> bool:
+    """Tell whether another order may wait at a hand; not behind a large file, which another hand may pass."""
+    return not hand.tasks or (len(hand.tasks) < _ORDERS and len(hand.tasks[0].files) > 1)
 
 
 def _order(files: Files) -> tuple[Order, list[int]]:

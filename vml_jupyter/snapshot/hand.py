@@ -33,6 +33,8 @@ from vml_jupyter.snapshot.wire import (
     Setting,
 )
 
+_YOUNG = 50_000
+
 
 class _CannotPack(Exception):
     """Why the files of packs cannot be written; not to be taken for a fault of what is read."""
@@ -92,6 +94,7 @@ def main(number: int) -> None:
     # Ctrl-C goes to every process of the terminal; the snapshot decides what becomes of it.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     gc.freeze()
+    gc.set_threshold(_YOUNG)  # what one file leaves behind has no cycles
     line = Line(socket.socket(fileno=number))
     try:
         setting, _ = line.order()
