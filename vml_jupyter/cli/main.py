@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import gc
 import os
 import signal
 import sys
@@ -18,6 +19,7 @@ from vml_jupyter.flows.settings import Settings, load
 FAILED = 1
 MISUSED = 2
 INTERRUPTED = 130
+_YOUNG = 50_000
 
 
 class _Parser(argparse.ArgumentParser):
@@ -45,6 +47,9 @@ def parser() -> argparse.ArgumentParser:
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command and return its exit status: 0, 1 (failed) or 2 (usage)."""
     arguments = parser().parse_args(_joined(sys.argv[1:] if argv is None else argv))
+    # Records by the hundred thousand and no cycles among them: looking for some takes a tenth of the time.
+    gc.freeze()
+    gc.set_threshold(_YOUNG, 20, 100)
     signal.signal(signal.SIGTERM, _interrupt)
     try:
         settings = _settings(arguments)

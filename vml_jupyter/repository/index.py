@@ -74,6 +74,12 @@ class Index:
     def knows(self, kind: Kind, id: str) -> bool:
         return self.place(kind, id) is not None
 
+    def all_known(self, kind: Kind, ids: Sequence[str]) -> list[bool]:
+        """Tell of each blob whether an index file names it."""
+        self._catch_up()
+        places = self._places[kind]
+        return [id in places for id in ids]
+
     def packs(self) -> set[str]:
         """Return the ids of all packs that hold a blob the index points to."""
         self._catch_up()

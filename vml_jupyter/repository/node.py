@@ -20,14 +20,14 @@ from vml_jupyter.repository.gotime import parse_time
 from vml_jupyter.repository.parsing import Parser
 
 
-class ExtendedAttribute(msgspec.Struct, frozen=True, kw_only=True):
+class ExtendedAttribute(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """An extended attribute; ``value`` is base64 in JSON."""
 
     name: str
     value: bytes | None = None
 
 
-class Node(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+class Node(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
     """One node. Times are RFC 3339 with nanoseconds; ``mode`` holds Go's file mode bits.
 
     ``content`` lists the data blob ids (hex) of a file in order, ``subtree`` the tree blob id of a folder.

@@ -73,7 +73,16 @@ class Writer:
 
     def claim(self, ids: Sequence[str]) -> list[bool]:
         """Reserve data blobs for whoever fills packs elsewhere; False where one is stored or reserved already."""
-        return [self._claim("data", id) for id in ids]
+        known = self._index.all_known("data", ids)
+        with self._mutex:
+            claimed = self._claimed
+            wanted = []
+            for id, is_known in zip(ids, known, strict=True):
+                key: tuple[Kind, str] = ("data", id)
+                wanted.append(not is_known and key not in claimed)
+                if wanted[-1]:
+                    claimed.add(key)
+            return wanted
 
     def disclaim(self, ids: Iterable[str]) -> None:
         """Give back what was reserved and will not come."""

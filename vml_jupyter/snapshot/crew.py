@@ -42,6 +42,7 @@ _MALLOC = {
 }
 
 _FULL = (errno.ENOSPC, errno.EDQUOT)
+_ORDERS = 2  # the next is there when one is done
 _BEGIN = "import sys; sys.path[:] = sys.argv[2:]; from vml_jupyter.snapshot.hand import main; main(int(sys.argv[1]))"
 
 Files = Sequence[tuple[Descriptor, str]]
@@ -62,7 +63,7 @@ class _Hand:
     line: Line
     is_ready: bool = False
     is_closing: bool = False
-    task: _Task | None = None
+    tasks: deque[_Task] = field(default_factory=deque)
     promised: set[str] = field(default_factory=set)
 
 
@@ -102,8 +103,8 @@ class Crew:
             if self._failure is not None:
                 raise self._failure
             self._waiting.append(task)
-            for hand in self._hands:
-                if hand.is_ready and hand.task is None:
+            for hand in sorted(self._hands, key=lambda hand: len(hand.tasks)):
+                if hand.is_ready:
                     self._next(hand)
         return task.future
 
@@ -116,7 +117,7 @@ class Crew:
         with self._mutex:
             self._is_closing = True
             for hand in self._hands:
-                if hand.is_ready and hand.task is None:
+                if hand.is_ready:
                     self._next(hand)
         self._thread.join()
         self._end()
@@ -167,8 +168,9 @@ class Crew:
         if isinstance(report, Reading):
             self._adopt(hand, report.packs)
         with self._mutex:
-            task, hand.task, hand.is_ready = hand.task, None, True
-            if hand.is_closing:
+            hand.is_ready = True
+            task = hand.tasks.popleft() if hand.tasks else None
+            if task is None and hand.is_closing:
                 self._selector.unregister(hand.line.fileno())
             else:
                 self._next(hand)
@@ -176,12 +178,13 @@ class Crew:
             task.future.set_result([read.result() for read in report.results])
 
     def _next(self, hand: _Hand) -> None:
-        """Give a hand the next order, or, at the end, the order to bring the rest."""
-        if self._waiting:
-            hand.task = self._waiting.popleft()
-            order, folders = _order(hand.task.files)
+        """Give a hand an order more than it works on, or, at the end, the order to bring the rest."""
+        while self._waiting and _may_have_more(hand):
+            task = self._waiting.popleft()
+            hand.tasks.append(task)
+            order, folders = _order(task.files)
             hand.line.send(order, folders)
-        elif self._is_closing:
+        if self._is_closing and not self._waiting and not hand.is_closing:
             hand.is_closing = True
             hand.line.send(Order([]))
 
@@ -193,7 +196,7 @@ class Crew:
     def _fail(self, error: VmlError) -> None:
         with self._mutex:
             self._failure = error
-            tasks = [hand.task for hand in self._hands if hand.task] + list(self._waiting)
+            tasks = [task for hand in self._hands for task in hand.tasks] + list(self._waiting)
             self._waiting.clear()
         for task in tasks:
             task.future.set_exception(error)
@@ -214,6 +217,11 @@ class Crew:
             for file in self._folder.glob(f"{self._prefix}*"):
                 with suppress(OSError):
                     file.unlink()
+
+
+def _may_have_more(hand: _Hand) -> bool:
+    """Tell whether another order may wait at a hand; not behind a large file, which another hand may pass."""
+    return not hand.tasks or (len(hand.tasks) < _ORDERS and len(hand.tasks[0].files) > 1)
 
 
 def _order(files: Files) -> tuple[Order, list[int]]:

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from vml_jupyter.repository import Node
 from vml_jupyter.snapshot.walk import Folder, Item
 
-_FILES = 64
+_FILES = 256
 _BYTES = 2 << 20
 _FOLDERS = 32
 

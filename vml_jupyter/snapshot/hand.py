@@ -13,6 +13,7 @@ import hashlib
 import os
 import signal
 import socket
+from collections import deque
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -32,6 +33,8 @@ from vml_jupyter.snapshot.wire import (
     Setting,
 )
 
+_YOUNG = 50_000
+
 
 class _CannotPack(Exception):
     """Why the files of packs cannot be written; not to be taken for a fault of what is read."""
@@ -47,6 +50,7 @@ class _Asking:
     def __init__(self, line: Line, filler: Filler) -> None:
         self._line = line
         self._filler = filler
+        self._early: deque[tuple[Order, list[int]]] = deque()
 
     def save_blob(self, data: bytes | memoryview) -> tuple[str, int]:
         return self.save_blobs([data])[0]
@@ -57,10 +61,7 @@ class _Asking:
         offer = Offer.of([hashlib.sha256(blob).digest() for blob in blobs], self._filler.full())
         ids = offer.ids()
         self._line.send(offer)
-        answer, _ = self._line.order()
-        if not isinstance(answer, Answer):
-            raise Closed
-        new = [place for place, wanted in enumerate(answer.wanted) if wanted]
+        new = [place for place, wanted in enumerate(self._answer().wanted) if wanted]
         try:
             lengths = self._filler.add([ids[place] for place in new], [blobs[place] for place in new])
         except OSError as error:
@@ -68,12 +69,32 @@ class _Asking:
         stored = dict(zip(new, lengths, strict=True))
         return [(id, stored.get(place, 0)) for place, id in enumerate(ids)]
 
+    def order(self) -> tuple[Order, list[int]]:
+        """Return what to do next, with the folders that go with it."""
+        if self._early:
+            return self._early.popleft()
+        order, folders = self._line.order()
+        if not isinstance(order, Order):
+            raise Closed
+        return order, folders
+
+    def _answer(self) -> Answer:
+        """Wait for an answer; orders that are there before it are for later."""
+        while True:
+            message, folders = self._line.order()
+            if isinstance(message, Answer):
+                return message
+            if not isinstance(message, Order):
+                raise Closed
+            self._early.append((message, folders))
+
 
 def main(number: int) -> None:
     """Serve the snapshot at the other end of socket ``number`` until there is no more to do."""
     # Ctrl-C goes to every process of the terminal; the snapshot decides what becomes of it.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     gc.freeze()
+    gc.set_threshold(_YOUNG)  # what one file leaves behind has no cycles
     line = Line(socket.socket(fileno=number))
     try:
         setting, _ = line.order()
@@ -91,9 +112,7 @@ def _serve(line: Line, setting: Setting) -> None:
     saver = _Asking(line, filler)
     line.send(Ready())
     while True:
-        order, folders = line.order()
-        if not isinstance(order, Order):
-            raise Closed
+        order, folders = saver.order()
         try:
             files = [(folders[folder], os.fsdecode(name)) for folder, name in order.files]
             results = [Read.of(result) for result in read_regular_files(saver, files)]

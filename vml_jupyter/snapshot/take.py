@@ -195,7 +195,7 @@ class _Taker:
 
     def _keep(self, grown: Growing, item: Item) -> bool:
         """Take over the earlier node of something that did not change; False where it has to be looked at."""
-        node = self._previous(grown).get(_quoted(item.name))
+        node = self._previous(grown).get(_quoted(item.name)) if grown.tree else None
         if node is None or not is_unchanged(node, item.status):
             return False
         if not all(map(self._repository.has_blob, node.content or ())):
@@ -218,7 +218,8 @@ class _Taker:
                     grown.missing -= 1
                     grown.folder.opened.unpin()
                     self._take_in(grown, item, result)
-                    self._finish_upwards(grown)
+                    if not grown.missing:
+                        self._finish_upwards(grown)
 
     def _finish_upwards(self, grown: Growing | None) -> None:
         """Finish a folder if nothing of it is missing, then the one above it, and so on."""

@@ -69,7 +69,7 @@ class Answer(msgspec.Struct, tag="answer", array_like=True):
     wanted: list[bool]
 
 
-class Read(msgspec.Struct, array_like=True):
+class Read(msgspec.Struct, array_like=True, gc=False):
     """One file: its node and what it added, or why it cannot be read."""
 
     node: Node | None
