@@ -1,6 +1,6 @@
 """The full count of accidents: ``make soak``. Prints one line for each kind; ends at the first that is not borne.
 
-python -m durability [--kills 200] [--every 1] [--verbs snapshot forget prune] [--only kill calls fail crowd s3]
+python -m durability [--kills 200] [--every 1] [--verbs snapshot forget empty prune] [--only kill calls fail crowd s3]
 """
 
 from __future__ import annotations
@@ -20,7 +20,6 @@ from durability.crowd import Crowd
 from durability.ground import Ground
 from durability.places import Bucket, Folder
 from durability.victim import compile_shim, runner
-from vml_jupyter.cli.main import parser
 
 _LOST = (Fault.CUT_UPLOAD, Fault.CUT_DOWNLOAD, Fault.LOST_ANSWER, Fault.SLOW_DOWN)
 _ALL = ("kill", "calls", "fail", "crowd", "s3")
@@ -77,15 +76,9 @@ def _arguments() -> argparse.Namespace:
         "--every", type=int, default=1, help="of the writing calls or requests, let the n-th fail"
     )
     arguments.add_argument("--seed", type=int, default=time.time_ns() % 1_000_000)
-    arguments.add_argument("--verbs", nargs="+", default=known_verbs())
+    arguments.add_argument("--verbs", nargs="+", choices=trials.VERBS, default=trials.VERBS)
     arguments.add_argument("--only", nargs="+", choices=_ALL, default=_ALL)
     return arguments.parse_args()
-
-
-def known_verbs() -> list[str]:
-    """Return the verbs that change a logbook, as far as the command line has them."""
-    words = parser().format_help().split()
-    return [verb for verb in trials.VERBS if verb in words]
 
 
 def _say(report: object) -> None:
