@@ -1,6 +1,6 @@
 """The accidents: kills at random moments, and every writing call that fails, each on a fresh copy and judged.
 
-snapshot | forget | empty | prune   x   SIGKILL after a random time | n-th call fails | n-th call and all later ones fail
+snapshot | forget | empty | prune   x   SIGKILL after a random time | n-th call fails | it and all later ones fail
 """
 
 from __future__ import annotations

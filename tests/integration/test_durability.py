@@ -25,7 +25,7 @@ def ground(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ground]:
         yield Ground(folder / "ground", Folder(), vml)
 
 
-@pytest.mark.parametrize("verb", ("snapshot", "prune"))
+@pytest.mark.parametrize("verb", ["snapshot", "prune"])
 def test_killed_at_any_moment(ground: Ground, verb: str, capsys: pytest.CaptureFixture[str]) -> None:
     report = trials.kill(ground, verb, count=2, seed=20)
     _tell(report, capsys)
