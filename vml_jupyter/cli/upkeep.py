@@ -31,6 +31,9 @@ def add_verbs(verbs: Verbs, common: argparse.ArgumentParser) -> None:
     check.add_argument(
         "--repair-index", action="store_true", help="then make the index anew where it does not fit"
     )
+    check.add_argument(
+        "--repair-config", action="store_true", help="write a new config first where it is lost or damaged"
+    )
     check.set_defaults(run=_check)
 
     prune = verbs.add_parser("prune", parents=[common], help="free the room of what no entry needs any more")
@@ -85,6 +88,7 @@ def _check(settings: Settings, arguments: argparse.Namespace) -> int:
             settings,
             read_data=arguments.read_data,
             repair_index=arguments.repair_index,
+            repair_config=arguments.repair_config,
             progress=terminal,
         )
     if arguments.json:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Iterator
+from contextlib import suppress
 
 from vml_jupyter.errors import LogbookDamaged
 from vml_jupyter.repository import encoding
@@ -65,6 +66,12 @@ class Documents:
     def names(self, folder: str) -> Iterator[str]:
         """Yield the ids in ``folder``; what is named otherwise is no document."""
         return (name for name in self._store.list(folder) if is_id(name))
+
+    def versions(self, folder: str) -> Iterator[int]:
+        """Yield for each document that opens the version of the format in which it is written."""
+        for id in list(self.names(folder)):
+            with suppress(FileNotFoundError, Forged):
+                yield encoding.document_version(self._key.open(self._store.get(f"{folder}/{id}")))
 
     def delete(self, folder: str, id: str) -> None:
         self._store.delete(f"{folder}/{id}")
