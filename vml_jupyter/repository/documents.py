@@ -28,6 +28,7 @@ class Documents:
         self._store = store
         self._key = key
         self.version = version
+        self.label = store.label
 
     def save(self, folder: str, json: bytes) -> str:
         """Write a document and return its id."""
@@ -66,6 +67,10 @@ class Documents:
     def names(self, folder: str) -> Iterator[str]:
         """Yield the ids in ``folder``; what is named otherwise is no document."""
         return (name for name in self._store.list(folder) if is_id(name))
+
+    def times(self, folder: str) -> dict[str, float]:
+        """Return for each id when it was stored, in seconds, by the store's own clock."""
+        return {name: stored_s for name, stored_s in self._store.times(folder) if is_id(name)}
 
     def versions(self, folder: str) -> Iterator[int]:
         """Yield for each document that opens the version of the format in which it is written."""

@@ -205,8 +205,9 @@ def _carry_out(depot: Depot, contents: Contents, plan: Plan, progress: Progress)
     kept = [IndexPack(pack, blobs) for pack, blobs in plan.keep.items()]
     for packs in split([*kept, *new]):
         depot.documents.save("index", encode_index(packs))
-    depot.locks.require_alive()
+    depot.locks.require_held()
     for name in contents.files:
+        depot.locks.require_alive()
         depot.documents.delete("index", name)
     progress.stage("remove", "Removing what is not needed")
     gone = [*plan.remove, *plan.repack]

@@ -276,7 +276,7 @@ class Repository:
     def save_snapshot(self, snapshot: Snapshot) -> str:
         """Store everything that was saved, then ``snapshot``, and return its id."""
         self.flush()
-        self._locks.require_alive()
+        self._locks.require_held()
         return self._documents.save(
             "snapshots", msgspec.json.encode(msgspec.structs.replace(snapshot, id=""))
         )
