@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
 from restic_judge import Restic, needs_restic
 
-from vml_jupyter.errors import LogbookDamaged, LogbookLocked, StoreUnreachable
+from vml_jupyter.errors import DiskFull, LogbookDamaged, LogbookLocked, StoreUnreachable
 from vml_jupyter.repository import Node, Repository, Snapshot
 from vml_jupyter.repository.store import LocalFolder
 
@@ -191,6 +191,9 @@ class Ending:
         self._change()
         self._inner.put(name, pieces)
 
+    def times(self, folder: str) -> Iterator[tuple[str, float]]:
+        return self._inner.times(folder)
+
     def delete(self, name: str) -> None:
         self._change()
         self._inner.delete(name)
@@ -242,3 +245,37 @@ def check_after_an_end(folder: Path, snapshots: dict[str, dict[str, bytes]], oth
     assert repository.upkeep.check(read_data=True).findings == ()
     repository.close()
     shutil.rmtree(folder)
+
+
+def test_a_disk_without_room_to_move_anything_gets_some(
+    repository: Repository, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Packs that can go do, though those that need new ones cannot; what was begun takes no room from then on."""
+    with repository.lock():
+        kept = save(repository, KEPT)
+        many = [repository.save_blob(os.urandom(50_000))[0] for _ in range(10)]
+        nodes = [Node(name=id, type="file", size=50_000, content=[id]) for id in many[:1]]
+        repository.save_snapshot(Snapshot(time="2026-01-01T00:00:00Z", tree=repository.save_tree(nodes)))
+    repository.delete_snapshot(save(repository, GONE))
+    with repository.lock():
+        repository.save_blob(os.urandom(500_000))
+        repository.flush()
+    before = room(folder)
+    put = LocalFolder.put
+
+    def refuse(store: LocalFolder, name: str, pieces: Sequence[bytes]) -> None:
+        if name.startswith("data/"):
+            raise DiskFull("no room left")
+        put(store, name, pieces)
+
+    monkeypatch.setattr(LocalFolder, "put", refuse)
+    done = repository.upkeep.prune(max_unused_percent=0)
+    assert (done.packs_repacked, done.freed_bytes) == (0, before - room(folder))
+    assert done.freed_bytes > 900_000
+    with pytest.raises(DiskFull):
+        repository.upkeep.prune(max_unused_percent=0)
+    monkeypatch.undo()
+    assert repository.upkeep.check(read_data=True).clean
+    assert repository.upkeep.prune(max_unused_percent=0).packs_repacked == 1
+    assert read(repository, kept) == KEPT
+    assert repository.upkeep.check(read_data=True).findings == ()
