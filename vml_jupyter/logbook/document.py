@@ -19,6 +19,7 @@ from vml_jupyter.errors import LogbookDamaged, Usage
 from vml_jupyter.model import Entry
 from vml_jupyter.repository import Node, Repository, Snapshot
 from vml_jupyter.repository.gomode import from_stat
+from vml_jupyter.repository.gotime import now
 
 TAG = "vml"
 BIN_TAG = "vml-bin"
@@ -66,6 +67,11 @@ def forgotten_at(snapshot: Snapshot) -> str:
         return ""
     times = (time for time in _values(tags, _FORGOTTEN_TAG) if _TIME.fullmatch(time))
     return next(times, "9999-12-31T23:59:59Z")
+
+
+def time_to_forget(entry: Entry) -> str:
+    """Return the present, or, where the clock stands in the past, the entry's own time: or it would expire at once."""
+    return max(time for time in (now(), entry.time, entry.edited) if _TIME.fullmatch(time))
 
 
 def checked(entry: Entry) -> Entry:

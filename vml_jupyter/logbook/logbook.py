@@ -21,7 +21,7 @@ import msgspec
 from vml_jupyter.errors import Ambiguous, LogbookDamaged, NotFound
 from vml_jupyter.logbook import document
 from vml_jupyter.logbook.register import Register, Row, row_of
-from vml_jupyter.logbook.selection import Listed, current, select
+from vml_jupyter.logbook.selection import Listed, by_age, current, select
 from vml_jupyter.model import Entry, Query
 from vml_jupyter.repository import Repository, Snapshot
 from vml_jupyter.repository.gotime import now
@@ -135,7 +135,7 @@ class Logbook:
         Raises:
             NotFound, Ambiguous: As for ``find``.
         """
-        return self._move(entry_id, now())
+        return self._move(entry_id, forgotten=True)
 
     def unforget(self, entry_id: str) -> Entry:
         """Take an entry back out of the bin.
@@ -143,7 +143,7 @@ class Logbook:
         Raises:
             NotFound, Ambiguous: As for ``find``.
         """
-        return self._move(entry_id, "")
+        return self._move(entry_id, forgotten=False)
 
     def empty_bin(self, before: str = "") -> list[Entry]:
         """Remove for good what is in the bin, and return it; ``prune`` then frees its room.
@@ -173,11 +173,14 @@ class Logbook:
         """Return the tree of the working area itself."""
         return entry.tree or self.find(entry.id).tree
 
-    def _move(self, entry_id: str, forgotten: str) -> Entry:
+    def _move(self, entry_id: str, *, forgotten: bool) -> Entry:
         """Write the same snapshot with other tags; record and content stay as they are."""
         with self.repository.lock():
             row = self._row(entry_id, forgotten=not forgotten)
-            entry = msgspec.structs.replace(self._load(row), forgotten=forgotten)
+            entry = self._load(row)
+            entry = msgspec.structs.replace(
+                entry, forgotten=document.time_to_forget(entry) if forgotten else ""
+            )
             snapshot = self._snapshot(row)
             return self._replace(row, entry, snapshot.tree)
 
@@ -196,11 +199,11 @@ class Logbook:
         return msgspec.structs.replace(entry, snapshot=id)
 
     def _remove_all(self, entry_id: str, but: str = "") -> None:
-        """Remove the snapshots of an entry that were seen when it was looked for."""
-        for row in self._register.rows():
-            if row.entry == entry_id and row.snapshot != but:
-                with suppress(NotFound):  # somebody else was faster
-                    self.repository.delete_snapshot(row.snapshot)
+        """Remove the snapshots of an entry that were seen when it was looked for, the one that is shown last."""
+        seen = [row for row in self._register.rows() if row.entry == entry_id and row.snapshot != but]
+        for row in by_age(seen):
+            with suppress(NotFound):  # somebody else was faster
+                self.repository.delete_snapshot(row.snapshot)
 
     def _row(self, prefix: str, *, forgotten: bool, whole: bool = False) -> Row:
         if len(prefix) < _SHORTEST and not whole:
