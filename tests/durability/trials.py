@@ -23,6 +23,7 @@ VERBS = ("snapshot", "forget", "empty", "prune")
 Kind = tuple[str, bool]
 KINDS: Sequence[Kind] = (("ENOSPC", False), ("EIO", False), ("ENOSPC", True), ("EIO", True))
 """How a call fails, and whether all later ones do as well."""
+KIND_NAMES = {name + "+" * for_good: (name, for_good) for name, for_good in KINDS}
 _RUNS = 3
 _REASONS = ("Free space", "cannot be used", "no room", "cannot be reached", "does not answer")
 
