@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -185,14 +185,11 @@ class Ending:
         self.changes = changes
         self.label, self.is_remote = self._inner.label, False
         self.get, self.get_range = self._inner.get, self._inner.get_range
-        self.list, self.sizes = self._inner.list, self._inner.sizes
+        self.list, self.sizes, self.times = self._inner.list, self._inner.sizes, self._inner.times
 
     def put(self, name: str, pieces: Sequence[bytes]) -> None:
         self._change()
         self._inner.put(name, pieces)
-
-    def times(self, folder: str) -> Iterator[tuple[str, float]]:
-        return self._inner.times(folder)
 
     def delete(self, name: str) -> None:
         self._change()

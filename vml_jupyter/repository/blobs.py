@@ -36,7 +36,7 @@ class Blobs:
         self._store = store
         self._key = key
         self._documents = documents
-        self._index = Index(lambda: documents.names("index"), self._load_index)
+        self._index = Index(lambda: documents.names("index"), documents.load_index)
         self._rescue = Rescue(store, key, documents, self._index)
         self._reader = Reader(store, key, self._index, self._rescue.places)
         self._writer = Writer(store, key, documents, self._index)
@@ -178,6 +178,3 @@ class Blobs:
                 self._cached_nodes += len(nodes)
             while self._cached_nodes > _CACHED_NODES:
                 self._cached_nodes -= len(self._trees.popitem(last=False)[1])
-
-    def _load_index(self, id: str) -> bytes:
-        return self._documents.load("index", id)

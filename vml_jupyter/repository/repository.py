@@ -15,6 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
+from pathlib import Path
 from typing import TypeVar
 
 import msgspec
@@ -25,6 +26,7 @@ from vml_jupyter.repository import opening
 from vml_jupyter.repository.blobs import Blobs
 from vml_jupyter.repository.cipher import Key
 from vml_jupyter.repository.contents import Depot
+from vml_jupyter.repository.copies import Copies
 from vml_jupyter.repository.documents import Documents
 from vml_jupyter.repository.keys import Keys
 from vml_jupyter.repository.locks import Locks
@@ -44,8 +46,18 @@ class Repository(Blobs):
     between what no snapshot names yet.
     """
 
-    def __init__(self, store: Store, key: Key, config: Config, damage: LogbookDamaged | None = None) -> None:
-        documents = Documents(store, key, config.version)
+    def __init__(
+        self,
+        store: Store,
+        key: Key,
+        config: Config,
+        damage: LogbookDamaged | None = None,
+        cache: Path | None = None,
+    ) -> None:
+        self._copies = (
+            Copies(cache / "index", config.id) if cache and store.is_remote and not damage else None
+        )
+        documents = Documents(store, key, config.version, self._copies)
         super().__init__(store, key, documents)
         self._locks = Locks(documents)
         self._damage = damage
@@ -59,24 +71,37 @@ class Repository(Blobs):
         self.version = config.version
 
     @classmethod
-    def create(cls: type[_Self], url: str | Store, password: str, *, scrypt_n: int | None = None) -> _Self:
+    def create(
+        cls: type[_Self],
+        url: str | Store,
+        password: str,
+        *,
+        scrypt_n: int | None = None,
+        cache: Path | None = None,
+    ) -> _Self:
         """Make a new repository and open it.
 
         Args:
             url: A folder, ``file://``, ``s3://bucket/prefix`` or ``s3:https://host/bucket/prefix``.
             password: What opens it.
             scrypt_n: Cost of guessing the password; a generated one needs only ``SCRYPT_N_GENERATED``.
+            cache: As for ``open``.
 
         Raises:
             WouldOverwrite: There is a repository already.
             StoreUnreachable: The place cannot be used.
         """
         store = open_store(url) if isinstance(url, str) else url
-        return cls(store, *opening.create(store, password, scrypt_n))
+        return cls(store, *opening.create(store, password, scrypt_n), cache=cache)
 
     @classmethod
-    def open(cls: type[_Self], url: str | Store, password: str) -> _Self:
+    def open(cls: type[_Self], url: str | Store, password: str, *, cache: Path | None = None) -> _Self:
         """Open what is there, to be read even where ``damage`` is found.
+
+        Args:
+            url: As for ``create``.
+            password: What opens it.
+            cache: The folder in which a distant repository's index files are kept, see ``copies``.
 
         Raises:
             LogbookMissing: Nothing there is a repository.
@@ -85,7 +110,7 @@ class Repository(Blobs):
             StoreUnreachable: The place does not answer.
         """
         store = open_store(url) if isinstance(url, str) else url
-        return cls(store, *opening.open(store, password))
+        return cls(store, *opening.open(store, password), cache=cache)
 
     @property
     def damage(self) -> list[LogbookDamaged]:
@@ -189,6 +214,8 @@ class Repository(Blobs):
 
     def close(self) -> None:
         self._writer.close()
+        if self._copies and self._index.is_listed:
+            self._copies.trim(self._index.names())
 
     def _require_whole(self) -> None:
         """Refuse to write where it is not known how, or what is there already."""
