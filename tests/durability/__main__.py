@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import signal
 import sys
 import tempfile
 import time
@@ -28,6 +29,7 @@ _ALL = ("kill", "calls", "fail", "crowd", "s3", "s3-crowd")
 
 def main() -> int:
     arguments = _arguments()
+    signal.signal(signal.SIGTERM, _end)
     with tempfile.TemporaryDirectory(prefix="vml-soak-") as name:
         folder = Path(name)
         with runner(folder / "run", compile_shim(folder)) as vml:
@@ -93,6 +95,12 @@ def _arguments() -> argparse.Namespace:
     )
     arguments.add_argument("--only", nargs="+", choices=_ALL, default=_ALL)
     return arguments.parse_args()
+
+
+def _end(number: int, frame: object) -> None:
+    """Tell what was done so far to whoever ends a run that takes too long for them."""
+    _say(f"ended early: {trials.Report.latest}")
+    sys.exit(128 + number)
 
 
 def _say(report: object) -> None:

@@ -12,6 +12,7 @@ import statistics
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import ClassVar
 
 from s3_proxy import Fault, Traffic
 
@@ -34,6 +35,10 @@ class Report:
 
     title: str
     stages: list[str] = field(default_factory=list)
+    latest: ClassVar[Report | None] = None
+
+    def __post_init__(self) -> None:
+        Report.latest = self
 
     def __str__(self) -> str:
         return f"{self.title}: {len(self.stages)} times, all well. {spread(self.stages)}"
