@@ -32,22 +32,27 @@ def main() -> int:
     signal.signal(signal.SIGTERM, _end)
     with tempfile.TemporaryDirectory(prefix="vml-soak-") as name:
         folder = Path(name)
-        with runner(folder / "run", compile_shim(folder)) as vml:
-            ground = Ground(folder / "ground", Folder(), vml)
-            for verb in arguments.verbs:
-                if "kill" in arguments.only:
-                    _say(trials.kill(ground, verb, arguments.kills, arguments.seed))
-                if "calls" in arguments.only:
-                    _say(trials.kill_at_calls(ground, verb, arguments.every))
-                if "fail" in arguments.only:
-                    kinds = [trials.KIND_NAMES[name] for name in arguments.kinds]
-                    for report in trials.fail(ground, verb, arguments.every, kinds):
-                        _say(report)
+        if {"kill", "calls", "fail"} & set(arguments.only):
+            _in_a_folder(folder, arguments)
         if "crowd" in arguments.only:
             _let_work(Crowd(folder / "crowd", str(folder / "crowd" / "logbook"), {}, arguments.rounds))
         if {"s3", "s3-crowd"} & set(arguments.only):
             _over_s3(folder, arguments)
     return 0
+
+
+def _in_a_folder(folder: Path, arguments: argparse.Namespace) -> None:
+    with runner(folder / "run", compile_shim(folder)) as vml:
+        ground = Ground(folder / "ground", Folder(), vml)
+        for verb in arguments.verbs:
+            if "kill" in arguments.only:
+                _say(trials.kill(ground, verb, arguments.kills, arguments.seed))
+            if "calls" in arguments.only:
+                _say(trials.kill_at_calls(ground, verb, arguments.every))
+            if "fail" in arguments.only:
+                kinds = [trials.KIND_NAMES[name] for name in arguments.kinds]
+                for report in trials.fail(ground, verb, arguments.every, kinds):
+                    _say(report)
 
 
 def _over_s3(folder: Path, arguments: argparse.Namespace) -> None:
