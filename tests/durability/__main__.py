@@ -30,7 +30,7 @@ _ALL = ("kill", "calls", "fail", "crowd", "s3", "s3-crowd")
 def main() -> int:
     arguments = _arguments()
     signal.signal(signal.SIGTERM, _end)
-    with tempfile.TemporaryDirectory(prefix="vml-soak-") as name:
+    with tempfile.TemporaryDirectory(prefix="vml-soak-", ignore_cleanup_errors=True) as name:
         folder = Path(name)
         if {"kill", "calls", "fail"} & set(arguments.only):
             _in_a_folder(folder, arguments)
