@@ -15,7 +15,7 @@ from typing import Protocol
 from vml_jupyter.errors import Foreign
 from vml_jupyter.repository import Node
 from vml_jupyter.snapshot.descriptor import DEEPEST
-from vml_jupyter.snapshot.walk import printable
+from vml_jupyter.snapshot.findings import printable
 
 _LONGEST_NAME = 255
 _LONGEST_TARGET = 4095
