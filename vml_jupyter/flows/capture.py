@@ -106,7 +106,7 @@ def capture(
             new_bytes=taken.new_bytes,
             unreadable=len(taken.unreadable),
         )
-        return logbook.add(entry, taken.tree)
+        return logbook.add(entry, taken.tree, taken.folder)
 
 
 def _named(settings: Settings, release: str) -> Release:

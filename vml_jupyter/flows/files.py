@@ -30,14 +30,15 @@ def restore_files(settings: Settings, entry_id: str, target: Path, progress: Pro
         raise BadArea(f"{target} is a file, not a folder", "Name a folder that is new or empty.")
     with opened(settings) as logbook:
         entry = logbook.find(entry_id)
+        area = logbook.area_node(entry)
         progress.stage("lay", f"Writing the files of {entry.id}")
         try:
-            return lay(logbook.repository, logbook.area_tree(entry), target, progress)
+            return lay(logbook.repository, entry.tree, target, progress, area)
         except LogbookDamaged:
             progress.stage("salvage", "Something is damaged: looking for what is whole")
-            salvage = Salvage(logbook.repository, logbook.area_tree(entry), progress)
+            salvage = Salvage(logbook.repository, entry.tree, progress)
         progress.stage("lay", f"Writing the other files of {entry.id}")
-        lay(salvage.repository(), logbook.area_tree(entry), target, progress)
+        lay(salvage.repository(), entry.tree, target, progress, area)
     shown = ", ".join(salvage.lost[:_LOST_SHOWN]) + (", ..." if len(salvage.lost) > _LOST_SHOWN else "")
     raise LogbookDamaged(
         f"{len(salvage.lost)} files of the entry {entry.id} are damaged and were not written: {shown}",

@@ -23,7 +23,7 @@ from vml_jupyter.logbook import document
 from vml_jupyter.logbook.register import Register, Row, row_of
 from vml_jupyter.logbook.selection import Listed, current, select
 from vml_jupyter.model import Entry, Query
-from vml_jupyter.repository import Repository, Snapshot
+from vml_jupyter.repository import Node, Repository, Snapshot
 from vml_jupyter.repository.gotime import now
 from vml_jupyter.repository.identity import hostname, username
 
@@ -84,7 +84,7 @@ class Logbook:
         """Return the one entry in the bin that begins so; errors as for ``find``."""
         return self._load(self._row(prefix_or_id, forgotten=True))
 
-    def add(self, entry: Entry, tree: str) -> Entry:
+    def add(self, entry: Entry, tree: str, folder: Node | None = None) -> Entry:
         """Write an entry and return it with its location.
 
         Hold ``repository.lock()`` around ``take`` and this, or what was taken may be pruned in between.
@@ -92,6 +92,7 @@ class Logbook:
         Args:
             entry: The record, without a location.
             tree: The working area's tree, from ``take``.
+            folder: What ``take`` says of the area itself: mode, times, owner, attributes; a plain folder if None.
 
         Raises:
             Usage: A text in it is too long.
@@ -102,7 +103,7 @@ class Logbook:
                 raise LogbookDamaged(
                     "what was taken is not in the logbook any more: it was pruned meanwhile", "Take it again"
                 )
-            root = document.save_root(self.repository, entry, tree)
+            root = document.save_root(self.repository, entry, tree, folder)
             snapshot = Snapshot(
                 time=entry.time,
                 tree=root,
@@ -125,9 +126,10 @@ class Logbook:
         document.checked(entry)
         with self.repository.lock():
             former = self._row(entry.id, forgotten=False, whole=True)
-            tree = self._load(former).tree
+            folder = document.area_node(self.repository, self._snapshot(former.snapshot, former.entry))
             edited = msgspec.structs.replace(entry, edited=now(), forgotten="")
-            return self._replace(former, edited, document.save_root(self.repository, edited, tree))
+            root = document.save_root(self.repository, edited, folder.subtree or "", folder)
+            return self._replace(former, edited, root)
 
     def forget(self, entry_id: str) -> Entry:
         """Put an entry into the bin: nothing of it is lost until the bin is emptied.
@@ -173,17 +175,21 @@ class Logbook:
         """Return the tree of the working area itself."""
         return entry.tree or self.find(entry.id).tree
 
+    def area_node(self, entry: Entry) -> Node:
+        """Return the node of the area of an entry that was found: its tree, and what the folder itself is."""
+        return document.area_node(self.repository, self._snapshot(entry.snapshot, entry.id))
+
     def _move(self, entry_id: str, forgotten: str) -> Entry:
         """Write the same snapshot with other tags; record and content stay as they are."""
         with self.repository.lock():
             row = self._row(entry_id, forgotten=not forgotten)
             entry = msgspec.structs.replace(self._load(row), forgotten=forgotten)
-            snapshot = self._snapshot(row)
+            snapshot = self._snapshot(row.snapshot, row.entry)
             return self._replace(row, entry, snapshot.tree)
 
     def _replace(self, former: Row, entry: Entry, root: str) -> Entry:
         """Write ``entry`` with the root tree ``root`` and remove every snapshot of it that there was before."""
-        replaced = self._snapshot(former)
+        replaced = self._snapshot(former.snapshot, former.entry)
         snapshot = msgspec.structs.replace(
             replaced,
             tree=root,
@@ -261,14 +267,14 @@ class Logbook:
             return None
         return row_of(entry, (snapshot.original, snapshot.parent) if snapshot.original else ())
 
-    def _snapshot(self, row: Row) -> Snapshot:
-        snapshot = self.repository.snapshot(row.snapshot)
+    def _snapshot(self, id: str, entry_id: str) -> Snapshot:
+        snapshot = self.repository.snapshot(id)
         if snapshot is None:
-            raise NotFound(f"the entry {row.entry} was changed or removed just now", "Try again")
+            raise NotFound(f"the entry {entry_id} was changed or removed just now", "Try again")
         return snapshot
 
     def _load(self, row: Row) -> Entry:
-        return document.load_entry(self.repository, self._snapshot(row))
+        return document.load_entry(self.repository, self._snapshot(row.snapshot, row.entry))
 
 
 def _begins(row: Row, prefix: str, whole: bool) -> bool:

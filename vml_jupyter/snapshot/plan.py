@@ -79,6 +79,16 @@ def plan(source: Source, tree: str) -> Total:
     return totals[tree]
 
 
+def check(node: Node) -> None:
+    """Look through a node whose name nobody is going to use: that of the area itself.
+
+    Raises:
+        Foreign: It is not what a snapshot may hold.
+    """
+    _check_numbers(node)
+    _check_attributes(node)
+
+
 def _look(nodes: tuple[Node, ...]) -> list[str]:
     """Return the trees below, in reverse; every node of the folder is what it may be."""
     names = [node.name_bytes for node in nodes]
