@@ -21,6 +21,7 @@ from pathlib import Path
 from vml_jupyter.progress import SILENT, Progress
 from vml_jupyter.repository import Node, Repository
 from vml_jupyter.snapshot.batch import WHOLE_BYTES, Batch, Small, Window, meta_of, parts_of
+from vml_jupyter.snapshot.leftovers import sweep
 from vml_jupyter.snapshot.place import Places
 from vml_jupyter.snapshot.plan import Total, check, plan
 from vml_jupyter.snapshot.stage import faults, require_free, require_room, staging
@@ -71,6 +72,8 @@ def lay(
     with faults(target):
         require_free(target)
         target.parent.mkdir(parents=True, exist_ok=True)
+        if removed := sweep(target.parent):
+            progress.note(f"removed what restores that were killed had left in {target.parent}: {removed}")
         require_room(target.parent, total)
         with staging(target) as root:
             places = Places(root)
