@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from vml_jupyter.flows.releases import named_release, provide
+from vml_jupyter.flows.provide import provide
+from vml_jupyter.flows.releases import named_release
 from vml_jupyter.flows.settings import Settings
 
 from .conftest import Vml

@@ -11,7 +11,8 @@ from xml.sax.saxutils import escape
 import pytest
 
 from vml_jupyter.flows.pools import pool_images
-from vml_jupyter.flows.releases import list_images, provide
+from vml_jupyter.flows.provide import provide
+from vml_jupyter.flows.releases import list_images
 from vml_jupyter.flows.settings import Settings
 from vml_jupyter.machine import pool_files
 from vml_jupyter.machine.host import Hypervisor

@@ -28,7 +28,8 @@ from vml_jupyter.errors import (
 )
 from vml_jupyter.flows import added, keeping
 from vml_jupyter.flows.capture import capture
-from vml_jupyter.flows.releases import list_images, list_releases, named_release, provide
+from vml_jupyter.flows.provide import provide
+from vml_jupyter.flows.releases import list_images, list_releases, named_release
 from vml_jupyter.flows.settings import Settings, load
 from vml_jupyter.machine.spec import MachineSpec, save_spec
 from vml_jupyter.model import Entry, Release

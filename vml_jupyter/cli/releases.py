@@ -101,7 +101,8 @@ def _remove(settings: Settings, arguments: argparse.Namespace) -> None:
 
 def _fetch(settings: Settings, arguments: argparse.Namespace) -> None:
     from vml_jupyter.flows.added import find_added, provide_added
-    from vml_jupyter.flows.releases import named_release, provide
+    from vml_jupyter.flows.provide import provide
+    from vml_jupyter.flows.releases import named_release
 
     with closing(Terminal()) as terminal:
         added = find_added(settings, arguments.release)

@@ -19,7 +19,8 @@ from vml_jupyter.context import user_data, write_context_iso
 from vml_jupyter.flows import areas
 from vml_jupyter.flows.entries import opened
 from vml_jupyter.flows.machines import address, await_ready
-from vml_jupyter.flows.releases import provide, release_of
+from vml_jupyter.flows.provide import provide
+from vml_jupyter.flows.releases import release_of
 from vml_jupyter.flows.settings import Settings
 from vml_jupyter.guest import GuestConfig, pickup
 from vml_jupyter.machine import Host, MachineSpec, can_read_http, probe_accelerator
