@@ -8,15 +8,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from vml_jupyter.cli import output
+from vml_jupyter.cli.grammar import content, count, release_name
 from vml_jupyter.cli.terminal import size
 from vml_jupyter.errors import Usage
 from vml_jupyter.flows.settings import Settings
 from vml_jupyter.model import Entry, Query
 
 if TYPE_CHECKING:
+    from vml_jupyter.cli.grammar import Verbs
     from vml_jupyter.logbook import Listed
-
-    Verbs = argparse._SubParsersAction[argparse.ArgumentParser]
 
 
 def add_verbs(verbs: Verbs, common: argparse.ArgumentParser) -> None:
@@ -68,18 +68,6 @@ def add_verbs(verbs: Verbs, common: argparse.ArgumentParser) -> None:
     bins.add_argument("entry", metavar="ENTRY", nargs="*", help="empty: only these")
     bins.add_argument("--older-than", type=count, metavar="DAYS", default=0, help="empty: only what is older")
     bins.set_defaults(run=_bin)
-
-
-def count(word: str) -> int:
-    """Read a number of things from the command line."""
-    if not word.isdecimal() or int(word) < 1:
-        raise argparse.ArgumentTypeError(f"{word!r} is no number above 0")
-    return int(word)
-
-
-def release_name(entry: Entry) -> str:
-    release = entry.environment.release
-    return release.label if release else "no CernVM"
 
 
 def _list(settings: Settings, arguments: argparse.Namespace) -> None:
@@ -156,7 +144,7 @@ def _show(settings: Settings, arguments: argparse.Namespace) -> None:
         ("edited (UTC)", entry.edited or "never"),
         ("notebook", entry.notebook or "none"),
         ("working area", entry.area),
-        ("content", f"{entry.files} files, {size(entry.bytes)}, {size(entry.new_bytes)} new"),
+        ("content", content(entry)),
         ("release", release_name(entry) + (" (chosen)" if environment.release_chosen else "")),
         ("captured on", f"{environment.os}, {environment.kernel}, {environment.architecture}"),
         (

@@ -11,7 +11,7 @@ from vml_jupyter.cli.terminal import Terminal
 from vml_jupyter.flows.settings import Settings
 
 if TYPE_CHECKING:
-    Verbs = argparse._SubParsersAction[argparse.ArgumentParser]
+    from vml_jupyter.cli.grammar import Verbs
 
 
 def add_verbs(verbs: Verbs, common: argparse.ArgumentParser) -> None:

@@ -11,9 +11,8 @@ from vml_jupyter.cli.terminal import Terminal, size
 from vml_jupyter.flows.settings import Settings
 
 if TYPE_CHECKING:
+    from vml_jupyter.cli.grammar import Verbs
     from vml_jupyter.flows.releases import KnownImage
-
-    Verbs = argparse._SubParsersAction[argparse.ArgumentParser]
 
 
 def add_verbs(verbs: Verbs, common: argparse.ArgumentParser) -> None:

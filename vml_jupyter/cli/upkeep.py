@@ -14,9 +14,8 @@ from vml_jupyter.cli.terminal import Terminal, size
 from vml_jupyter.flows.settings import Settings
 
 if TYPE_CHECKING:
+    from vml_jupyter.cli.grammar import Verbs
     from vml_jupyter.repository import Affected, Finding
-
-    Verbs = argparse._SubParsersAction[argparse.ArgumentParser]
 
 _FILES_SHOWN = 5
 _MAX_UNUSED = 5.0
