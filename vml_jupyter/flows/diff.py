@@ -11,6 +11,7 @@ from pathlib import Path
 import msgspec
 
 from vml_jupyter.environment import describe
+from vml_jupyter.environment.packages import normalised
 from vml_jupyter.errors import BadNotebook, LogbookDamaged, NotFound
 from vml_jupyter.flows import notebooks
 from vml_jupyter.flows.entries import opened
@@ -222,8 +223,12 @@ def _file(area: Path, change: Change) -> bytes:
 def compare_environments(before: Environment, after: Environment) -> EnvironmentChange:
     """Return what two environments differ in."""
     texts = [_texts(before), _texts(after)]
-    names = sorted(before.packages.keys() | after.packages.keys(), key=str.casefold)
-    versions = {name: (before.packages.get(name), after.packages.get(name)) for name in names}
+    # Old entries have names as their authors wrote them: Jinja2 and jinja2 are one package.
+    old, new = (
+        {normalised(name): version for name, version in environment.packages.items()}
+        for environment in (before, after)
+    )
+    versions = {name: (old.get(name), new.get(name)) for name in sorted(old.keys() | new.keys())}
     return EnvironmentChange(
         fields={
             name: (texts[0][name], texts[1][name]) for name in texts[0] if texts[0][name] != texts[1][name]
