@@ -21,7 +21,7 @@ from traitlets import Enum, Integer, List, Unicode, default
 from vml_jupyter.jobs import Job, JobDesk, Journal
 from vml_jupyter.server import events
 from vml_jupyter.server.doors import Doors
-from vml_jupyter.server.flows import Flows, LocalFlows
+from vml_jupyter.server.flows import Flows
 from vml_jupyter.server.routes import routes
 from vml_jupyter.server.trust import TrustedEntries
 
@@ -73,7 +73,7 @@ class VmlExtension(ExtensionApp):
 
     @default("flows")
     def _default_flows(self) -> Flows:
-        return LocalFlows(self.user_settings)
+        return Flows(self.user_settings)
 
     @cached_property
     def user_settings(self) -> Settings:

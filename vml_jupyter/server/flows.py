@@ -1,15 +1,15 @@
 """What the server calls: the flows, bound to one user's settings.
 
-The handlers know the protocol ``Flows`` only, so a test can stand in something smaller. The real ones
-are imported at their first call: a Jupyter server must start quickly, and also where the hypervisor's
-library is broken or missing; the panel then shows that error instead of the server showing nothing.
+A test can stand in something smaller for this class. The flows are imported at their first call: a Jupyter server
+must start quickly, and also where the hypervisor's library is broken or missing; the panel then shows that error
+instead of the server showing nothing.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 from vml_jupyter.model import Entry, Environment, Machine, Query, Shape
 from vml_jupyter.progress import Progress
@@ -20,65 +20,8 @@ if TYPE_CHECKING:
     from vml_jupyter.release import AvailableRelease
 
 
-class Flows(Protocol):
+class Flows:
     """Everything the browser's side can ask for. All of it blocks."""
-
-    def entries(self, query: Query) -> list[Entry]: ...
-
-    def edit(
-        self,
-        entry: str,
-        *,
-        title: str | None,
-        note: str | None,
-        project: str | None,
-        add_tags: Sequence[str],
-        remove_tags: Sequence[str],
-    ) -> Entry: ...
-
-    def forget(self, entry: str) -> Entry: ...
-
-    def unforget(self, entry: str) -> Entry: ...
-
-    def capture(
-        self,
-        area: Path,
-        *,
-        notebook: str | None,
-        title: str,
-        note: str,
-        release: str | None,
-        progress: Progress,
-    ) -> Entry: ...
-
-    def restore(
-        self,
-        entry: str,
-        *,
-        release: str | None,
-        shape: Shape | None,
-        base_url: str,
-        origin: str,
-        progress: Progress,
-    ) -> Restored: ...
-
-    def machines(self) -> list[Machine]: ...
-
-    def start(self, machine: str, progress: Progress) -> object: ...
-
-    def stop(self, machine: str, progress: Progress) -> object: ...
-
-    def delete(self, machine: str, progress: Progress) -> object: ...
-
-    def machine_token(self, machine: str) -> str: ...
-
-    def releases(self) -> list[AvailableRelease]: ...
-
-    def environment(self) -> Environment: ...
-
-
-class LocalFlows:
-    """The real flows."""
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings

@@ -51,7 +51,7 @@ def machine(number: int, **fields: Any) -> Machine:
 
 @dataclass
 class FakeFlows:
-    """Satisfies ``vml_jupyter.server.flows.Flows``; ``calls`` keeps what was asked for."""
+    """Stands in for ``vml_jupyter.server.flows.Flows``; ``calls`` keeps what was asked for."""
 
     listed: list[Entry] = field(default_factory=list)
     bin: list[Entry] = field(default_factory=list)
