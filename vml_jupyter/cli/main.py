@@ -31,7 +31,17 @@ class _Parser(argparse.ArgumentParser):
 
 def parser() -> argparse.ArgumentParser:
     """Return the command line's grammar."""
-    from vml_jupyter.cli import diff, entries, environment, machines, releases, restore, snapshot, upkeep
+    from vml_jupyter.cli import (
+        context,
+        diff,
+        entries,
+        environment,
+        machines,
+        releases,
+        restore,
+        snapshot,
+        upkeep,
+    )
 
     top = _Parser(
         prog="vml",
@@ -39,7 +49,17 @@ def parser() -> argparse.ArgumentParser:
     )
     top.add_argument("--version", action="version", version=f"vml {__version__}")
     verbs = top.add_subparsers(dest="verb", metavar="VERB", required=True, parser_class=_Parser)
-    for room in (snapshot, entries, diff, restore, environment, upkeep, releases, machines):
+    for room in (
+        snapshot,
+        entries,
+        diff,
+        restore,
+        context,
+        environment,
+        upkeep,
+        releases,
+        machines,
+    ):
         room.add_verbs(verbs, _common())
     return top
 

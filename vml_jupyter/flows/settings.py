@@ -73,11 +73,15 @@ class _File(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     shape: Shape | None = None
     ready_timeout_s: float | None = None
     bin_days: Annotated[int, msgspec.Meta(ge=0)] | None = None
+    context: dict[str, str] | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
 class Settings:
-    """Everything a flow needs to know about this user and this computer."""
+    """Everything a flow needs to know about this user and this computer.
+
+    ``context`` are keys of micro-CernVM that every machine is told: ``{"cvmfs_http_proxy": "http://p:3128;DIRECT"}``.
+    """
 
     data: Path
     config: Path
@@ -93,6 +97,7 @@ class Settings:
     shape: Shape = field(default_factory=Shape)
     ready_timeout_s: float = 300.0
     bin_days: int = 30
+    context: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def machines(self) -> Path:
@@ -179,6 +184,7 @@ def load(environ: Mapping[str, str] = os.environ) -> Settings:
         shape=said.shape or Shape(),
         ready_timeout_s=_seconds(environ.get("VML_READY_TIMEOUT")) or said.ready_timeout_s or 300.0,
         bin_days=30 if said.bin_days is None else said.bin_days,
+        context=said.context or {},
     )
 
 

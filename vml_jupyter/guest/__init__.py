@@ -4,7 +4,7 @@ pickup(GuestConfig)  ->  agent.py runs in the guest  <->  AgentClient, wait_read
 """
 
 from vml_jupyter.guest.client import AgentClient, GuestRelease, GuestState
-from vml_jupyter.guest.pickup import GuestConfig, pickup
+from vml_jupyter.guest.pickup import GuestConfig, pickup, pickup_of
 from vml_jupyter.guest.readiness import REQUIREMENTS, Requirement, wait_ready
 
 __all__ = [
@@ -15,5 +15,6 @@ __all__ = [
     "GuestState",
     "Requirement",
     "pickup",
+    "pickup_of",
     "wait_ready",
 ]

@@ -9,11 +9,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from vml_jupyter.model import PRODUCTION
 from vml_jupyter.release.carrier import ISO, RAW, extract, kind_of
 from vml_jupyter.release.catalog import AvailableRelease, available, standing
 from vml_jupyter.release.digests import digest, recall
 from vml_jupyter.release.fetch import fetch, fetch_file
-from vml_jupyter.release.history import PRODUCTION, STRATUM_ONES, systems
+from vml_jupyter.release.history import STRATUM_ONES, systems
 from vml_jupyter.release.identity import Image, identify, trim
 from vml_jupyter.release.local import find_local, fits, images_among, local_images
 from vml_jupyter.release.names import (
