@@ -20,6 +20,7 @@
     |   |-- RepositoryUnreachable  the release repository does not answer
     |   |-- DigestMismatch         the bytes are not the published ones
     |   |-- SignatureWrong         the signature does not hold, or is a stranger's
+    |   |-- PinGone                what an entry recorded cannot be had any more
     |   `-- ReleaseNeeded          an entry or a machine needs what was to be removed
     |-- HostError
     |   |-- ToolMissing        a program this work needs is not installed
@@ -34,8 +35,8 @@
     |   `-- CellFailed         a notebook's cell ended in an error there (in guest.notebook)
     `-- Foreign            bytes from elsewhere that break their format
 
-A message says what is wrong and why; the hint says what to do. ``code`` is the class name in
-kebab-case and is what JSON and the browser see.
+A message says what is wrong and why; the hint says what to do, and ``choices`` say it to programs. ``code`` is the
+class name in kebab-case and is what JSON and the browser see.
 """
 
 from __future__ import annotations
@@ -44,6 +45,10 @@ import errno
 import re
 
 NO_ROOM = (errno.ENOSPC, errno.EDQUOT)
+
+
+Choice = dict[str, str]
+"""One way on: ``{"option": "release", "value": "4.5.1.0", "label": "CernVM 4.5.1.0"}`` is ``--release 4.5.1.0``."""
 
 
 class VmlError(Exception):
@@ -55,6 +60,7 @@ class VmlError(Exception):
     """
 
     http_status = 500
+    choices: tuple[Choice, ...] = ()
 
     def __init__(self, message: str, hint: str = "") -> None:
         super().__init__(message)
@@ -147,6 +153,20 @@ class DigestMismatch(ReleaseError):
 
 class SignatureWrong(ReleaseError):
     http_status = 502
+
+
+class PinGone(ReleaseError):
+    """A pin that cannot be met, before anything is made for it.
+
+    Args:
+        choices: What can be asked for instead.
+    """
+
+    http_status = 409
+
+    def __init__(self, message: str, hint: str = "", choices: tuple[Choice, ...] = ()) -> None:
+        super().__init__(message, hint)
+        self.choices = choices
 
 
 class ReleaseNeeded(ReleaseError):

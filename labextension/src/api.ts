@@ -6,6 +6,8 @@ import { URLExt } from '@jupyterlab/coreutils';
 import { ServerConnection } from '@jupyterlab/services';
 
 import {
+  IChoice,
+  IDurability,
   IEntry,
   IEnvironment,
   IFailure,
@@ -13,6 +15,7 @@ import {
   IMachine,
   IOfferedRelease,
   IOpening,
+  IRestoreRequest,
   ISnapshotRequest
 } from './records';
 
@@ -25,11 +28,13 @@ export class Refusal extends Error implements IFailure {
     this.code = failure.code ?? 'unexpected';
     this.hint = failure.hint ?? '';
     this.console = failure.console ?? '';
+    this.choices = failure.choices ?? [];
   }
 
   readonly code: string;
   readonly hint: string;
   readonly console: string;
+  readonly choices: IChoice[];
 }
 
 /**
@@ -39,7 +44,8 @@ export interface IApi {
   entries(): Promise<IEntry[]>;
   forget(entry: string): Promise<void>;
   snapshot(asked: ISnapshotRequest): Promise<IJob>;
-  restore(entry: string, release: string): Promise<IJob>;
+  restore(entry: string, asked: IRestoreRequest): Promise<IJob>;
+  durability(asking: boolean): Promise<Record<string, IDurability>>;
   jobs(): Promise<IJob[]>;
   endJob(job: string): Promise<void>;
   machines(): Promise<IMachine[]>;
@@ -67,8 +73,18 @@ export class Api implements IApi {
     return this._job(['snapshots'], 'POST', asked);
   }
 
-  async restore(entry: string, release: string): Promise<IJob> {
-    return this._job(['entries', entry, 'restore'], 'POST', { release });
+  async restore(entry: string, asked: IRestoreRequest): Promise<IJob> {
+    return this._job(['entries', entry, 'restore'], 'POST', asked);
+  }
+
+  /**
+   * How it stands with each entry: at once, or after the servers were asked.
+   */
+  async durability(asking: boolean): Promise<Record<string, IDurability>> {
+    type Reply = { entries: Record<string, IDurability> };
+    const query = asking ? '?asking=1' : '';
+    return (await this._ask<Reply>(['durability'], 'GET', undefined, query))
+      .entries;
   }
 
   async jobs(): Promise<IJob[]> {
@@ -119,13 +135,15 @@ export class Api implements IApi {
   private async _ask<T>(
     path: string[],
     method: string,
-    body?: object
+    body?: object,
+    query = ''
   ): Promise<T> {
-    const url = URLExt.join(
+    const address = URLExt.join(
       this._settings.baseUrl,
       'vml/api',
       ...path.map(encodeURIComponent)
     );
+    const url = address + query;
     const init = { method, body: body ? JSON.stringify(body) : undefined };
     let response: Response;
     try {

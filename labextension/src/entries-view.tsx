@@ -9,11 +9,12 @@ import { CommandRegistry } from '@lumino/commands';
 import { ISignal } from '@lumino/signaling';
 import * as React from 'react';
 
+import { GoneBadge, needsText } from './durability';
 import { FailureView } from './failures';
 import { ago, bytes, files, matching } from './format';
 import { restoreIcon } from './icons';
 import { LogbookModel } from './model';
-import { IEntry, isActive } from './records';
+import { IDurability, IEntry, isActive } from './records';
 import { CommandIDs } from './tokens';
 
 export class EntriesView extends ReactWidget {
@@ -80,6 +81,7 @@ export class EntriesView extends ReactWidget {
           <EntryItem
             key={entry.id}
             entry={entry}
+            known={model.durability(entry.id)}
             restoring={restoring.has(entry.id)}
             trans={trans}
             onRestore={() =>
@@ -109,12 +111,13 @@ export class EntriesView extends ReactWidget {
 
 function EntryItem(props: {
   entry: IEntry;
+  known: IDurability | undefined;
   restoring: boolean;
   trans: TranslationBundle;
   onRestore: () => void;
   onMenu: (at: { x: number; y: number }) => void;
 }): JSX.Element {
-  const { entry, trans } = props;
+  const { entry, known, trans } = props;
   const release = entry.environment.release;
   const where = [entry.notebook, ago(entry.time)].filter(Boolean).join(' · ');
   const what = `${files(entry, trans)} · ${bytes(entry.bytes)}`;
@@ -168,9 +171,12 @@ function EntryItem(props: {
         <span
           className={release ? 'vml-Badge' : 'vml-Badge vml-mod-unknown'}
           data-testid="vml-entry-release"
+          data-state={known?.state}
+          title={needsText(known, trans)}
         >
           {release?.label ?? trans.__('No release')}
         </span>
+        <GoneBadge known={known} trans={trans} />
         <span>{what}</span>
       </div>
     </li>

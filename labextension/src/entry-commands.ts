@@ -42,12 +42,18 @@ export function addEntryCommands(
     execute: async args => {
       const entry = named(args);
       const asked =
-        entry && (await askForRestore(entry, model.api.releases(), trans));
+        entry &&
+        (await askForRestore(
+          entry,
+          model.api.releases(),
+          model.api.durability(true).then(all => all[entry.id]),
+          trans
+        ));
       if (!entry || !asked) {
         return;
       }
       try {
-        model.track(await model.api.restore(entry.id, asked.release));
+        model.track(await model.api.restore(entry.id, asked));
       } catch (reason) {
         await showFailure(
           trans.__('“%1” was not restored', entry.title),

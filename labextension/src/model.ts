@@ -12,7 +12,14 @@ import { Poll } from '@lumino/polling';
 import { ISignal, Signal } from '@lumino/signaling';
 
 import { IApi, Refusal } from './api';
-import { IEntry, IFailure, IJob, IMachine, isActive } from './records';
+import {
+  IDurability,
+  IEntry,
+  IFailure,
+  IJob,
+  IMachine,
+  isActive
+} from './records';
 
 const IDLE_MS = 60_000;
 const BUSY_MS = 2_000;
@@ -49,6 +56,11 @@ export class LogbookModel {
   /** Null before the first answer. */
   get machines(): ReadonlyArray<IMachine> | null {
     return this._machines;
+  }
+
+  /** How it stands with an entry; undefined while nobody told. */
+  durability(entry: string): IDurability | undefined {
+    return this._durability[entry];
   }
 
   /** Newest first. */
@@ -193,6 +205,28 @@ export class LogbookModel {
       this._entriesFailure = failure(reason);
     }
     this._changed.emit();
+    if (!this._entriesFailure) {
+      void this._readDurability();
+    }
+  }
+
+  /**
+   * Learn what is known at once, then what servers say; a list without it is as good as before.
+   */
+  private async _readDurability(): Promise<void> {
+    const round = ++this._durabilityRound;
+    for (const asking of [false, true]) {
+      try {
+        const known = await this.api.durability(asking);
+        if (round !== this._durabilityRound) {
+          return;
+        }
+        this._durability = known;
+        this._changed.emit();
+      } catch {
+        return;
+      }
+    }
   }
 
   private async _readMachines(): Promise<void> {
@@ -206,6 +240,8 @@ export class LogbookModel {
   }
 
   private _entries: ReadonlyArray<IEntry> | null = null;
+  private _durability: Record<string, IDurability> = {};
+  private _durabilityRound = 0;
   private _machines: ReadonlyArray<IMachine> | null = null;
   private _jobs: ReadonlyArray<IJob> = [];
   private _entriesFailure: IFailure | null = null;

@@ -93,7 +93,7 @@ export class Notices {
       const machine = result.machine as string;
       const took = Object.values(result.seconds as Record<string, number>);
       const what = [
-        release?.label,
+        (result.label as string) || release?.label,
         seconds(took.reduce((sum, value) => sum + value, 0))
       ];
       this._tell(
@@ -124,9 +124,22 @@ export class Notices {
     const { message, hint } = job.error ?? { message: '', hint: '' };
     const said = [message, hint].filter(Boolean).join('. ');
     const title = this._title(job);
+    // Something recorded is gone: the form says what can be chosen instead.
+    const choose =
+      job.kind === 'restore' && job.error?.choices?.length
+        ? [
+            this._action(
+              this._trans.__('Choose…'),
+              CommandIDs.restore,
+              { entry: job.subject },
+              true
+            )
+          ]
+        : [];
     this._tell(job, `${title}: ${said}`, 'error', {
       autoClose: false,
       actions: [
+        ...choose,
         {
           label: this._trans.__('Details'),
           callback: () => void showFailure(title, job.error, this._trans)

@@ -40,6 +40,44 @@ export interface IEntry {
 export type MachineState =
   'starting' | 'running' | 'stopped' | 'suspended' | 'broken';
 
+/**
+ * One thing that an entry needs, and whether it can be had.
+ */
+export interface INeed {
+  kind: 'image' | 'system' | 'repository';
+  name: string;
+  label: string;
+  state: 'here' | 'downloadable' | 'there' | 'gone' | 'unknown';
+  reason?: string;
+}
+
+/**
+ * One way on where something is gone: an option of a restore and its value.
+ */
+export interface IChoice {
+  option: 'release' | 'without-pin';
+  value: string;
+  label: string;
+}
+
+/**
+ * Whether what an entry needs is still there; `unnamed` where it records no release.
+ */
+export interface IDurability {
+  state: 'there' | 'gone' | 'unknown' | 'unnamed';
+  needs: INeed[];
+  choices: IChoice[];
+}
+
+/**
+ * One thing in which a machine is not what its entry recorded.
+ */
+export interface IDifference {
+  what: string;
+  recorded: string;
+  here: string;
+}
+
 export interface IMachine {
   id: string;
   entry: string;
@@ -48,6 +86,9 @@ export interface IMachine {
   state: MachineState;
   created: string;
   release: IRelease | null;
+  /** What it is, and what it should be. */
+  label: string;
+  differences: IDifference[];
   accelerator: string;
   shape: { cpus: number; memory_mib: number; scratch_gib: number };
 }
@@ -67,6 +108,7 @@ export interface IFailure {
   message: string;
   hint: string;
   console: string;
+  choices?: IChoice[];
 }
 
 export type JobState = 'queued' | 'running' | 'done' | 'failed' | 'cancelled';
@@ -91,6 +133,13 @@ export interface IOpening {
   url: string;
   access: 'direct' | 'proxy';
   trusted: boolean;
+}
+
+export interface IRestoreRequest {
+  /** Empty for the recorded one. */
+  release: string;
+  /** Repositories that are to be as new as they are. */
+  without_pins: string[];
 }
 
 export interface ISnapshotRequest {

@@ -1,4 +1,4 @@
-"""The verbs of the logbook's entries: list, show, edit, forget, unforget, bin."""
+"""The verbs of the logbook's entries: list, edit, forget, unforget, bin."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from vml_jupyter.cli import output
-from vml_jupyter.cli.grammar import content, count, release_name
+from vml_jupyter.cli.grammar import count, release_name
 from vml_jupyter.cli.terminal import size
 from vml_jupyter.errors import Usage
 from vml_jupyter.flows.settings import Settings
@@ -38,10 +38,6 @@ def add_verbs(verbs: Verbs, common: argparse.ArgumentParser) -> None:
     listing.add_argument("-n", "--limit", type=count, metavar="N", default=0, help="only the newest N")
     listing.add_argument("--bin", action="store_true", help="what was forgotten, instead")
     listing.set_defaults(run=_list)
-
-    show = verbs.add_parser("show", parents=[common], help="show one entry with its environment")
-    show.add_argument("entry", metavar="ENTRY")
-    show.set_defaults(run=_show)
 
     edit = verbs.add_parser("edit", parents=[common], help="change an entry's title, note, tags or project")
     edit.add_argument("entry", metavar="ENTRY")
@@ -126,38 +122,6 @@ def _print_table(found: Listed, *, forgotten: bool) -> None:
 def _warn(found: Listed) -> None:
     for error in found.damaged:
         print(output.plain(f"vml: {error}"), file=sys.stderr)
-
-
-def _show(settings: Settings, arguments: argparse.Namespace) -> None:
-    from vml_jupyter.flows.entries import find_entry
-
-    entry = find_entry(settings, arguments.entry)
-    if arguments.json:
-        output.as_json(entry)
-        return
-    environment = entry.environment
-    rows = [
-        ("title", entry.title),
-        ("project", entry.project or "none"),
-        ("tags", ", ".join(entry.tags) or "none"),
-        ("time (UTC)", entry.time),
-        ("edited (UTC)", entry.edited or "never"),
-        ("notebook", entry.notebook or "none"),
-        ("working area", entry.area),
-        ("content", content(entry)),
-        ("release", release_name(entry) + (" (chosen)" if environment.release_chosen else "")),
-        ("captured on", f"{environment.os}, {environment.kernel}, {environment.architecture}"),
-        (
-            "Python",
-            f"{environment.python}, {len(environment.packages)} packages, kernel {environment.kernelspec or '-'}",
-        ),
-        ("parent", entry.parent or "none"),
-        ("restic snapshot", entry.snapshot),
-    ]
-    output.table((f"ENTRY {entry.id}", ""), rows)
-    if entry.note:
-        print()
-        output.paragraphs(entry.note)
 
 
 def _edit(settings: Settings, arguments: argparse.Namespace) -> None:

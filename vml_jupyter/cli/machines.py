@@ -39,7 +39,7 @@ def _machines(settings: Settings, arguments: argparse.Namespace) -> None:
     if not machines:
         print("There are no machines. `vml restore ENTRY` makes one.")
         return
-    rows = [(m.id, m.state, m.release.label, m.entry, m.accelerator, m.title) for m in machines]
+    rows = [(m.id, m.state, m.label, m.entry, m.accelerator, m.title) for m in machines]
     output.table(("MACHINE", "STATE", "RELEASE", "ENTRY", "ACCELERATOR", "TITLE"), rows)
 
 

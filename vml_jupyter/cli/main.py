@@ -39,6 +39,7 @@ def parser() -> argparse.ArgumentParser:
         machines,
         releases,
         restore,
+        show,
         snapshot,
         upkeep,
     )
@@ -52,6 +53,7 @@ def parser() -> argparse.ArgumentParser:
     for room in (
         snapshot,
         entries,
+        show,
         diff,
         restore,
         context,
@@ -118,8 +120,8 @@ def _say(error: VmlError, as_json: bool) -> None:
     for line in f"vml: {error}".splitlines():
         print(output.plain(line), file=sys.stderr)
     if as_json:
-        told = {"error": {"code": error.code, "message": error.message, "hint": error.hint}}
-        output.as_json(told)
+        told = {"code": error.code, "message": error.message, "hint": error.hint}
+        output.as_json({"error": {**told, "choices": error.choices} if error.choices else told})
 
 
 def _interrupt(number: int, frame: object) -> NoReturn:

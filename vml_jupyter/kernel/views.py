@@ -101,7 +101,7 @@ class Machines(_Listing):
 
     def __init__(self, machines: Sequence[Machine]) -> None:
         self.machines = list(machines)
-        self.rows = [(m.id, m.state, m.release.label, m.entry, m.title) for m in machines]
+        self.rows = [(m.id, m.state, m.label, m.entry, m.title) for m in machines]
 
 
 class Captured(View):
@@ -217,7 +217,7 @@ class Opened(View):
         after = f" after {sum(self.seconds.values()):.1f} s" if self.seconds else ""
         how = f", {m.accelerator}" if m.accelerator else ""
         next_step = f"%vml open {m.id} shows its link again" if self.url else f"%vml start {m.id} starts it"
-        return f"{m.release.label}{how}, is {m.state}{after}. {next_step}."
+        return f"{m.label}{how}, is {m.state}{after}. {next_step}."
 
     def html(self) -> str:
         heading = f"<strong>Machine <code>{escape(self.machine.id)}</code></strong>"

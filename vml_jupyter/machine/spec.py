@@ -27,7 +27,7 @@ import msgspec
 
 from vml_jupyter.errors import Foreign
 from vml_jupyter.machine.runtime import runtime_folder
-from vml_jupyter.model import Machine, Release, Shape
+from vml_jupyter.model import Difference, Machine, Release, Shape
 
 
 class MachineSpec(msgspec.Struct, frozen=True, kw_only=True):
@@ -37,7 +37,8 @@ class MachineSpec(msgspec.Struct, frozen=True, kw_only=True):
     ``area_path`` is an image file where QEMU has no http driver; at most one is set. ``port`` 0 means any free
     one. ``network`` is ``passt``, ``slirp``, ``none``, or empty for the best this host has. ``token`` and
     ``area_cookie`` are secrets: they are in ``secrets.json`` and nowhere else. ``uri`` is the hypervisor's.
-    ``image_is_cd`` says that the image is an ISO, which only boots as a CD.
+    ``image_is_cd`` says that the image is an ISO, which only boots as a CD. ``differences`` say in what the machine
+    is not what its entry recorded.
     """
 
     id: str
@@ -60,6 +61,7 @@ class MachineSpec(msgspec.Struct, frozen=True, kw_only=True):
     area_cookie: str = ""
     token: str = ""
     uri: str = ""
+    differences: tuple[Difference, ...] = ()
 
     @property
     def name(self) -> str:
@@ -112,6 +114,7 @@ class MachineSpec(msgspec.Struct, frozen=True, kw_only=True):
             base_url=self.base_url,
             port=self.port if reachable else 0,
             url=self.notebook_url() if reachable and self.token else "",
+            differences=self.differences,
         )
 
     def notebook_url(self) -> str:

@@ -12,7 +12,6 @@ import re
 
 import msgspec
 
-from vml_jupyter.errors import Foreign
 from vml_jupyter.model.environment import Environment, Mount
 from vml_jupyter.model.release import Release
 
@@ -27,7 +26,7 @@ class Pin(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One repository, by root hash or by tag; ``revision`` is for people.
 
     Raises:
-        Foreign: A name, hash or tag is none; so whoever has a pin may write it where a shell reads it.
+        ValueError: A name, hash or tag is none; so whoever has a pin may write it where a shell reads it.
     """
 
     fqrn: str
@@ -38,7 +37,7 @@ class Pin(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     def __post_init__(self) -> None:
         moment = _HASH.fullmatch(self.root_hash) if self.root_hash else _TAG.fullmatch(self.tag)
         if not (_FQRN.fullmatch(self.fqrn) and moment):
-            raise Foreign(f"{self.fqrn!r} at {self.root_hash or self.tag!r} is no CernVM-FS repository")
+            raise ValueError(f"{self.fqrn!r} at {self.root_hash or self.tag!r} is no CernVM-FS repository")
 
     @property
     def label(self) -> str:

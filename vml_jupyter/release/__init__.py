@@ -3,6 +3,7 @@
 available   what can be had, here or elsewhere      find_local  an image on this computer, by content
 standing    how it stands with one release          fetch       download one image, verified
 systems     the systems of a repository             judge       what to think of an image's signature
+ask_pins    whether a revision can still be had
 """
 
 from __future__ import annotations
@@ -26,7 +27,9 @@ from vml_jupyter.release.names import (
     parse_tag,
     system_key,
 )
-from vml_jupyter.release.repository import Repository
+from vml_jupyter.release.pins import Answer, ask_pins, is_served
+from vml_jupyter.release.repository import Repository, ask
+from vml_jupyter.release.repository import recall as recall_offers
 from vml_jupyter.release.source import CERNVM, latest, published_digest, published_image
 from vml_jupyter.release.trust import Trust, judge, recall_judgement
 
@@ -39,12 +42,15 @@ __all__ = [
     "PRODUCTION",
     "RAW",
     "STRATUM_ONES",
+    "Answer",
     "AvailableRelease",
     "Image",
     "ImageName",
     "Repository",
     "Signature",
     "Trust",
+    "ask",
+    "ask_pins",
     "available",
     "digest",
     "extract",
@@ -55,6 +61,7 @@ __all__ = [
     "format_release",
     "identify",
     "images_among",
+    "is_served",
     "judge",
     "kind_of",
     "latest",
@@ -67,6 +74,7 @@ __all__ = [
     "published_image",
     "recall",
     "recall_judgement",
+    "recall_offers",
     "standing",
     "system_key",
     "systems",

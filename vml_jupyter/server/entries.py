@@ -35,6 +35,7 @@ class RestoreRequest(msgspec.Struct, frozen=True, kw_only=True):
     """Empty fields mean: as recorded in the entry, as set by the user."""
 
     release: str = ""
+    without_pins: tuple[str, ...] = ()
     shape: Shape | None = None
 
 
@@ -85,6 +86,17 @@ class EntryHandler(VmlHandler):
     async def delete(self, entry: str) -> None:
         await self.beside(self.vml.flows.forget, entry)
         self.reply({"entry": entry})
+
+
+class DurabilityHandler(VmlHandler):
+    @web.authenticated
+    @authorized
+    async def get(self) -> None:
+        """Reply how it stands with all entries, or with ``?entry=id``; ``?asking=1`` asks the servers, too."""
+        entry = self.get_query_argument("entry", "")
+        asking = self.get_query_argument("asking", "") == "1"
+        found = await self.beside(partial(self.vml.flows.durabilities, entry, asking=asking))
+        self.reply({"entries": found})
 
 
 class UnforgetHandler(VmlHandler):
@@ -141,6 +153,7 @@ def restore(
     restored = vml.flows.restore(
         entry,
         release=asked.release or None,
+        without_pins=asked.without_pins,
         shape=asked.shape,
         base_url=place.base_url,
         origin=place.origin,

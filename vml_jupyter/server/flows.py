@@ -15,6 +15,7 @@ from vml_jupyter.model import Entry, Environment, Machine, Query, Shape
 from vml_jupyter.progress import Progress
 
 if TYPE_CHECKING:
+    from vml_jupyter.flows.durability import Durability
     from vml_jupyter.flows.restore import Restored
     from vml_jupyter.flows.settings import Settings
     from vml_jupyter.release import AvailableRelease
@@ -90,6 +91,7 @@ class Flows:
         entry: str,
         *,
         release: str | None,
+        without_pins: Sequence[str],
         shape: Shape | None,
         base_url: str,
         origin: str,
@@ -101,6 +103,7 @@ class Flows:
             self._settings,
             entry,
             release=release,
+            without_pins=without_pins,
             shape=shape,
             base_url=base_url,
             origin=origin,
@@ -136,6 +139,14 @@ class Flows:
         from vml_jupyter.flows.releases import list_releases
 
         return list_releases(self._settings)
+
+    def durabilities(self, entry: str, *, asking: bool) -> dict[str, Durability]:
+        """Return how it stands with one entry, or with all of them where none is named."""
+        from vml_jupyter.flows.durability import durabilities
+        from vml_jupyter.flows.entries import find_entry, list_entries
+
+        entries = [find_entry(self._settings, entry)] if entry else list_entries(self._settings)
+        return durabilities(self._settings, entries, asking=asking)
 
     def environment(self) -> Environment:
         from vml_jupyter.environment import describe

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from vml_jupyter.server.entries import (
+    DurabilityHandler,
     EntriesHandler,
     EntryHandler,
     RestoreHandler,
@@ -29,6 +30,7 @@ def routes(vml: VmlExtension) -> list[tuple[Any, ...]]:
         (rf"/vml/api/entries/{_ID}", EntryHandler),
         (rf"/vml/api/entries/{_ID}/restore", RestoreHandler),
         (rf"/vml/api/entries/{_ID}/unforget", UnforgetHandler),
+        (r"/vml/api/durability", DurabilityHandler),
         (r"/vml/api/snapshots", SnapshotsHandler),
         (r"/vml/api/jobs", JobsHandler),
         (rf"/vml/api/jobs/{_ID}", JobHandler),

@@ -2,7 +2,7 @@ import { Signal } from '@lumino/signaling';
 
 import { IApi, Refusal } from '../api';
 import { failure, JOB_EVENT, LogbookModel } from '../model';
-import { IEntry, IJob, IMachine } from '../records';
+import { IDurability, IEntry, IJob, IMachine } from '../records';
 import { entry, job, machine } from './records';
 
 /**
@@ -18,6 +18,12 @@ class FakeApi {
   entries = async () => this._read('entries', this.listed);
   machines = async () => this._read('machines', this.running);
   jobs = async () => this._read('jobs', this.active);
+  asked: boolean[] = [];
+  known: Record<string, IDurability> = {};
+  durability = async (asking: boolean) => {
+    this.asked.push(asking);
+    return { ...this.known };
+  };
 
   private _read<T>(noun: string, records: T[]): T[] {
     this.reads.push(noun);
@@ -58,6 +64,16 @@ describe('LogbookModel', () => {
     expect(model.entries).toEqual([entry()]);
     expect(model.machines).toEqual([machine()]);
     expect(model.jobs).toEqual([]);
+  });
+
+  it('learns how it stands with entries at once, and again from the servers', async () => {
+    api.known = { entry1: { state: 'gone', needs: [], choices: [] } };
+    api.asked = [];
+    await model.refresh();
+    await settled();
+    expect(model.durability('entry1')?.state).toBe('gone');
+    expect(model.durability('entry2')).toBeUndefined();
+    expect(api.asked).toEqual([false, true]);
   });
 
   it('keeps what it knew, and why nothing newer is known', async () => {

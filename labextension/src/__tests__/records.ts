@@ -40,6 +40,8 @@ export function machine(fields: Partial<IMachine> = {}): IMachine {
     state: 'running',
     created: '',
     release: null,
+    label: 'CernVM 4.5.0.1',
+    differences: [],
     accelerator: 'tcg',
     shape: { cpus: 2, memory_mib: 2048, scratch_gib: 20 },
     ...fields

@@ -12,6 +12,7 @@ from typing import Any
 import msgspec
 
 from vml_jupyter.errors import NotFound
+from vml_jupyter.flows.durability import Durability
 from vml_jupyter.model import Entry, Environment, Machine, Query, Release
 from vml_jupyter.progress import Progress
 from vml_jupyter.release import AvailableRelease
@@ -57,6 +58,7 @@ class FakeFlows:
     bin: list[Entry] = field(default_factory=list)
     running: list[Machine] = field(default_factory=list)
     calls: list[tuple[Any, ...]] = field(default_factory=list)
+    known: dict[str, Durability] = field(default_factory=dict)
     fails_with: Exception | None = None
     hold: threading.Event | None = None
 
@@ -130,6 +132,10 @@ class FakeFlows:
             AvailableRelease(release=OLD, state="downloadable"),
             AvailableRelease(release=OLD, state="here", path="/images/old.hdd"),
         ]
+
+    def durabilities(self, entry: str, *, asking: bool) -> dict[str, Durability]:
+        self._asked("durabilities", entry, asking)
+        return {id: known for id, known in self.known.items() if entry in ("", id)}
 
     def environment(self) -> Environment:
         return Environment(os="Debian 12", python="3.11.2")
