@@ -27,7 +27,7 @@ ATLAS = Mount(path="/cvmfs/atlas.cern.ch", fqrn="atlas.cern.ch", tag="trunk-2021
 LOOSE = Mount(path="/cvmfs/lhcb.cern.ch", fqrn="lhcb.cern.ch", revision=5, root_hash="cd" * 20)
 PROXY = """http://p:3128;DIRECT|x $(touch /tmp/no) 'a' "b" \\ $HOME"""
 
-# Debian's cloud-init comes last and waits for idle processors; it writes the files a second time, with a time of its own.
+# Debian's cloud-init comes last, with idle processors; it writes the files again, with a time of its own.
 CELL = """
 import json, os, time
 from pathlib import Path

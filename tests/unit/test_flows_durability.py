@@ -289,7 +289,7 @@ def test_what_a_machine_differs_in() -> None:
     )
     machine = Machine(id="m", entry="e", release=other, state="running", differences=found)
     assert machine.label == (
-        "CernVM 4.6.0.0 instead of CernVM 4.5.0.1; bootloader 2022.01-1 instead of 2021.05-1; "
+        "CernVM 4.6.0.0 instead of 4.5.0.1; bootloader 2022.01-1 instead of 2021.05-1; "
         "sft.cern.ch newest instead of revision 7"
     )
 

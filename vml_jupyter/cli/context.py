@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from vml_jupyter.cli import output
+from vml_jupyter.context import USER_DATA_LIMIT
 from vml_jupyter.flows.settings import Settings
 
 if TYPE_CHECKING:
@@ -90,6 +91,7 @@ def _context(settings: Settings, arguments: argparse.Namespace) -> None:
         sys.stdout.write(context.user_data.decode("ascii"))
     else:
         output.line(f"{arguments.output}: {context.release.label} for entry {context.entry}")
+        print(f"  user-data of {len(context.user_data)} bytes; a machine can be told {USER_DATA_LIMIT}")
         for pin in context.pins:
             output.line(f"  pinned: {pin.label}")
         for name in context.left_out:

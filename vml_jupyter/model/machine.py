@@ -53,12 +53,12 @@ class Machine(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     @property
     def label(self) -> str:
-        """Return what it is, and what it should be: ``CernVM 4.5.1.0 instead of CernVM 4.5.0.1``."""
+        """Return what it is, and what it should be: ``CernVM 4.5.1.0 instead of 4.5.0.1``."""
         told = {each.what: each for each in self.differences}
         words = [self.release.label]
         release = told.pop("release", None)
         if release:
-            words[0] += f" instead of {release.recorded}"
+            words[0] += f" instead of {release.recorded.removeprefix('CernVM ')}"
         return "; ".join(
             [*words, *(f"{each.what} {each.here} instead of {each.recorded}" for each in told.values())]
         )
