@@ -29,7 +29,7 @@ PROXY = """http://p:3128;DIRECT|x $(touch /tmp/no) 'a' "b" \\ $HOME"""
 
 # Debian's cloud-init comes last, with idle processors; it writes the files again, with a time of its own.
 CELL = """
-import json, os, time
+import json, os, subprocess, time
 from pathlib import Path
 until = time.monotonic() + 240
 result = Path("/run/cloud-init/result.json")
@@ -42,6 +42,9 @@ print(json.dumps({
     "cloud-init": json.loads(result.read_text())["v1"],
     "user-data": Path("/mnt/.rw/context/user-data").read_text(),
     "ucontext": Path("/mnt/.rw/context/ucontext").read_text(),
+    "proxy": subprocess.run(
+        ["busybox", "sh", "-c", ". /mnt/.rw/context/ucontext; printf %s \"$_UCONTEXT_CVMFS_HTTP_PROXY\""],
+        capture_output=True, text=True).stdout,
     "harm": os.path.exists("/tmp/no"),
     "system": Path("/etc/cernvm-release").read_text(),
 }))
@@ -85,6 +88,7 @@ def test_pins_arrive_and_differences_stay(vml: Vml, machine_settings: Settings, 
     release = machines.find_machine(machine_settings, restored["machine"]).release
     assert inside["user-data"].encode() == user_data(release, {"cvmfs_http_proxy": PROXY}, pins=pins)
     assert "_UCONTEXT_CVMFS_TAG=cernvm-system-4.5.1.0\n" in inside["ucontext"]
+    assert inside["proxy"] == PROXY, "as micro-CernVM's own shell reads it"
     assert not inside["harm"]
     assert "4.5.1.0" in inside["system"]
 

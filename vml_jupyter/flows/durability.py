@@ -9,12 +9,12 @@ costs nothing, and looking at all of them asks each question once.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from functools import cached_property
 
 import msgspec
 
-from vml_jupyter.errors import Choice, PinGone, ReleaseNotFound, RepositoryUnreachable
+from vml_jupyter.errors import Choice, PinGone, RepositoryUnreachable
 from vml_jupyter.flows.pools import pool_images
 from vml_jupyter.flows.settings import Settings
 from vml_jupyter.model import Entry, Pin, Release, pins_of, system_pin, unpinned
@@ -22,6 +22,7 @@ from vml_jupyter.progress import SILENT
 from vml_jupyter.release import (
     Answer,
     Image,
+    Offered,
     ask,
     ask_pins,
     available,
@@ -126,7 +127,7 @@ class _Knowledge:
     def __init__(
         self,
         settings: Settings,
-        wanted: Iterable[tuple[Release | None, Sequence[Pin]]],
+        wanted: Collection[tuple[Release | None, Sequence[Pin]]],
         *,
         asking: bool,
         anew: bool,
@@ -136,6 +137,7 @@ class _Knowledge:
         self._answers = ask_pins(
             dict.fromkeys(asked), settings.repositories(), settings.cache, asking=asking, anew=anew
         )
+        self._releases = list(dict.fromkeys(release for release, _ in wanted if release))
         self._images: dict[Release, Need] = {}
 
     def durability(self, release: Release | None, pins: Sequence[Pin]) -> Durability:
@@ -191,29 +193,26 @@ class _Knowledge:
         return self._elsewhere(release, need)
 
     def _elsewhere(self, release: Release, need: Need) -> Need:
-        told = [
-            ask(repository, self._settings.cache, SILENT, [release])
-            if self._asking
-            else recall_offers(repository, self._settings.cache)
-            for repository in self._settings.repositories()
-        ]
-        everybody = bool(told) and all(offered and offered.fresh for offered in told)
-        for offered in told:
-            offer = offered.offer(release.bootloader or offered.newest, release.system) if offered else None
-            # An offer is remembered for good, so while servers are asked this one is asked for the file, too.
-            if offer and (not self._asking or self._is_served(offer.url)):
-                return msgspec.structs.replace(need, state="downloadable", where=offer.url)
-        if everybody:
+        # What was offered once has not changed, so its file is asked for before anything else is.
+        for told in (self._remembered, self._told) if self._asking else (self._remembered,):
+            for offered in told:
+                offer = (
+                    offered.offer(release.bootloader or offered.newest, release.system) if offered else None
+                )
+                if offer and (not self._asking or _may_be_served(offer.url)):
+                    return msgspec.structs.replace(need, state="downloadable", where=offer.url)
+        if self._asking and self._told and all(offered and offered.fresh for offered in self._told):
             return msgspec.structs.replace(need, state="gone", reason="it is not here, and nobody has it")
         return msgspec.structs.replace(need, reason="it is not here, and not everybody could be asked")
 
-    def _is_served(self, url: str) -> bool:
-        try:
-            return is_served(url)
-        except RepositoryUnreachable:
-            return True  # as far as is known
-        except ReleaseNotFound:
-            return False
+    @cached_property
+    def _remembered(self) -> list[Offered | None]:
+        return [recall_offers(line, self._settings.cache) for line in self._settings.repositories()]
+
+    @cached_property
+    def _told(self) -> list[Offered | None]:
+        repositories = self._settings.repositories()
+        return [ask(line, self._settings.cache, SILENT, self._releases) for line in repositories]
 
     @cached_property
     def _local(self) -> list[Image]:
@@ -222,6 +221,13 @@ class _Knowledge:
     @cached_property
     def _pooled(self) -> list[Image]:
         return pool_images(self._settings)
+
+
+def _may_be_served(url: str) -> bool:
+    try:
+        return is_served(url)
+    except RepositoryUnreachable:
+        return True  # as far as is known
 
 
 def _pin_of(release: Release) -> Pin | None:

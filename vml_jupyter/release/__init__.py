@@ -28,7 +28,7 @@ from vml_jupyter.release.names import (
     system_key,
 )
 from vml_jupyter.release.pins import Answer, ask_pins, is_served
-from vml_jupyter.release.repository import Repository, ask
+from vml_jupyter.release.repository import Offered, Repository, ask
 from vml_jupyter.release.repository import recall as recall_offers
 from vml_jupyter.release.source import CERNVM, latest, published_digest, published_image
 from vml_jupyter.release.trust import Trust, judge, recall_judgement
@@ -46,6 +46,7 @@ __all__ = [
     "AvailableRelease",
     "Image",
     "ImageName",
+    "Offered",
     "Repository",
     "Signature",
     "Trust",
