@@ -314,6 +314,9 @@ def test_show_on_the_command_line(
     _, text, _ = vml("show", entry.id, "--check")
     assert "sft.cern.ch, revision 7  gone" in text
     assert f"vml restore {entry.id} --without-pin sft.cern.ch" in text
+    nameless = vml("show", take(None).id)[1]
+    assert "must be told one" in nameless
+    assert f"--release {RELEASE.system}" in nameless
     error = vml("restore", entry.id, "--json")["error"]
     assert (error["code"], error["choices"][0]["value"]) == ("pin-gone", "sft.cern.ch")
     status, _, said = vml("restore", entry.id)

@@ -72,6 +72,9 @@ def _print_durability(entry: Entry, known: Durability) -> None:
     if known.needs:
         print()
         output.table(("NEEDS", "STATE", "WHAT IS KNOWN"), [_row(need) for need in known.needs])
+    if known.state == "unnamed":
+        print()
+        print("It records no CernVM, so a restore must be told one: --release X.Y.Z.W")
     if known.choices:
         print()
         print("Ways on:")
