@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import shutil
 import time
@@ -15,6 +16,7 @@ from release_images import publish, publish_revisions, signed_disk
 
 from vml_jupyter.cli.main import main
 from vml_jupyter.errors import PinGone, ReleaseNotFound, ReleaseUnknown
+from vml_jupyter.flows import added
 from vml_jupyter.flows import restore as restoring
 from vml_jupyter.flows.capture import capture
 from vml_jupyter.flows.differences import differences
@@ -139,6 +141,17 @@ def test_an_entry_without_a_release_says_that_one_must_be_chosen(user: Settings,
 def test_a_cernvm_5_is_in_no_list(user: Settings, take: Take) -> None:
     known = durability(user, take(Release(system="5-1.0.1", flavour="five")))
     assert states(known)["5-1.0.1"] == "unknown"
+
+
+def test_a_cloud_image_is_its_own_system(user: Settings, take: Take, tmp_path: Path) -> None:
+    file = tmp_path / "debian.raw"
+    file.write_bytes(b"an ordinary cloud image")
+    sha256 = hashlib.sha256(file.read_bytes()).hexdigest()
+    entry = take(Release(system="debian-12", image_sha256=sha256), sft=OLD)
+    assert states(durability(user, entry)) == {"debian-12": "gone", "sft.cern.ch": "there"}
+    added.add(user, "debian-12", str(file), sha256)
+    known = durability(user, entry)
+    assert (known.state, states(known)["debian-12"]) == ("there", "here")
 
 
 def test_what_was_answered_is_not_asked_again_within_the_hour(

@@ -14,7 +14,8 @@ from vml_jupyter.model import Entry
 
 if TYPE_CHECKING:
     from vml_jupyter.cli.grammar import Verbs
-    from vml_jupyter.flows.durability import Durability, Need
+    from vml_jupyter.flows.durability import Durability
+    from vml_jupyter.flows.needs import Need
 
 
 def add_verbs(verbs: Verbs, common: argparse.ArgumentParser) -> None:

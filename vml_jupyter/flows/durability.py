@@ -10,48 +10,21 @@ costs nothing, and looking at all of them asks each question once.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
-from functools import cached_property
 
 import msgspec
 
-from vml_jupyter.errors import Choice, PinGone, RepositoryUnreachable
-from vml_jupyter.flows.pools import pool_images
+from vml_jupyter.errors import Choice, PinGone
+from vml_jupyter.flows.needs import ImageNeeds, Need, is_cloud
 from vml_jupyter.flows.settings import Settings
 from vml_jupyter.model import Entry, Pin, Release, pins_of, system_pin, unpinned
-from vml_jupyter.progress import SILENT
 from vml_jupyter.release import (
     Answer,
-    Image,
-    Offered,
-    ask,
     ask_pins,
     available,
-    find_local,
-    is_served,
-    local_images,
-    recall_offers,
     system_key,
 )
 
 _OFFERED = 3
-
-
-class Need(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """One thing that an entry needs.
-
-    ``kind`` is ``image``, ``system`` or ``repository``; ``name`` is a bootloader, a system or a repository, ``label``
-    what people call it. ``state`` is ``here`` or ``downloadable`` for an image that can be had, ``there`` for the
-    others, else ``gone`` or ``unknown``; ``reason`` says why. ``where`` is an image's path or address, ``checked``
-    when a server last told, in UTC.
-    """
-
-    kind: str
-    name: str
-    label: str
-    state: str
-    reason: str = ""
-    where: str = ""
-    checked: str = ""
 
 
 class Durability(msgspec.Struct, frozen=True, kw_only=True):
@@ -132,18 +105,18 @@ class _Knowledge:
         asking: bool,
         anew: bool,
     ) -> None:
-        self._settings, self._asking = settings, asking
+        self._settings = settings
         asked = [pin for release, pins in wanted for pin in (*pins, release and _pin_of(release)) if pin]
         self._answers = ask_pins(
             dict.fromkeys(asked), settings.repositories(), settings.cache, asking=asking, anew=anew
         )
-        self._releases = list(dict.fromkeys(release for release, _ in wanted if release))
-        self._images: dict[Release, Need] = {}
+        releases = dict.fromkeys(release for release, _ in wanted if release)
+        self._images = ImageNeeds(settings, list(releases), asking=asking)
 
     def durability(self, release: Release | None, pins: Sequence[Pin]) -> Durability:
         needs = self.pinned(release, pins)
         if release is not None:
-            needs = [self._image(release), *needs]
+            needs = [self._images.of(release), *needs]
         states = {need.state for need in needs}
         gone = [need for need in needs if need.state == "gone"]
         if release is None and not gone:
@@ -157,6 +130,8 @@ class _Knowledge:
         """Return how it stands with a system and repositories."""
         needs = [_need("repository", pin.fqrn, pin.label, self._answers[pin]) for pin in pins]
         if release is None:
+            return needs
+        if is_cloud(release):
             return needs
         pin = _pin_of(release)
         told = (
@@ -173,61 +148,6 @@ class _Knowledge:
         ]
         other = release is None or any(need.kind != "repository" for need in gone)
         return (*(release_choices(self._settings, release) if other else ()), *loose)
-
-    def _image(self, release: Release) -> Need:
-        if release not in self._images:
-            self._images[release] = self._looked_for(release)
-        return self._images[release]
-
-    def _looked_for(self, release: Release) -> Need:
-        name = release.bootloader or "newest"
-        need = Need(
-            kind="image", name=name, label=f"µCernVM {release.bootloader or '(any)'}", state="unknown"
-        )
-        settings = self._settings
-        own = find_local(release, (), settings.cache, SILENT, settings.trust(), self._local)
-        if own is None and self._asking:
-            own = find_local(release, (), settings.cache, SILENT, settings.trust(), self._pooled)
-        if own:
-            return msgspec.structs.replace(need, state="here", where=str(own.path))
-        return self._elsewhere(release, need)
-
-    def _elsewhere(self, release: Release, need: Need) -> Need:
-        # What was offered once has not changed, so its file is asked for before anything else is.
-        for told in (self._remembered, self._told) if self._asking else (self._remembered,):
-            for offered in told:
-                offer = (
-                    offered.offer(release.bootloader or offered.newest, release.system) if offered else None
-                )
-                if offer and (not self._asking or _may_be_served(offer.url)):
-                    return msgspec.structs.replace(need, state="downloadable", where=offer.url)
-        if self._asking and self._told and all(offered and offered.fresh for offered in self._told):
-            return msgspec.structs.replace(need, state="gone", reason="it is not here, and nobody has it")
-        return msgspec.structs.replace(need, reason="it is not here, and not everybody could be asked")
-
-    @cached_property
-    def _remembered(self) -> list[Offered | None]:
-        return [recall_offers(line, self._settings.cache) for line in self._settings.repositories()]
-
-    @cached_property
-    def _told(self) -> list[Offered | None]:
-        repositories = self._settings.repositories()
-        return [ask(line, self._settings.cache, SILENT, self._releases) for line in repositories]
-
-    @cached_property
-    def _local(self) -> list[Image]:
-        return local_images(self._settings.image_folders(), self._settings.cache)
-
-    @cached_property
-    def _pooled(self) -> list[Image]:
-        return pool_images(self._settings)
-
-
-def _may_be_served(url: str) -> bool:
-    try:
-        return is_served(url)
-    except RepositoryUnreachable:
-        return True  # as far as is known
 
 
 def _pin_of(release: Release) -> Pin | None:

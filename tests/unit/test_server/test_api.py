@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from vml_jupyter.errors import LogbookLocked, PinGone
-from vml_jupyter.flows.durability import Durability, Need
+from vml_jupyter.flows.durability import Durability
+from vml_jupyter.flows.needs import Need
 from vml_jupyter.model import Difference
 from vml_jupyter.server import events
 
