@@ -43,7 +43,7 @@ print(json.dumps({
     "user-data": Path("/mnt/.rw/context/user-data").read_text(),
     "ucontext": Path("/mnt/.rw/context/ucontext").read_text(),
     "proxy": subprocess.run(
-        ["busybox", "sh", "-c", ". /mnt/.rw/context/ucontext; printf %s \"$_UCONTEXT_CVMFS_HTTP_PROXY\""],
+        ["busybox", "sh", "-c", '. /mnt/.rw/context/ucontext; printf %s "$_UCONTEXT_CVMFS_HTTP_PROXY"'],
         capture_output=True, text=True).stdout,
     "harm": os.path.exists("/tmp/no"),
     "system": Path("/etc/cernvm-release").read_text(),
