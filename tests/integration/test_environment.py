@@ -1,23 +1,35 @@
-"""The environment's own code inside a machine: it tells the release that was booted, as the entry has it."""
+"""Machines tell from inside which release they are, field by field; an entry's own result comes back in its own only.
+
+on this computer      entry, the release chosen             -> machine in 4.4.0.1: describes itself, runs the example
+as if taken inside    entry with what that machine told     -> machine as recorded:      the same record, the same result
+                                                            -> machine with --release:   another of both
+"""
 
 from __future__ import annotations
 
 import shutil
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime, timezone
 from pathlib import Path
 
 import msgspec
 import nbformat
 import pytest
-from demo import printed
+from demo import environment_text, printed, results
 from nbformat.v4 import new_code_cell, new_notebook
 
 import vml_jupyter
 from vml_jupyter.flows import machines
+from vml_jupyter.flows.entries import opened_or_created
 from vml_jupyter.flows.settings import Settings
-from vml_jupyter.model import Environment, Release
+from vml_jupyter.guest import AgentClient
+from vml_jupyter.guest.client import GuestRelease
+from vml_jupyter.machine import Host
+from vml_jupyter.model import Entry, Environment, Mount, Release, new_entry_id
 from vml_jupyter.release.mini import recipe
+from vml_jupyter.snapshot import take
 
 from .conftest import Vml
 
@@ -31,6 +43,10 @@ pytestmark = [
     ),
 ]
 
+RIGHT, _, WRONG = recipe.SYSTEMS
+OLD_BOOTLOADER, NEW_BOOTLOADER = recipe.BOOTLOADERS
+PINNED = recipe.REVISIONS[-1]
+
 CELL = """
 import sys
 sys.path.insert(0, "code")
@@ -42,51 +58,117 @@ print(msgspec.json.encode(describe(area=Path.cwd(), in_kernel=True)).decode())
 
 
 @pytest.fixture
-def area(tmp_path: Path) -> Path:
-    """A working area, a git checkout, with a notebook that describes where it runs, and the code for that."""
-    area = tmp_path / "whereami"
+def area(dimuon: Path) -> Path:
+    """A working area, a git checkout: the example, a notebook that describes where it runs, and the code for that."""
     package = Path(vml_jupyter.__file__).parent
     ignored = shutil.ignore_patterns("__pycache__")
     for name in ("model", "environment"):
-        shutil.copytree(package / name, area / "code/vml_jupyter" / name, ignore=ignored)
-    (area / "code/vml_jupyter/__init__.py").touch()
-    shutil.copytree(Path(msgspec.__file__).parent, area / "code/msgspec", ignore=ignored)
-    nbformat.write(new_notebook(cells=[new_code_cell(CELL)]), area / "whereami.ipynb")
+        shutil.copytree(package / name, dimuon / "code/vml_jupyter" / name, ignore=ignored)
+    (dimuon / "code/vml_jupyter/__init__.py").touch()
+    shutil.copytree(Path(msgspec.__file__).parent, dimuon / "code/msgspec", ignore=ignored)
+    nbformat.write(new_notebook(cells=[new_code_cell(CELL)]), dimuon / "whereami.ipynb")
     who = ["-c", "user.name=me", "-c", "user.email=me@here"]
     for words in (["init", "-q"], ["add", "-A"], [*who, "commit", "-q", "-m", "first"]):
-        subprocess.run(["git", *words], cwd=area, check=True)
-    return area
+        subprocess.run(["git", *words], cwd=dimuon, check=True)
+    return dimuon
 
 
-def test_a_machine_tells_the_release_that_was_booted(
-    vml: Vml, machine_settings: Settings, area: Path
-) -> None:
-    system = recipe.SYSTEMS[0]
-    entry = vml("snapshot", area, "--notebook", "whereami.ipynb", "--release", system.version)["entry"]
-    recorded = msgspec.convert(vml("show", entry)["environment"], Environment)
+def test_machines_tell_what_they_are(vml: Vml, machine_settings: Settings, area: Path) -> None:
+    chosen = vml("snapshot", area, "--notebook", "dimuon.ipynb", "--release", RIGHT.version)["entry"]
+    recorded = msgspec.convert(vml("show", chosen)["environment"], Environment)
     assert (recorded.cernvm, recorded.release_chosen) == (False, True)
     assert recorded.git is not None
     assert (recorded.git.state, recorded.packages["msgspec"]) == ("clean", msgspec.__version__)
 
-    machine = vml("restore", entry)["machine"]
-    executed = machines.execute(machine_settings, machine, "whereami.ipynb")
-    inside = msgspec.json.decode("".join(printed(executed.cells[0])), type=Environment)
-    vml("delete", machine)
+    inside, first = told_by(machine_settings, vml("restore", chosen)["machine"])
+    check(inside, RIGHT, OLD_BOOTLOADER)
+    assert recorded.release is not None
+    for name in ("system", "bootloader", "repository", "path", "root_hash"):
+        assert getattr(inside.release, name) == getattr(recorded.release, name), name
+    assert inside.git is not None
+    assert (inside.git.commit, inside.git.unknown) == (recorded.git.commit, "git is not installed")
 
+    nbformat.write(first, area / "dimuon.ipynb")
+    entry = as_if_taken_inside(machine_settings, area, inside)
+    ways = (["restore", entry], ["restore", entry, "--release", WRONG.version])
+    with ThreadPoolExecutor(2) as both:
+        right, wrong = both.map(lambda words: vml(*words)["machine"], ways)
+    again, same = told_by(machine_settings, right)
+    other, different = told_by(machine_settings, wrong)
+
+    check(again, RIGHT, OLD_BOOTLOADER)
+    check(other, WRONG, NEW_BOOTLOADER)
+    for name in (
+        "release",
+        "release_tag",
+        "cernvm",
+        "os",
+        "kernel",
+        "architecture",
+        "python",
+        "packages",
+        "cvmfs",
+    ):
+        assert getattr(again, name) == getattr(inside, name), name
+    assert environment_text(same) == environment_text(first)
+    assert f"CernVM {RIGHT.version}" in environment_text(first)
+    assert "float64" in environment_text(first)
+    assert f"CernVM {WRONG.version}" in environment_text(different)
+    assert "float32" in environment_text(different), "the last digits are others"
+    assert results(same) == results(different) == results(first) != []
+
+
+def told_by(settings: Settings, machine: str) -> tuple[Environment, nbformat.NotebookNode]:
+    """Return what a machine tells of itself, as its agent does, and the example run in it; the machine is deleted."""
+    with Host.connect(settings.libvirt_uri, settings.data) as host:
+        reported = AgentClient(host.spec(machine).agent_socket).state().release
+    executed = machines.execute(settings, machine, "whereami.ipynb")
+    example = machines.execute(settings, machine, "dimuon.ipynb")
+    machines.delete(settings, machine)
+    inside = msgspec.json.decode("".join(printed(executed.cells[0])), type=Environment)
+    assert inside.release is not None
+    assert reported == GuestRelease(
+        system=inside.release.system,
+        tag=inside.release_tag,
+        root_hash=inside.release.root_hash,
+        bootloader=inside.release.bootloader,
+        name=f"CERN Virtual Machine, version {inside.release.system}",
+    )
+    return inside, example
+
+
+def check(inside: Environment, system: recipe.System, bootloader: recipe.Bootloader) -> None:
+    """Compare all that a machine tells of its release with what the recipe put into it."""
     assert inside.release == Release(
         system=system.version,
-        bootloader=recipe.VERSION,
+        bootloader=bootloader.version,
         repository=recipe.REPOSITORY,
         path=recipe.CERNVM_PATH,
         root_hash=system.root_hash,
     )
-    assert recorded.release is not None
-    assert inside.release.system == recorded.release.system
     assert (inside.cernvm, inside.release_chosen) == (True, False)
     assert inside.release_tag == system.tag
+    assert inside.cvmfs == tuple(
+        Mount(path=path, fqrn=each.fqrn, revision=each.revision, root_hash=each.root_hash, tag=each.tag)
+        for path, each in ((f"/cvmfs/{PINNED.fqrn}", PINNED), ("/mnt/.ro", system))
+    )
     assert inside.os.startswith("Debian GNU/Linux 12")
     assert inside.python.startswith(recipe.PYTHON)
-    assert inside.packages["numpy"] in system.lock_file.read_text().partition("numpy==")[2][:20]
+    for package in ("numpy", "matplotlib"):
+        assert f"\n{package}=={inside.packages[package]} " in system.lock_file.read_text()
     assert inside.cpu_flags.split()
-    assert inside.git is not None
-    assert (inside.git.commit, inside.git.unknown) == (recorded.git.commit, "git is not installed")
+
+
+def as_if_taken_inside(settings: Settings, area: Path, inside: Environment) -> str:
+    """Write an entry of the area that records this environment, as a snapshot taken in that machine does."""
+    now = datetime.now(timezone.utc).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    draft = Entry(
+        id=new_entry_id(),
+        time=now,
+        title="inside",
+        notebook="dimuon.ipynb",
+        area=str(area),
+        environment=inside,
+    )
+    with opened_or_created(settings) as logbook, logbook.repository.lock():
+        return logbook.add(draft, take(logbook.repository, area).tree).id
