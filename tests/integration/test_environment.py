@@ -1,8 +1,8 @@
 """Machines tell from inside which release they are, field by field; an entry's own result comes back in its own only.
 
-on this computer      entry, the release chosen             -> machine in 4.4.0.1: describes itself, runs the example
-as if taken inside    entry with what that machine told     -> machine as recorded:      the same record, the same result
-                                                            -> machine with --release:   another of both
+on this computer     entry, the release chosen          -> machine in 4.4.0.1: describes itself, runs the example
+as if taken inside   entry with what that machine told  -> machine as recorded:     the same record and result
+                                                        -> machine with --release:  another of both
 """
 
 from __future__ import annotations
@@ -11,7 +11,6 @@ import shutil
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
-from datetime import datetime, timezone
 from pathlib import Path
 
 import msgspec
@@ -22,16 +21,14 @@ from nbformat.v4 import new_code_cell, new_notebook
 
 import vml_jupyter
 from vml_jupyter.flows import machines
-from vml_jupyter.flows.entries import opened_or_created
 from vml_jupyter.flows.settings import Settings
 from vml_jupyter.guest import AgentClient
 from vml_jupyter.guest.client import GuestRelease
 from vml_jupyter.machine import Host
-from vml_jupyter.model import Entry, Environment, Mount, Release, new_entry_id
+from vml_jupyter.model import Environment, Mount, Release
 from vml_jupyter.release.mini import recipe
-from vml_jupyter.snapshot import take
 
-from .conftest import Vml
+from .conftest import Vml, recorded_entry
 
 pytestmark = [
     pytest.mark.machine,
@@ -89,7 +86,7 @@ def test_machines_tell_what_they_are(vml: Vml, machine_settings: Settings, area:
     assert (inside.git.commit, inside.git.unknown) == (recorded.git.commit, "git is not installed")
 
     nbformat.write(first, area / "dimuon.ipynb")
-    entry = as_if_taken_inside(machine_settings, area, inside)
+    entry = recorded_entry(machine_settings, area, inside)
     ways = (["restore", entry], ["restore", entry, "--release", WRONG.version])
     with ThreadPoolExecutor(2) as both:
         right, wrong = both.map(lambda words: vml(*words)["machine"], ways)
@@ -157,18 +154,3 @@ def check(inside: Environment, system: recipe.System, bootloader: recipe.Bootloa
     for package in ("numpy", "matplotlib"):
         assert f"\n{package}=={inside.packages[package]} " in system.lock_file.read_text()
     assert inside.cpu_flags.split()
-
-
-def as_if_taken_inside(settings: Settings, area: Path, inside: Environment) -> str:
-    """Write an entry of the area that records this environment, as a snapshot taken in that machine does."""
-    now = datetime.now(timezone.utc).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
-    draft = Entry(
-        id=new_entry_id(),
-        time=now,
-        title="inside",
-        notebook="dimuon.ipynb",
-        area=str(area),
-        environment=inside,
-    )
-    with opened_or_created(settings) as logbook, logbook.repository.lock():
-        return logbook.add(draft, take(logbook.repository, area).tree).id
