@@ -17,9 +17,8 @@ from vml_jupyter.errors import (
     ReleaseUnknown,
     RepositoryUnreachable,
     SignatureWrong,
-    Usage,
 )
-from vml_jupyter.flows.added import added_lines, find_added
+from vml_jupyter.flows.added import added_lines, find_added, provide_root, release_of_added
 from vml_jupyter.flows.entries import list_entries
 from vml_jupyter.flows.pools import pool_images
 from vml_jupyter.flows.settings import Settings
@@ -103,11 +102,9 @@ def named_release(settings: Settings, name: str, progress: Progress = SILENT) ->
         Usage: The word is no CernVM version.
         ReleaseNotFound: It looks like one, but none of the repositories or folders knows it.
     """
-    if find_added(settings, name):
-        raise Usage(
-            f"{name} is an ordinary cloud image, and an entry is brought up in a CernVM only",
-            "`vml releases` lists the CernVM versions.",
-        )
+    added = find_added(settings, name)
+    if added:
+        return release_of_added(added)
     asked = parse_release(name)
     known: list[AvailableRelease] = []
     for asking in (False, True):
@@ -154,6 +151,8 @@ def provide(settings: Settings, release: Release, progress: Progress = SILENT) -
         DigestMismatch, SignatureWrong, Foreign, DiskFull: The download went wrong.
     """
     progress.stage("find", f"Looking for {release.label} on this computer")
+    if release.is_cloud:
+        return provide_root(settings, release, progress)
     trust = settings.trust()
     here = find_local(release, settings.image_folders(), settings.cache, progress, trust)
     if here is None:
@@ -247,7 +246,8 @@ def _needed(settings: Settings, progress: Progress) -> list[Release]:
         found += _of_entries(list_entries(settings))
     except LogbookError as error:
         progress.note(f"what entries need is not known: {error.message}")
-    return list({(release.system, release.bootloader): release for release in found}.values())
+    # What the user added is listed by itself.
+    return list({(r.system, r.bootloader): r for r in found if not r.is_cloud}.values())
 
 
 def _of_entries(entries: Iterable[Entry]) -> list[Release]:

@@ -15,13 +15,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypedDict
 
-from vml_jupyter.context import user_data, write_context_iso
+from vml_jupyter.context import unpack_pickup, user_data, write_context_iso
 from vml_jupyter.flows import areas
 from vml_jupyter.flows.entries import opened
 from vml_jupyter.flows.machines import address, await_ready
 from vml_jupyter.flows.releases import provide, release_of
 from vml_jupyter.flows.settings import Settings
-from vml_jupyter.guest import GuestConfig, pickup
+from vml_jupyter.guest import AGENT_UNIT, GuestConfig, pickup
 from vml_jupyter.machine import Host, MachineSpec, can_read_http, probe_accelerator
 from vml_jupyter.model import Entry, Machine, Release, Shape, new_entry_id
 from vml_jupyter.progress import SILENT, Progress, Stopwatch
@@ -103,6 +103,7 @@ def restore(
             folder=folder,
             image=image,
             image_is_cd=kind_of(image) == ISO,
+            image_is_root=wanted.is_cloud,
             context_iso=context,
             shape=shape or settings.shape,
             title=entry.title,
@@ -175,5 +176,7 @@ def _write_context(
         origin=origin,
     )
     path = folder / "context.iso"
-    write_context_iso(path, user_data(release), pickup(config), machine_id)
+    # Micro-CernVM unpacks the pickup by itself.
+    cloud_config = unpack_pickup(AGENT_UNIT) if release.is_cloud else ""
+    write_context_iso(path, user_data(release, cloud_config=cloud_config), pickup(config), machine_id)
     return path

@@ -23,8 +23,9 @@ from vml_jupyter.errors import Usage
 
 AGENT = "usr/lib/vml/agent.py"
 CONFIG = "etc/vml/machine.json"
-UNIT = "etc/systemd/system/vml-agent.service"
-WANTS = "etc/systemd/system/multi-user.target.wants/vml-agent.service"
+AGENT_UNIT = "vml-agent.service"
+UNIT = f"etc/systemd/system/{AGENT_UNIT}"
+WANTS = f"etc/systemd/system/multi-user.target.wants/{AGENT_UNIT}"
 
 _UNIT = """\
 [Unit]

@@ -1,7 +1,7 @@
 """The description of a machine that libvirt is given.
 
     vda  boot disk      the release's image file, raw, read-only: it is never written, so it stays what was downloaded
-         (an ISO is sdb, a SATA CD-ROM)
+         (an ISO is sdb, a SATA CD-ROM; a cloud image is under the scratch disk, which is then vda)
     vdb  scratch        the blank qcow2, the only writable disk
     vdc  working area   the snapshot as a disk, over http from 127.0.0.1 with a cookie, or from a file; read-only
     sda  context        the small ISO, a SATA CD-ROM
@@ -96,18 +96,26 @@ def _add_platform(domain: ET.Element, spec: MachineSpec) -> None:
 
 
 def _add_disks(devices: ET.Element, spec: MachineSpec) -> None:
-    if spec.image_is_cd:
+    if spec.image_is_root:
+        boot = _add_scratch(devices, "vda", spec)
+    elif spec.image_is_cd:
         boot = _add_disk(devices, "sdb", "raw", read_only=True, device="cdrom", bus="sata")
     else:
         boot = _add_disk(devices, "vda", "raw", read_only=True)
-    ET.SubElement(boot, "source", file=str(spec.image))
+    if not spec.image_is_root:
+        ET.SubElement(boot, "source", file=str(spec.image))
+        _add_scratch(devices, "vdb", spec)
     ET.SubElement(boot, "boot", order="1")
-    scratch = _add_disk(devices, "vdb", "qcow2", read_only=False)
-    ET.SubElement(scratch, "source", file=str(spec.scratch))
     if spec.area_url or spec.area_path:
         devices.append(area_disk(spec))
     context = _add_disk(devices, "sda", "raw", read_only=True, device="cdrom", bus="sata")
     ET.SubElement(context, "source", file=str(spec.context_iso))
+
+
+def _add_scratch(devices: ET.Element, target: str, spec: MachineSpec) -> ET.Element:
+    disk = _add_disk(devices, target, "qcow2", read_only=False)
+    ET.SubElement(disk, "source", file=str(spec.scratch))
+    return disk
 
 
 def area_disk(spec: MachineSpec) -> ET.Element:

@@ -88,7 +88,7 @@ class Host:
         spec = msgspec.structs.replace(spec, created=spec.created or now, uri=self.hypervisor.uri)
         with folders.locked(spec.folder), ExitStack() as undo:
             undo.callback(spec.scratch.unlink, missing_ok=True)
-            create_scratch(spec.scratch, spec.shape)
+            create_scratch(spec.scratch, spec.shape, spec.image if spec.image_is_root else None)
             undo.callback((spec.folder / "machine.json").unlink, missing_ok=True)
             undo.callback(lifecycle.forget, self.hypervisor, spec.name)
             spec = lifecycle.bring_up(self.hypervisor, spec, undo, progress)

@@ -3,7 +3,7 @@
 <data>/machines/<id>/            mode 0700
   machine.json                   the MachineSpec, without secrets
   secrets.json                   its token and the cookie of its working area, mode 0600
-  scratch.qcow2                  the only disk the machine can write
+  scratch.qcow2                  the only disk the machine can write; blank, or laid over its image
   context.iso                    what tells it what it is for (written by whoever restores)
   console.log                    its serial console
   ready                          present once the machine has answered as ready
@@ -37,7 +37,8 @@ class MachineSpec(msgspec.Struct, frozen=True, kw_only=True):
     ``area_path`` is an image file where QEMU has no http driver; at most one is set. ``port`` 0 means any free
     one. ``network`` is ``passt``, ``slirp``, ``none``, or empty for the best this host has. ``token`` and
     ``area_cookie`` are secrets: they are in ``secrets.json`` and nowhere else. ``uri`` is the hypervisor's.
-    ``image_is_cd`` says that the image is an ISO, which only boots as a CD.
+    ``image_is_cd`` says that the image is an ISO, which only boots as a CD; ``image_is_root`` that it is the system's
+    own root disk, which that writes to: the scratch disk is then laid over it.
     """
 
     id: str
@@ -47,6 +48,7 @@ class MachineSpec(msgspec.Struct, frozen=True, kw_only=True):
     image: Path
     context_iso: Path
     image_is_cd: bool = False
+    image_is_root: bool = False
     shape: Shape = Shape()
     title: str = ""
     notebook: str = ""
