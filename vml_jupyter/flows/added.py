@@ -184,9 +184,8 @@ def root_file(settings: Settings, image: AddedImage) -> Path:
 
 def _line(settings: Settings, image: AddedImage) -> AvailableRelease:
     file = kept_file(settings, image)
-    release = Release(system="", image_sha256=image.sha256)
     line = AvailableRelease(
-        release=release, name=image.name, state="downloadable", url=image.url, what=image.what
+        release=release_of_added(image), name=image.name, state="downloadable", url=image.url, what=image.what
     )
     if not file.is_file():
         gone = (
