@@ -105,6 +105,27 @@ def recorded_entry(
         return logbook.add(draft, take(logbook.repository, area).tree).id
 
 
+def as_inside(
+    system: recipe.System, bootloader: recipe.Bootloader, software: recipe.Revision = recipe.REVISIONS[-1]
+) -> Environment:
+    """Return what a snapshot taken in a machine records of its release and repositories, by the recipe."""
+    return Environment(
+        cernvm=True,
+        release=Release(
+            system=system.version,
+            bootloader=bootloader.version,
+            repository=recipe.REPOSITORY,
+            path=recipe.CERNVM_PATH,
+            root_hash=system.root_hash,
+        ),
+        release_tag=system.tag,
+        cvmfs=tuple(
+            Mount(path=path, fqrn=each.fqrn, revision=each.revision, root_hash=each.root_hash, tag=each.tag)
+            for path, each in ((f"/cvmfs/{software.fqrn}", software), ("/mnt/.ro", system))
+        ),
+    )
+
+
 @pytest.fixture(scope="session")
 def release_url_before(mini_repository: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The release repository as it was while the system ``recipe.GONE`` was still published."""
@@ -126,20 +147,5 @@ def gone_entry(machine_settings: Settings, release_url_before: str, dimuon: Path
 @pytest.fixture
 def gone_revision_entry(machine_settings: Settings, dimuon: Path) -> str:
     """An entry taken in a machine whose system is still there, but not the revision of the software that it had."""
-    system, gone = recipe.SYSTEMS[-1], recipe.GONE_REVISION
-    inside = Environment(
-        cernvm=True,
-        release=Release(
-            system=system.version,
-            bootloader=recipe.BOOTLOADERS[-1].version,
-            repository=recipe.REPOSITORY,
-            path=recipe.CERNVM_PATH,
-            root_hash=system.root_hash,
-        ),
-        release_tag=system.tag,
-        cvmfs=tuple(
-            Mount(path=path, fqrn=each.fqrn, revision=each.revision, root_hash=each.root_hash, tag=each.tag)
-            for path, each in ((f"/cvmfs/{gone.fqrn}", gone), ("/mnt/.ro", system))
-        ),
-    )
+    inside = as_inside(recipe.SYSTEMS[-1], recipe.BOOTLOADERS[-1], recipe.GONE_REVISION)
     return recorded_entry(machine_settings, dimuon, inside)
