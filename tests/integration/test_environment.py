@@ -114,7 +114,7 @@ def test_machines_tell_what_they_are(vml: Vml, machine_settings: Settings, area:
 def told_by(settings: Settings, machine: str) -> tuple[Environment, nbformat.NotebookNode]:
     """Return what a machine tells of itself, as its agent does, and the example run in it; the machine is deleted."""
     with Host.connect(settings.libvirt_uri, settings.data) as host:
-        reported = AgentClient(host.spec(machine).agent_socket).state().release
+        reported = AgentClient(host.spec(machine).agent_socket).state(timeout_s=60).release
     executed = machines.execute(settings, machine, "whereami.ipynb")
     example = machines.execute(settings, machine, "dimuon.ipynb")
     machines.delete(settings, machine)
