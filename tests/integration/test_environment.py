@@ -23,7 +23,7 @@ from vml_jupyter.flows import machines
 from vml_jupyter.flows.settings import Settings
 from vml_jupyter.guest import AgentClient
 from vml_jupyter.guest.client import GuestRelease
-from vml_jupyter.machine import Host
+from vml_jupyter.machine import Host, probe_accelerator
 from vml_jupyter.model import Environment
 from vml_jupyter.release.mini import recipe
 
@@ -82,6 +82,9 @@ def test_machines_tell_what_they_are(vml: Vml, machine_settings: Settings, area:
     entry = recorded_entry(machine_settings, area, as_inside(RIGHT, OLD_BOOTLOADER))
     recorded = msgspec.convert(vml("show", entry)["environment"], Environment)
 
+    probe_accelerator(
+        machine_settings.cache
+    )  # once, not by both restores while they compete for the processors
     ways = (["restore", entry], ["restore", chosen, "--release", WRONG.version])
     with ThreadPoolExecutor(2) as both:
         right, wrong = both.map(lambda words: vml(*words)["machine"], ways)

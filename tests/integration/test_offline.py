@@ -13,6 +13,7 @@ import pytest
 
 from vml_jupyter.flows.releases import named_release, provide
 from vml_jupyter.flows.settings import Settings
+from vml_jupyter.machine import probe_accelerator
 from vml_jupyter.release.mini import recipe
 
 from .conftest import Vml
@@ -35,6 +36,9 @@ def test_restores_in_two_bootloaders_without_network(
     machine_settings: Settings, environ: dict[str, str], vml: Vml, dimuon: Path, tmp_path: Path
 ) -> None:
     systems = {system.version: system for system in (recipe.SYSTEMS[0], recipe.SYSTEMS[1])}
+    probe_accelerator(
+        machine_settings.cache
+    )  # once, not by both restores while they compete for the processors
     entries = {}
     for version in systems:
         provide(machine_settings, named_release(machine_settings, version))
