@@ -26,7 +26,8 @@
     |   |-- LibvirtUnreachable no connection to the hypervisor
     |   |-- NoAccelerator      not even emulation runs a guest here
     |   |-- DiskFull           no room for what is to be written
-    |   `-- PortTaken          an address is in use
+    |   |-- PortTaken          an address is in use
+    |   `-- LimitReached       the user's own limit of machines or of their memory
     |-- MachineError
     |   |-- MachineNotReady    it never answered; carries the console's end
     |   |-- MachineGone        it was removed or died underneath
@@ -174,6 +175,10 @@ class DiskFull(HostError):
 
 
 class PortTaken(HostError):
+    http_status = 409
+
+
+class LimitReached(HostError):
     http_status = 409
 
 

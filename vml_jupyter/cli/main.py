@@ -31,7 +31,18 @@ class _Parser(argparse.ArgumentParser):
 
 def parser() -> argparse.ArgumentParser:
     """Return the command line's grammar."""
-    from vml_jupyter.cli import diff, entries, environment, machines, releases, restore, snapshot, upkeep
+    from vml_jupyter.cli import (
+        diff,
+        doctor,
+        entries,
+        environment,
+        machines,
+        releases,
+        restore,
+        snapshot,
+        standard,
+        upkeep,
+    )
 
     top = _Parser(
         prog="vml",
@@ -39,7 +50,7 @@ def parser() -> argparse.ArgumentParser:
     )
     top.add_argument("--version", action="version", version=f"vml {__version__}")
     verbs = top.add_subparsers(dest="verb", metavar="VERB", required=True, parser_class=_Parser)
-    for room in (snapshot, entries, diff, restore, environment, upkeep, releases, machines):
+    for room in (snapshot, entries, diff, restore, environment, upkeep, releases, machines, standard, doctor):
         room.add_verbs(verbs, _common())
     return top
 

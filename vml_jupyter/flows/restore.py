@@ -18,6 +18,7 @@ from typing import TypedDict
 from vml_jupyter.context import user_data, write_context_iso
 from vml_jupyter.flows import areas
 from vml_jupyter.flows.entries import opened
+from vml_jupyter.flows.limits import claim
 from vml_jupyter.flows.machines import address, await_ready
 from vml_jupyter.flows.releases import provide, release_of
 from vml_jupyter.flows.settings import Settings
@@ -81,7 +82,7 @@ def restore(
     machine_id = new_entry_id()
     base_url, origin = (text.replace("{machine}", machine_id) for text in (base_url, origin))
     token, area_token = secrets.token_urlsafe(32), secrets.token_urlsafe(32)
-    with _made(settings, machine_id) as (host, folder):
+    with _made(settings, machine_id, shape or settings.shape) as (host, folder):
         lazily = can_read_http()
         if lazily:
             areas.begin(settings, folder, machine_id, source, token=area_token)
@@ -146,13 +147,14 @@ def _write_area(settings: Settings, source: areas.Source, folder: Path, progress
 
 
 @contextmanager
-def _made(settings: Settings, machine_id: str) -> Iterator[tuple[Host, Path]]:
+def _made(settings: Settings, machine_id: str, shape: Shape) -> Iterator[tuple[Host, Path]]:
     """Give a connection and the folder of a machine to be; on failure nothing of the machine is left."""
     settings.data.mkdir(parents=True, exist_ok=True)
     with Host.connect(settings.libvirt_uri, settings.data) as host:
         host.sweep()
         with host.new_folder(machine_id) as folder:
             try:
+                claim(settings, host, folder, shape)
                 yield host, folder
             except BaseException:
                 # The machine before what stands beside it: a QEMU without its working area's server is slow to end.

@@ -73,6 +73,9 @@ class _File(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     shape: Shape | None = None
     ready_timeout_s: float | None = None
     bin_days: Annotated[int, msgspec.Meta(ge=0)] | None = None
+    idle_minutes: Annotated[int, msgspec.Meta(ge=0)] | None = None
+    machines_max: Annotated[int, msgspec.Meta(ge=0)] | None = None
+    machines_memory_mib: Annotated[int, msgspec.Meta(ge=0)] | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -93,6 +96,12 @@ class Settings:
     shape: Shape = field(default_factory=Shape)
     ready_timeout_s: float = 300.0
     bin_days: int = 30
+    idle_minutes: int = 60
+    """After how long a machine that nobody uses is suspended by a Jupyter server; 0 is never."""
+    machines_max: int = 0
+    """How many machines may run at once; 0 is any number."""
+    machines_memory_mib: int | None = None
+    """How much memory they may have together; 0 is any, None four fifths of this computer's."""
 
     @property
     def machines(self) -> Path:
@@ -179,6 +188,9 @@ def load(environ: Mapping[str, str] = os.environ) -> Settings:
         shape=said.shape or Shape(),
         ready_timeout_s=_seconds(environ.get("VML_READY_TIMEOUT")) or said.ready_timeout_s or 300.0,
         bin_days=30 if said.bin_days is None else said.bin_days,
+        idle_minutes=60 if said.idle_minutes is None else said.idle_minutes,
+        machines_max=said.machines_max or 0,
+        machines_memory_mib=said.machines_memory_mib,
     )
 
 

@@ -29,6 +29,7 @@ AGENT_CHANNEL = "org.vml.agent.0"
 AREA_DISK = "vdc"
 
 _QEMU = "http://libvirt.org/schemas/domain/qemu/1.0"
+QEMU_ARGUMENT = f"{{{_QEMU}}}arg"
 _NAMESPACE = uuid.UUID("6f1d2a52-2f0a-5f0e-9a55-3d4d5e0c7a11")
 # On the root bus behind everything that libvirt places there: root ports from 1 upwards, the chip set's at 31.
 _NETWORK_SLOT = "0x10"
@@ -169,13 +170,6 @@ def _add_small_devices(devices: ET.Element) -> None:
 
 def _add_network(domain: ET.Element, network: Network, machine_id: str) -> None:
     """Join the network by QEMU's own arguments: libvirt's back ends cannot be told what start_network() tells passt."""
-    netdev: dict[str, Any]
-    if network.socket is not None:
-        address = {"type": "unix", "path": str(network.socket)}
-        netdev = {"type": "stream", "id": "vmlnet", "server": False, "addr": address}
-    else:
-        forward = {"str": f"tcp:127.0.0.1:{network.port}-:{GUEST_PORT}"}
-        netdev = {"type": "user", "id": "vmlnet", "hostfwd": [forward]}
     card = {
         "driver": "virtio-net-pci",
         "id": "vmlcard",
@@ -186,8 +180,20 @@ def _add_network(domain: ET.Element, network: Network, machine_id: str) -> None:
         "romfile": "",  # no network boot: SeaBIOS would run iPXE first
     }
     line = ET.SubElement(domain, f"{{{_QEMU}}}commandline")
-    for argument in ("-netdev", json.dumps(netdev), "-device", json.dumps(card)):
-        ET.SubElement(line, f"{{{_QEMU}}}arg", value=argument)
+    for argument in ("-netdev", netdev_argument(network), "-device", json.dumps(card)):
+        ET.SubElement(line, QEMU_ARGUMENT, value=argument)
+
+
+def netdev_argument(network: Network) -> str:
+    """Return QEMU's argument that joins a network."""
+    netdev: dict[str, Any]
+    if network.socket is not None:
+        address = {"type": "unix", "path": str(network.socket)}
+        netdev = {"type": "stream", "id": "vmlnet", "server": False, "addr": address}
+    else:
+        forward = {"str": f"tcp:127.0.0.1:{network.port}-:{GUEST_PORT}"}
+        netdev = {"type": "user", "id": "vmlnet", "hostfwd": [forward]}
+    return json.dumps(netdev)
 
 
 def _mac(machine_id: str) -> str:

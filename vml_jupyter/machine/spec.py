@@ -96,7 +96,7 @@ class MachineSpec(msgspec.Struct, frozen=True, kw_only=True):
         """Return the same machine without its secrets."""
         return msgspec.structs.replace(self, token="", area_cookie="")
 
-    def machine(self, state: str) -> Machine:
+    def machine(self, state: str, detail: str = "") -> Machine:
         """Return what people and programs are told of it; with its address while it has one and we know the token."""
         reachable = state in ("starting", "running") and self.port > 0
         return Machine(
@@ -104,6 +104,7 @@ class MachineSpec(msgspec.Struct, frozen=True, kw_only=True):
             entry=self.entry,
             release=self.release,
             state=state,
+            detail=detail,
             created=self.created,
             title=self.title,
             notebook=self.notebook,

@@ -7,7 +7,7 @@ when read, so records may grow.
 
 from vml_jupyter.model.entry import Entry, new_entry_id
 from vml_jupyter.model.environment import Checkout, Environment, Mount, Software
-from vml_jupyter.model.machine import Machine, Shape
+from vml_jupyter.model.machine import Machine, Shape, StandardSnapshot
 from vml_jupyter.model.query import Query
 from vml_jupyter.model.release import Release
 
@@ -21,5 +21,6 @@ __all__ = [
     "Release",
     "Shape",
     "Software",
+    "StandardSnapshot",
     "new_entry_id",
 ]

@@ -18,7 +18,8 @@ class Shape(msgspec.Struct, frozen=True, kw_only=True):
 class Machine(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One machine as it stands.
 
-    ``state`` is one of ``starting``, ``running``, ``stopped``, ``suspended``, ``broken``. ``port`` is
+    ``state`` is one of ``starting``, ``running``, ``stopped``, ``suspended``, ``broken``; ``detail`` says why a
+    broken one is, and what mends it. ``port`` is
     the port on 127.0.0.1 behind which the guest's Jupyter listens (0 when it does not).
     ``url`` is where a browser on this host opens the notebook; it contains the machine's own token, so
     it is for the user's eyes and never for a log.
@@ -36,3 +37,18 @@ class Machine(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     base_url: str = "/"
     port: int = 0
     url: str = ""
+    detail: str = ""
+
+
+class StandardSnapshot(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A machine's disk and memory at one moment, kept by the hypervisor.
+
+    ``parent`` is the name of the one that it grew out of, empty for a root; ``current`` is the one that the machine
+    was last taken to or reverted to. ``created`` is UTC, ISO 8601. ``memory_bytes`` is 0 where it cannot be told.
+    """
+
+    name: str
+    parent: str = ""
+    created: str = ""
+    current: bool = False
+    memory_bytes: int = 0

@@ -11,10 +11,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
-from vml_jupyter.model import Entry, Environment, Machine, Query, Shape
+from vml_jupyter.model import Entry, Environment, Machine, Query, Shape, StandardSnapshot
 from vml_jupyter.progress import Progress
 
 if TYPE_CHECKING:
+    from vml_jupyter.flows.doctor import Report
+    from vml_jupyter.flows.idle import IdleWatch
     from vml_jupyter.flows.restore import Restored
     from vml_jupyter.flows.settings import Settings
     from vml_jupyter.release import AvailableRelease
@@ -66,6 +68,22 @@ class Flows(Protocol):
 
     def start(self, machine: str, progress: Progress) -> object: ...
 
+    def suspend(self, machine: str, progress: Progress) -> object: ...
+
+    def resume(self, machine: str, progress: Progress) -> object: ...
+
+    def idle(self) -> list[str]: ...
+
+    def take_standard(self, machine: str, name: str, progress: Progress) -> StandardSnapshot: ...
+
+    def standard(self, machine: str) -> list[StandardSnapshot]: ...
+
+    def revert(self, machine: str, name: str, progress: Progress) -> object: ...
+
+    def delete_standard(self, machine: str, name: str, progress: Progress) -> None: ...
+
+    def doctor(self, again: bool) -> Report: ...
+
     def stop(self, machine: str, progress: Progress) -> object: ...
 
     def delete(self, machine: str, progress: Progress) -> object: ...
@@ -82,6 +100,7 @@ class LocalFlows:
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
+        self._idle: IdleWatch | None = None
 
     def entries(self, query: Query) -> list[Entry]:
         from vml_jupyter.flows.entries import list_entries
@@ -173,6 +192,47 @@ class LocalFlows:
         from vml_jupyter.flows.machines import start
 
         return start(self._settings, machine, progress)
+
+    def suspend(self, machine: str, progress: Progress) -> object:
+        from vml_jupyter.flows.life import suspend
+
+        return suspend(self._settings, machine, progress)
+
+    def resume(self, machine: str, progress: Progress) -> object:
+        from vml_jupyter.flows.life import resume
+
+        return resume(self._settings, machine, progress)
+
+    def idle(self) -> list[str]:
+        from vml_jupyter.flows.idle import IdleWatch
+
+        self._idle = self._idle or IdleWatch(self._settings)
+        return self._idle.look()
+
+    def take_standard(self, machine: str, name: str, progress: Progress) -> StandardSnapshot:
+        from vml_jupyter.flows.standard import take
+
+        return take(self._settings, machine, name, progress)
+
+    def standard(self, machine: str) -> list[StandardSnapshot]:
+        from vml_jupyter.flows.standard import listing
+
+        return listing(self._settings, machine)
+
+    def revert(self, machine: str, name: str, progress: Progress) -> object:
+        from vml_jupyter.flows.standard import revert
+
+        return revert(self._settings, machine, name, progress)
+
+    def delete_standard(self, machine: str, name: str, progress: Progress) -> None:
+        from vml_jupyter.flows.standard import delete
+
+        delete(self._settings, machine, name, progress)
+
+    def doctor(self, again: bool) -> Report:
+        from vml_jupyter.flows.doctor import doctor
+
+        return doctor(self._settings, again=again)
 
     def stop(self, machine: str, progress: Progress) -> object:
         from vml_jupyter.flows.machines import stop

@@ -12,7 +12,16 @@ from vml_jupyter.server.entries import (
     UnforgetHandler,
 )
 from vml_jupyter.server.jobs import JobHandler, JobsHandler
-from vml_jupyter.server.machines import MachineHandler, MachinesHandler, OpenHandler, PowerHandler
+from vml_jupyter.server.machines import (
+    DoctorHandler,
+    MachineHandler,
+    MachinesHandler,
+    OpenHandler,
+    PowerHandler,
+    RevertHandler,
+    StandardHandler,
+    StandardSnapshotHandler,
+)
 from vml_jupyter.server.proxy import MachineProxyHandler
 from vml_jupyter.server.releases import EnvironmentHandler, ReleasesHandler
 
@@ -20,6 +29,7 @@ if TYPE_CHECKING:
     from vml_jupyter.server.app import VmlExtension
 
 _ID = r"([0-9A-Za-z-]+)"
+_NAME = r"([0-9A-Za-z._-]+)"
 
 
 def routes(vml: VmlExtension) -> list[tuple[Any, ...]]:
@@ -35,7 +45,11 @@ def routes(vml: VmlExtension) -> list[tuple[Any, ...]]:
         (r"/vml/api/machines", MachinesHandler),
         (rf"/vml/api/machines/{_ID}", MachineHandler),
         (rf"/vml/api/machines/{_ID}/open", OpenHandler),
-        (rf"/vml/api/machines/{_ID}/(start|stop)", PowerHandler),
+        (rf"/vml/api/machines/{_ID}/(start|stop|suspend|resume)", PowerHandler),
+        (rf"/vml/api/machines/{_ID}/standard", StandardHandler),
+        (rf"/vml/api/machines/{_ID}/standard/{_NAME}", StandardSnapshotHandler),
+        (rf"/vml/api/machines/{_ID}/standard/{_NAME}/revert", RevertHandler),
+        (r"/vml/api/doctor", DoctorHandler),
         (r"/vml/api/releases", ReleasesHandler),
         (r"/vml/api/environment", EnvironmentHandler),
         (rf"/vml/machines/{_ID}(?:/.*)?", MachineProxyHandler, {"vml": vml}),

@@ -63,6 +63,7 @@ def machine_view(machine: Machine) -> dict[str, Any]:
         "title": machine.title,
         "notebook": machine.notebook,
         "state": machine.state,
+        "detail": machine.detail,
         "created": machine.created,
         "release": release_view(machine.release),
         "accelerator": machine.accelerator,

@@ -1,0 +1,43 @@
+"""Suspend machines that nobody uses, for as long as this Jupyter server runs: nothing of VML stays on a host to do it.
+
+    every minute: which are idle?  ->  a job "suspend" for each, which the panel shows like any other
+
+Of several servers of one user each watches; who comes second finds the machine suspended.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from functools import partial
+
+from vml_jupyter.errors import VmlError
+from vml_jupyter.jobs import JobDesk
+from vml_jupyter.progress import Progress
+from vml_jupyter.server.flows import Flows
+
+EVERY_S = 60.0
+
+
+async def watch(flows: Flows, desk: JobDesk, log: logging.Logger, every_s: float = EVERY_S) -> None:
+    """Look again and again, until cancelled."""
+    while True:
+        await asyncio.sleep(every_s)
+        await look(flows, desk, log)
+
+
+async def look(flows: Flows, desk: JobDesk, log: logging.Logger) -> None:
+    """Look once, and begin to suspend what is idle."""
+    try:
+        idle = await asyncio.to_thread(flows.idle)
+    except VmlError as error:
+        log.debug("machines were not looked at: %s", error.message)
+        return
+    for machine in idle:
+        log.info("machine %s is not used and gets suspended", machine)
+        desk.submit("suspend", machine, partial(_suspend, flows, machine), subject=machine)
+
+
+def _suspend(flows: Flows, machine: str, progress: Progress) -> dict[str, str]:
+    flows.suspend(machine, progress)
+    return {"machine": machine}
