@@ -7,20 +7,22 @@ from __future__ import annotations
 
 import time
 from contextlib import suppress
+from typing import TYPE_CHECKING
 from urllib.parse import quote, urlencode, urlsplit
 
 import msgspec
-import nbformat
 
 from vml_jupyter.errors import Foreign, MachineGone, MachineRefused
 from vml_jupyter.flows import areas
 from vml_jupyter.flows.limits import admitted
 from vml_jupyter.flows.settings import Settings
 from vml_jupyter.guest import AgentClient, GuestState, wait_ready
-from vml_jupyter.guest.notebook import execute_notebook
 from vml_jupyter.machine import Host, MachineSpec
 from vml_jupyter.model import Machine
 from vml_jupyter.progress import SILENT, Progress
+
+if TYPE_CHECKING:  # imported where it is used: no other verb needs notebooks
+    import nbformat
 
 _GLANCE_S = 0.5
 
@@ -98,6 +100,8 @@ def execute(
         MachineError: A cell failed, or the machine did not answer.
         ToolMissing: jupyter-kernel-client is not installed.
     """
+    from vml_jupyter.guest.notebook import execute_notebook
+
     with connected(settings) as host:
         spec = host.spec(host.get(machine_id).id)
     progress.stage("execute", f"Executing {notebook} inside {spec.release.label}")
