@@ -50,7 +50,9 @@ class Guest:
     def __init__(self, settings: Settings, machine: str) -> None:
         self.settings, self.id = settings, machine
         self.token = machines.machine_token(settings, machine)
-        self.kernel = self.ask("POST", "kernels", json={"name": "python3", "path": "dimuon.ipynb"}).json()["id"]
+        self.kernel = self.ask("POST", "kernels", json={"name": "python3", "path": "dimuon.ipynb"}).json()[
+            "id"
+        ]
 
     @property
     def spec(self) -> MachineSpec:

@@ -187,7 +187,10 @@ async def test_machines_are_listed_without_their_tokens(api: Any) -> None:
     assert "secret" not in str(body)
 
 
-@pytest.mark.parametrize(("kind", "state"), [("stop", "stopped"), ("start", "running")])
+@pytest.mark.parametrize(
+    ("kind", "state"),
+    [("stop", "stopped"), ("start", "running"), ("suspend", "suspended"), ("resume", "running")],
+)
 async def test_a_machine_is_switched(api: Any, ended: Any, flows: FakeFlows, kind: str, state: str) -> None:
     status, body = await api("POST", f"machines/m1/{kind}")
     assert (status, body["job"]["subject"]) == (202, "m1")
@@ -261,6 +264,12 @@ async def test_the_environment_is_told(api: Any) -> None:
         ("POST", "machines/m1/open"),
         ("POST", "machines/m1/stop"),
         ("DELETE", "machines/m1"),
+        ("POST", "machines/m1/suspend"),
+        ("GET", "machines/m1/standard"),
+        ("POST", "machines/m1/standard"),
+        ("POST", "machines/m1/standard/a/revert"),
+        ("DELETE", "machines/m1/standard/a"),
+        ("GET", "doctor"),
         ("GET", "releases"),
         ("GET", "environment"),
     ],
