@@ -26,7 +26,7 @@ from vml_jupyter.errors import LimitReached
 from vml_jupyter.flows import life, machines, standard
 from vml_jupyter.flows.capture import capture
 from vml_jupyter.flows.doctor import doctor
-from vml_jupyter.flows.idle import IdleWatch
+from vml_jupyter.flows.idle import IdleWatch, suspend_idle
 from vml_jupyter.flows.restore import restore
 from vml_jupyter.flows.settings import Settings, load
 from vml_jupyter.jobs import JobDesk, Journal
@@ -165,7 +165,7 @@ def test_a_machine_goes_back_to_a_standard_snapshot(guest: Guest) -> None:
     assert taken_.name == "before"
     standard.delete(guest.settings, guest.id, "before")
     standard.revert(guest.settings, guest.id, "after")
-    assert guest.run("print(answer, os.path.exists('later.txt'))") == "43 True"
+    assert guest.run("import os; print(answer, os.path.exists('later.txt'))") == "43 True"
 
 
 @pytest.mark.parametrize("name", ["area", "net"])
@@ -217,6 +217,7 @@ def test_a_machine_that_nobody_uses_is_suspended_but_never_while_a_cell_runs(
     assert IdleWatch(guest.settings).look() == []
     assert IdleWatch(guest.settings.using(idle_minutes=0)).look() == []
 
+    assert not suspend_idle(guest.settings, guest.id)
     flows, desk = LocalFlows(settings), JobDesk(Journal(tmp_path / "jobs"), workers=1)
     try:
         assert wait_until(lambda: bool(asyncio.run(look_once(flows, desk))), 60, 0.5)

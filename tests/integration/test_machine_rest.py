@@ -6,16 +6,28 @@ import hashlib
 import os
 import signal
 import subprocess
+import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
-from vml_jupyter.errors import DiskFull, MachineGone, MachineRefused, NotFound, Usage, WouldOverwrite
+from vml_jupyter.errors import (
+    DiskFull,
+    LimitReached,
+    MachineGone,
+    MachineRefused,
+    NotFound,
+    Usage,
+    WouldOverwrite,
+)
+from vml_jupyter.flows.limits import claim
+from vml_jupyter.flows.settings import Settings
 from vml_jupyter.machine import Host, MachineSpec, companion, folders, pausing, session, standard
 from vml_jupyter.machine.network import is_free
 from vml_jupyter.machine.waiting import wait_until
+from vml_jupyter.model import Shape, new_entry_id
 
 from .conftest import processes_naming
 from .test_host import SAY_V, make
@@ -242,6 +254,36 @@ def qemu_of(spec: MachineSpec) -> int:
 def kill(pid: int) -> None:
     os.kill(pid, signal.SIGKILL)
     assert wait_until(lambda: not Path(f"/proc/{pid}/cwd").exists(), 20)
+
+
+def test_a_machine_counts_from_the_moment_it_is_being_made(
+    host: Host, data: Path, settings: Settings
+) -> None:
+    settings = settings.using(data=data, machines_max=1)
+    shape, first, second = Shape(memory_mib=64), new_entry_id(), new_entry_id()
+    with host.new_folder(first) as being_made:
+        claim(settings, host, being_made, shape)
+        claim(settings, host, being_made, shape)
+        with pytest.raises(LimitReached, match="1 machines run"), host.new_folder(second) as refused:
+            claim(settings, host, refused, shape)
+        assert not refused.exists()
+    with host.new_folder(second) as allowed:  # the first one's maker has gone, and it does not run
+        claim(settings, host, allowed, shape)
+    for made in (first, second):
+        host.delete(made)
+
+
+def test_what_a_killed_resume_leaves_is_swept_but_not_under_one_at_work(host: Host, image: Path) -> None:
+    spec = running(host, image)
+    pausing.suspend(host, spec.id)
+    argv = [sys.executable, "-c", "import signal; signal.pause()", str(spec.folder)]
+    companion.start(spec.folder, "area", argv)
+    with folders.locked(spec.folder):
+        host.sweep()
+        assert companion.is_running(spec.folder, "area")
+    host.sweep()
+    assert not companion.is_running(spec.folder, "area")
+    assert host.get(spec.id).state == "suspended"
 
 
 def test_libvirt_is_asked_in_time(data: Path) -> None:

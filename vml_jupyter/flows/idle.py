@@ -10,12 +10,32 @@ from __future__ import annotations
 import time
 
 from vml_jupyter.errors import MachineError, NotFound
+from vml_jupyter.flows.life import suspend
 from vml_jupyter.flows.machines import connected
 from vml_jupyter.flows.settings import Settings
 from vml_jupyter.guest.activity import activity
 from vml_jupyter.machine import Host, MachineSpec, processor_seconds
+from vml_jupyter.progress import SILENT, Progress
 
 _RESTING = 0.25  # of one processor: what an idle guest needs, emulated, with a margin
+
+
+def suspend_idle(settings: Settings, machine_id: str, progress: Progress = SILENT) -> bool:
+    """Suspend a machine that was found idle, unless somebody has begun to use it since; return whether it was done.
+
+    Raises:
+        As life.suspend().
+    """
+    with connected(settings) as host:
+        unused = _is_unused(host.spec(machine_id), settings.idle_minutes * 60)
+    if unused:
+        suspend(settings, machine_id, progress)
+    return unused
+
+
+def _is_unused(spec: MachineSpec, patience_s: float) -> bool:
+    used = activity(spec.port, spec.base_url, spec.token)
+    return used is not None and not used.busy and used.idle_s >= patience_s
 
 
 class IdleWatch:
@@ -47,10 +67,7 @@ class IdleWatch:
         except (NotFound, MachineError, OSError):
             return False  # gone while we looked
         patience_s = self._settings.idle_minutes * 60
-        if not rests or awake_s < patience_s:
-            return False
-        used = activity(spec.port, spec.base_url, spec.token)
-        return used is not None and not used.busy and used.idle_s >= patience_s
+        return rests and awake_s >= patience_s and _is_unused(spec, patience_s)
 
     def _rests(self, host: Host, spec: MachineSpec) -> bool:
         """Tell whether the machine's processors did next to nothing since the last look; not so at the first."""

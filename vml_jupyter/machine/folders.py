@@ -67,6 +67,18 @@ def locked(folder: Path) -> Iterator[None]:
         yield
 
 
+@contextmanager
+def locked_if_free(folder: Path) -> Iterator[bool]:
+    """Do as locked() where nobody works on the machine, and tell whether that is so."""
+    with (folder / "lock").open("a") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            yield False
+        else:
+            yield True
+
+
 def remove_folder(folder: Path) -> None:
     """End what runs beside a machine and remove its folder and sockets; nothing happens where there is none."""
     if folder.is_dir():

@@ -236,9 +236,11 @@ class Host:
             if folders.is_left_over(folder):
                 folders.remove_folder(folder)
                 continue
-            spec = self._spec_in(folder)
-            if spec is not None and self._state_of(folder.name) in ("off", "crashed"):
-                companion.stop_all(folder)
+            if self._spec_in(folder) is None:
+                continue
+            with folders.locked_if_free(folder) as nobody_is_at_it:
+                if nobody_is_at_it and self._state_of(folder.name) in ("off", "saved", "crashed"):
+                    companion.stop_all(folder)
 
     def _state_of(self, machine_id: str) -> str:
         domain = self.hypervisor.find(f"vml-{machine_id}")

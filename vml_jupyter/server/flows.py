@@ -74,6 +74,8 @@ class Flows(Protocol):
 
     def idle(self) -> list[str]: ...
 
+    def suspend_idle(self, machine: str, progress: Progress) -> bool: ...
+
     def take_standard(self, machine: str, name: str, progress: Progress) -> StandardSnapshot: ...
 
     def standard(self, machine: str) -> list[StandardSnapshot]: ...
@@ -208,6 +210,11 @@ class LocalFlows:
 
         self._idle = self._idle or IdleWatch(self._settings)
         return self._idle.look()
+
+    def suspend_idle(self, machine: str, progress: Progress) -> bool:
+        from vml_jupyter.flows.idle import suspend_idle
+
+        return suspend_idle(self._settings, machine, progress)
 
     def take_standard(self, machine: str, name: str, progress: Progress) -> StandardSnapshot:
         from vml_jupyter.flows.standard import take

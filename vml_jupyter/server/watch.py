@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from functools import partial
+from typing import Any
 
 from vml_jupyter.errors import VmlError
 from vml_jupyter.jobs import JobDesk
@@ -38,6 +39,6 @@ async def look(flows: Flows, desk: JobDesk, log: logging.Logger) -> None:
         desk.submit("suspend", machine, partial(_suspend, flows, machine), subject=machine)
 
 
-def _suspend(flows: Flows, machine: str, progress: Progress) -> dict[str, str]:
-    flows.suspend(machine, progress)
-    return {"machine": machine}
+def _suspend(flows: Flows, machine: str, progress: Progress) -> dict[str, Any]:
+    """Do the work of the job; it may have waited for others, so it looks once more."""
+    return {"machine": machine, "suspended": flows.suspend_idle(machine, progress)}

@@ -128,6 +128,10 @@ class FakeFlows:
         self._asked("idle")
         return [machine.id for machine in self.running if machine.state == "running"]
 
+    def suspend_idle(self, machine: str, progress: Progress) -> bool:
+        self._switch(machine, "suspended", 0)
+        return True
+
     def standard(self, machine: str) -> list[StandardSnapshot]:
         self._asked("standard", machine)
         return list(self.snapshots.values())
