@@ -15,6 +15,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -218,18 +219,18 @@ def test_a_machine_that_nobody_uses_is_suspended_but_never_while_a_cell_runs(
     assert IdleWatch(guest.settings.using(idle_minutes=0)).look() == []
 
     assert not suspend_idle(guest.settings, guest.id)
-    flows, desk = LocalFlows(settings), JobDesk(Journal(tmp_path / "jobs"), workers=1)
+    server = SimpleNamespace(flows=LocalFlows(settings), desk=JobDesk(Journal(tmp_path / "jobs"), workers=1))
     try:
-        assert wait_until(lambda: bool(asyncio.run(look_once(flows, desk))), 60, 0.5)
-        assert wait_until(lambda: all(job.state == "done" for job in desk.jobs()), 60)
+        assert wait_until(lambda: bool(asyncio.run(look_once(server))), 60, 0.5)
+        assert wait_until(lambda: all(job.state == "done" for job in server.desk.jobs()), 60)
     finally:
-        desk.close()
+        server.desk.close()
     assert guest.state == "suspended"
 
 
-async def look_once(flows: LocalFlows, desk: JobDesk) -> list[Any]:
-    await look(flows, desk, logging.getLogger(__name__))
-    return list(desk.jobs())
+async def look_once(server: Any) -> list[Any]:
+    await look(server, logging.getLogger(__name__))
+    return list(server.desk.jobs())
 
 
 def test_what_this_host_can_do_is_told_and_remembered(guest: Guest) -> None:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import http.server
+import socket
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 import pytest
 
@@ -68,3 +69,23 @@ def test_an_answer_is_waited_for_only_so_long() -> None:
     with jupyter(b"[]") as port:
         assert answers(port, "/", "t", 10)
     assert not answers(port, "/", "t", 0.1)
+
+
+def test_a_guest_that_sends_drop_by_drop_is_given_up() -> None:
+    enough = threading.Event()
+
+    def drip(server: socket.socket) -> None:
+        link, _ = server.accept()
+        with link, suppress(OSError):
+            link.sendall(b"HTTP/1.0 200 OK\r\nX: ")
+            while not enough.wait(0.01):
+                link.sendall(b"x")
+
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        thread = threading.Thread(target=drip, args=(server,))
+        thread.start()
+        try:
+            assert not answers(server.getsockname()[1], "/", "t", 0.2)
+        finally:
+            enough.set()
+            thread.join()

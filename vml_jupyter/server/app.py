@@ -147,7 +147,7 @@ class VmlExtension(ExtensionApp):
 
     async def _start_jupyter_server_extension(self, serverapp: ServerApp) -> None:
         """Begin to watch for machines that nobody uses; called by Jupyter Server once its loop runs."""
-        self._watching = asyncio.create_task(watch(self.flows, self.desk, self.log))
+        self._watching = asyncio.create_task(watch(self, self.log))
 
     async def stop_extension(self) -> None:
         """End the watch and the jobs when the server stops; called by Jupyter Server."""

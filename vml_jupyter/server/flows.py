@@ -206,6 +206,8 @@ class LocalFlows:
         return resume(self._settings, machine, progress)
 
     def idle(self) -> list[str]:
+        if not self._settings.machines.is_dir():
+            return []  # most Jupyter servers never see a machine
         from vml_jupyter.flows.idle import IdleWatch
 
         self._idle = self._idle or IdleWatch(self._settings)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from functools import partial
-from typing import Any
+from typing import Any, Protocol
 
 from vml_jupyter.errors import VmlError
 from vml_jupyter.jobs import JobDesk
@@ -20,23 +20,34 @@ from vml_jupyter.server.flows import Flows
 EVERY_S = 60.0
 
 
-async def watch(flows: Flows, desk: JobDesk, log: logging.Logger, every_s: float = EVERY_S) -> None:
+class Watched(Protocol):
+    """What a watch needs of the extension; both are made at their first use, which may be never."""
+
+    @property
+    def flows(self) -> Flows: ...
+
+    @property
+    def desk(self) -> JobDesk: ...
+
+
+async def watch(vml: Watched, log: logging.Logger, every_s: float = EVERY_S) -> None:
     """Look again and again, until cancelled."""
     while True:
         await asyncio.sleep(every_s)
-        await look(flows, desk, log)
+        await look(vml, log)
 
 
-async def look(flows: Flows, desk: JobDesk, log: logging.Logger) -> None:
+async def look(vml: Watched, log: logging.Logger) -> None:
     """Look once, and begin to suspend what is idle."""
     try:
+        flows = vml.flows
         idle = await asyncio.to_thread(flows.idle)
     except VmlError as error:
         log.debug("machines were not looked at: %s", error.message)
         return
     for machine in idle:
         log.info("machine %s is not used and gets suspended", machine)
-        desk.submit("suspend", machine, partial(_suspend, flows, machine), subject=machine)
+        vml.desk.submit("suspend", machine, partial(_suspend, flows, machine), subject=machine)
 
 
 def _suspend(flows: Flows, machine: str, progress: Progress) -> dict[str, Any]:

@@ -49,18 +49,18 @@ async def test_the_doctor_is_asked(api: Any, flows: FakeFlows, query: dict[str, 
 
 async def test_idle_machines_are_suspended_by_a_job(flows: FakeFlows, vml: Any, ended: Any) -> None:
     flows.running.append(machine(2, state="stopped"))
-    await look(flows, vml.desk, LOG)
+    await look(vml, LOG)
     (job,) = vml.desk.jobs()
     assert (job.kind, job.subject) == ("suspend", "m1")
     assert (await ended(job.id))["state"] == "done"
     assert [machine.state for machine in flows.running] == ["suspended", "stopped"]
-    await look(flows, vml.desk, LOG)
+    await look(vml, LOG)
     assert len(vml.desk.jobs()) == 1
 
 
 async def test_the_watch_goes_on_after_an_error(flows: FakeFlows, vml: Any) -> None:
     flows.fails_with = LibvirtUnreachable("libvirt does not answer")
-    watching = asyncio.create_task(watch(flows, vml.desk, LOG, every_s=0.001))
+    watching = asyncio.create_task(watch(vml, LOG, every_s=0.001))
     for _ in range(1000):
         if flows.calls.count(("idle",)) > 2:
             break
