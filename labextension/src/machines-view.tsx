@@ -148,7 +148,10 @@ function MachineItem(props: {
         )}
       </div>
       <div className="vml-Item-meta" title={size}>
-        <span className={`vml-State vml-mod-${state}`}>
+        <span
+          className={`vml-State vml-mod-${state}`}
+          title={machine.detail || undefined}
+        >
           {stateName(state, trans)}
         </span>
         <span className="vml-Badge">{machine.release?.label}</span>

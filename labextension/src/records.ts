@@ -46,6 +46,8 @@ export interface IMachine {
   title: string;
   notebook: string;
   state: MachineState;
+  /** Why a broken machine is broken, and what mends it. */
+  detail?: string;
   created: string;
   release: IRelease | null;
   accelerator: string;

@@ -54,7 +54,7 @@ def machine_token(settings: Settings, machine_id: str) -> str:
 def start(settings: Settings, machine_id: str, progress: Progress = SILENT) -> Machine:
     """Start a stopped machine again, with all that was written in it, and wait until it answers.
 
-    A suspended one is resumed.
+    A suspended one is resumed, and one that runs but is broken is mended.
 
     Raises:
         MachineRefused: It runs already.
@@ -62,7 +62,7 @@ def start(settings: Settings, machine_id: str, progress: Progress = SILENT) -> M
     """
     with connected(settings) as host:
         machine = host.get(machine_id)
-        if machine.state == "suspended":
+        if machine.state == "suspended" or (machine.state == "broken" and host.is_active(machine.id)):
             from vml_jupyter.flows.life import resume
 
             return resume(settings, machine.id, progress)
