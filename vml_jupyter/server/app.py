@@ -23,6 +23,7 @@ from vml_jupyter.server import events
 from vml_jupyter.server.doors import Doors
 from vml_jupyter.server.flows import Flows, LocalFlows
 from vml_jupyter.server.routes import routes
+from vml_jupyter.server.shelf import Shelf
 from vml_jupyter.server.trust import TrustedEntries
 
 if TYPE_CHECKING:
@@ -70,6 +71,12 @@ class VmlExtension(ExtensionApp):
     workers = Integer(3, min=1, help="How many jobs run at the same time.").tag(config=True)
 
     flows = AnyTrait(help="What the handlers call; see vml_jupyter.server.flows.")
+
+    shelf = AnyTrait(help="What the handlers call to look into entries; see vml_jupyter.server.shelf.")
+
+    @default("shelf")
+    def _default_shelf(self) -> Shelf:
+        return Shelf(self.user_settings)
 
     @default("flows")
     def _default_flows(self) -> Flows:

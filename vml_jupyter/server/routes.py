@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from vml_jupyter.server.compare import ChangesHandler, FileChangeHandler
 from vml_jupyter.server.entries import (
     EntriesHandler,
     EntryHandler,
@@ -12,8 +13,10 @@ from vml_jupyter.server.entries import (
     UnforgetHandler,
 )
 from vml_jupyter.server.jobs import JobHandler, JobsHandler
+from vml_jupyter.server.laying import EmptyBinHandler, RestoreFilesHandler
 from vml_jupyter.server.machines import MachineHandler, MachinesHandler, OpenHandler, PowerHandler
 from vml_jupyter.server.proxy import MachineProxyHandler
+from vml_jupyter.server.reading import DetailsHandler, FileHandler, FolderHandler, PreviewHandler
 from vml_jupyter.server.releases import EnvironmentHandler, ReleasesHandler
 
 if TYPE_CHECKING:
@@ -29,6 +32,14 @@ def routes(vml: VmlExtension) -> list[tuple[Any, ...]]:
         (rf"/vml/api/entries/{_ID}", EntryHandler),
         (rf"/vml/api/entries/{_ID}/restore", RestoreHandler),
         (rf"/vml/api/entries/{_ID}/unforget", UnforgetHandler),
+        (rf"/vml/api/entries/{_ID}/details", DetailsHandler),
+        (rf"/vml/api/entries/{_ID}/folder", FolderHandler),
+        (rf"/vml/api/entries/{_ID}/file", FileHandler),
+        (rf"/vml/api/entries/{_ID}/changes", ChangesHandler),
+        (rf"/vml/api/entries/{_ID}/file-change", FileChangeHandler),
+        (rf"/vml/api/entries/{_ID}/restore-files", RestoreFilesHandler),
+        (r"/vml/api/bin/empty", EmptyBinHandler),
+        (r"/vml/api/preview", PreviewHandler),
         (r"/vml/api/snapshots", SnapshotsHandler),
         (r"/vml/api/jobs", JobsHandler),
         (rf"/vml/api/jobs/{_ID}", JobHandler),

@@ -38,14 +38,16 @@ async def test_a_snapshot_is_a_job_that_captures_the_notebooks_folder(
     api: Any, ended: Any, flows: FakeFlows, vml: Any, notebook: Path
 ) -> None:
     status, body = await api(
-        "POST", "snapshots", {"path": "fits/higgs.ipynb", "title": "Fit", "note": "n", "release": "4.5.1.0"}
+        "POST",
+        "snapshots",
+        {"path": "fits/higgs.ipynb", "title": "Fit", "note": "n", "release": "4.5.1.0", "tags": ["x"]},
     )
     assert status == 202
     assert body["job"]["kind"] == "snapshot"
     job = await ended(body["job"]["id"])
     assert job["state"] == "done"
     assert (job["result"]["entry"], job["result"]["title"]) == ("entry3", "Fit")
-    asked = {"notebook": "higgs.ipynb", "note": "n", "release": "4.5.1.0"}
+    asked = {"notebook": "higgs.ipynb", "note": "n", "release": "4.5.1.0", "tags": ("x",)}
     assert flows.calls == [("capture", notebook.parent, "Fit", asked)]
     assert "entry3" in vml.trusted
 
@@ -56,7 +58,7 @@ async def test_a_snapshot_of_a_folder_has_no_notebook(
     _, body = await api("POST", "snapshots", {"path": "fits"})
     await ended(body["job"]["id"])
     assert flows.calls == [
-        ("capture", notebook.parent, "", {"notebook": None, "note": "", "release": None}),
+        ("capture", notebook.parent, "", {"notebook": None, "note": "", "release": None, "tags": ()}),
     ]
 
 
