@@ -30,7 +30,7 @@ export class Notices {
 
   private _progressed(job: IJob): void {
     // The others take moments, and their machine shows the change itself.
-    if (job.kind !== 'snapshot' && job.kind !== 'restore') {
+    if (!['snapshot', 'restore', 'files'].includes(job.kind)) {
       return;
     }
     const stage = job.stages[job.stages.length - 1];
@@ -74,6 +74,7 @@ export class Notices {
     const result = job.result ?? {};
     const release = result.release as IRelease | null;
     if (job.kind === 'snapshot') {
+      const entry = result.entry as string;
       const size = trans.__(
         '%1, %2 new',
         bytes(result.bytes as number),
@@ -86,7 +87,10 @@ export class Notices {
         'success',
         {
           autoClose: TOLD_MS,
-          actions: [this._action(trans.__('Show'), CommandIDs.show, {})]
+          actions: [
+            this._action(trans.__('Show'), CommandIDs.openEntry, { entry }),
+            this._action(trans.__('Undo'), CommandIDs.forget, { entry })
+          ]
         }
       );
     } else if (job.kind === 'restore') {
@@ -115,6 +119,26 @@ export class Notices {
       if (this._model.isOwn(job) && this._openWhenReady()) {
         void this._commands.execute(CommandIDs.open, { machine });
       }
+    } else if (job.kind === 'files') {
+      const path = result.path as string;
+      const kept = result.kept as string;
+      this._tell(
+        job,
+        kept
+          ? trans.__(
+              'The files are in “%1”. What was there is in the logbook, and in “%2”.',
+              path,
+              kept
+            )
+          : trans.__('The files are in “%1”.', path),
+        'success',
+        {
+          autoClose: kept ? false : TOLD_MS,
+          actions: [
+            this._action(trans.__('Show'), 'filebrowser:go-to-path', { path })
+          ]
+        }
+      );
     } else {
       this._drop(job);
     }

@@ -1,24 +1,27 @@
 /**
- * The side bar: search, jobs, entries, machines.
+ * The side bar: search, jobs, entries, machines, the bin.
  */
 
 import { CommandToolbarButton } from '@jupyterlab/apputils';
 import { TranslationBundle } from '@jupyterlab/translation';
 import {
+  filterListIcon,
   InputGroup,
   PanelWithToolbar,
   ReactWidget,
-  SidePanel
+  SidePanel,
+  ToolbarButton
 } from '@jupyterlab/ui-components';
 import { CommandRegistry } from '@lumino/commands';
 import { Message } from '@lumino/messaging';
-import { ISignal, Signal } from '@lumino/signaling';
-import { PanelLayout, Widget } from '@lumino/widgets';
+import { AccordionPanel, PanelLayout, Widget } from '@lumino/widgets';
 import * as React from 'react';
 
+import { BinView } from './bin-view';
 import { EntriesView } from './entries-view';
 import { logbookIcon } from './icons';
 import { JobsView } from './jobs-view';
+import { ListFilter } from './list-filter';
 import { MachinesView } from './machines-view';
 import { LogbookModel } from './model';
 import { CommandIDs } from './tokens';
@@ -37,8 +40,9 @@ export class LogbookPanel extends SidePanel {
     this.node.setAttribute('role', 'region');
     this.node.setAttribute('aria-label', trans.__('Logbook'));
 
-    const search = new SearchBox(trans);
-    this.toolbar.addItem('search', search);
+    const filter = new ListFilter();
+    this.toolbar.addItem('search', new SearchBox(filter, trans));
+    this.toolbar.addItem('filter', filterButton(filter, trans));
     for (const [name, id] of [
       ['snapshot', CommandIDs.snapshot],
       ['refresh', CommandIDs.refresh]
@@ -55,12 +59,19 @@ export class LogbookPanel extends SidePanel {
     this.addWidget(
       section(
         trans.__('Entries'),
-        new EntriesView(_model, commands, search, trans)
+        new EntriesView(_model, commands, filter, trans)
       )
     );
     this.addWidget(
       section(trans.__('Machines'), new MachinesView(_model, commands, trans))
     );
+    const bin = section(trans.__('Bin'), new BinView(_model, commands, trans));
+    bin.toolbar.addItem(
+      'empty',
+      new CommandToolbarButton({ commands, id: CommandIDs.emptyBin, label: '' })
+    );
+    this.addWidget(bin);
+    (this.content as AccordionPanel).collapse(this.widgets.indexOf(bin));
   }
 
   protected onAfterShow(msg: Message): void {
@@ -69,7 +80,22 @@ export class LogbookPanel extends SidePanel {
   }
 }
 
-function section(title: string, view: Widget): Widget {
+function filterButton(
+  filter: ListFilter,
+  trans: TranslationBundle
+): ToolbarButton {
+  const button = new ToolbarButton({
+    icon: filterListIcon,
+    tooltip: trans.__('Filter by notebook, project, tag or release'),
+    onClick: () => {
+      filter.toggle();
+      button.pressed = filter.expanded;
+    }
+  });
+  return button;
+}
+
+function section(title: string, view: Widget): PanelWithToolbar {
   const panel = new PanelWithToolbar();
   panel.addClass('vml-Section');
   panel.title.label = title;
@@ -78,16 +104,12 @@ function section(title: string, view: Widget): Widget {
 }
 
 class SearchBox extends ReactWidget {
-  constructor(private _trans: TranslationBundle) {
+  constructor(
+    private _filter: ListFilter,
+    private _trans: TranslationBundle
+  ) {
     super();
     this.addClass('vml-Search');
-  }
-
-  /** What is searched for. */
-  value = '';
-
-  get changed(): ISignal<this, void> {
-    return this._changed;
   }
 
   protected render(): JSX.Element {
@@ -98,13 +120,8 @@ class SearchBox extends ReactWidget {
         placeholder={this._trans.__('Search the logbook')}
         aria-label={this._trans.__('Search the logbook')}
         rightIcon="ui-components:search"
-        onChange={event => {
-          this.value = event.target.value;
-          this._changed.emit();
-        }}
+        onChange={event => this._filter.set({ words: event.target.value })}
       />
     );
   }
-
-  private _changed = new Signal<this, void>(this);
 }

@@ -26,6 +26,9 @@ export interface IEntry {
   time: string;
   title: string;
   note: string;
+  project: string;
+  /** When it was put into the bin; empty where it is not there. */
+  forgotten: string;
   /** Relative to the working area; empty for an area without one. */
   notebook: string;
   area: string;
@@ -73,7 +76,7 @@ export type JobState = 'queued' | 'running' | 'done' | 'failed' | 'cancelled';
 
 export interface IJob {
   id: string;
-  kind: 'snapshot' | 'restore' | 'start' | 'stop' | 'delete';
+  kind: 'snapshot' | 'restore' | 'files' | 'start' | 'stop' | 'delete';
   title: string;
   state: JobState;
   /** The entry or machine it works on; for a snapshot the path. */
@@ -98,6 +101,16 @@ export interface ISnapshotRequest {
   title: string;
   note: string;
   release: string;
+  tags: string[];
+}
+
+/** What is not named stays as it is. */
+export interface IEdit {
+  title?: string;
+  note?: string;
+  project?: string;
+  add_tags?: string[];
+  remove_tags?: string[];
 }
 
 /**
