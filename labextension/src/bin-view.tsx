@@ -49,22 +49,37 @@ export class BinView extends ReactWidget {
     }
     const run = (command: string, entry: IEntry) =>
       void this._commands.execute(command, { entry: entry.id });
+    const size = bytes(bin.reduce((sum, entry) => sum + entry.bytes, 0));
     return (
-      <Rows
-        count={bin.length}
-        label={trans.__('Bin')}
-        keyOf={index => bin[index].id}
-        estimate={ROW_PX}
-        row={(index, current) => (
-          <BinItem
-            entry={bin[index]}
-            current={current}
-            trans={trans}
-            onOpen={() => run(CommandIDs.openEntry, bin[index])}
-            onTakeBack={() => run(CommandIDs.unforget, bin[index])}
-          />
-        )}
-      />
+      <>
+        <div className="vml-Bin-head">
+          <span>
+            {trans._n('%1 entry, %2', '%1 entries, %2', bin.length, size)}
+          </span>
+          <button
+            className="jp-Button jp-mod-minimal vml-TextButton"
+            data-testid="vml-empty-bin"
+            onClick={() => void this._commands.execute(CommandIDs.emptyBin)}
+          >
+            {trans.__('Empty…')}
+          </button>
+        </div>
+        <Rows
+          count={bin.length}
+          label={trans.__('Bin')}
+          keyOf={index => bin[index].id}
+          estimate={ROW_PX}
+          row={(index, current) => (
+            <BinItem
+              entry={bin[index]}
+              current={current}
+              trans={trans}
+              onOpen={() => run(CommandIDs.openEntry, bin[index])}
+              onTakeBack={() => run(CommandIDs.unforget, bin[index])}
+            />
+          )}
+        />
+      </>
     );
   }
 }

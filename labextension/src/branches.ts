@@ -37,7 +37,13 @@ export function tracks(entries: ReadonlyArray<IEntry>): Map<string, ITrack> {
     const past = indices(lanes, id => id !== null && id !== entry.id);
     if (!own) {
       if (past.length) {
-        found.set(entry.id, { lane: -1, from: [], on: false, past, futures: 0 });
+        found.set(entry.id, {
+          lane: -1,
+          from: [],
+          on: false,
+          past,
+          futures: 0
+        });
       }
       continue;
     }

@@ -35,7 +35,8 @@ export function MimeView(props: {
 }): JSX.Element {
   const { rendermime, mime, text } = props;
   const host = React.useRef<HTMLDivElement>(null);
-  React.useEffect(() => {
+  // A layout effect is undone while its node is still in the document, where a widget must be when it is detached.
+  React.useLayoutEffect(() => {
     const renderer = rendermime.createRenderer(mime);
     const model = new MimeModel({ data: { [mime]: text }, trusted: false });
     const attach = () => {
@@ -44,7 +45,14 @@ export function MimeView(props: {
       }
     };
     void renderer.renderModel(model).then(attach, attach);
-    return () => renderer.dispose();
+    return () => {
+      if (renderer.isAttached && renderer.node.isConnected) {
+        Widget.detach(renderer);
+      }
+      if (!renderer.isAttached) {
+        renderer.dispose();
+      }
+    };
   }, [rendermime, mime, text]);
   return <div className="vml-Mime" ref={host} />;
 }
@@ -165,9 +173,7 @@ function OutputView(props: {
 /**
  * Return the format in which an output is drawn, and its value.
  */
-export function chosen(
-  output: IOutput
-): { mime: string; data: string } | null {
+export function chosen(output: IOutput): { mime: string; data: string } | null {
   switch (output.output_type) {
     case 'stream':
       return {

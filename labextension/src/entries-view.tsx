@@ -105,9 +105,7 @@ function EntryList(props: {
     [drawn]
   );
   if (found.length === 0) {
-    return (
-      <p className="vml-Empty">{trans.__('No entry is like that.')}</p>
-    );
+    return <p className="vml-Empty">{trans.__('No entry is like that.')}</p>;
   }
   const run = (command: string, entry: IEntry) =>
     void commands.execute(command, { entry: entry.id });
@@ -252,17 +250,21 @@ function EntryItem(props: {
             {release?.label ?? trans.__('No release')}
           </span>
           <span>{what}</span>
-          {entry.tags.map(tag => (
-            <button
-              key={tag}
-              className="vml-Tag"
-              title={trans.__('Show what is tagged “%1”', tag)}
-              onClick={() => props.onTag(tag)}
-            >
-              {tag}
-            </button>
-          ))}
         </div>
+        {entry.tags.length > 0 && (
+          <div className="vml-Item-meta vml-Item-tags">
+            {entry.tags.map(tag => (
+              <button
+                key={tag}
+                className="vml-Tag"
+                title={trans.__('Show what is tagged “%1”', tag)}
+                onClick={() => props.onTag(tag)}
+              >
+                {tag}
+              </button>
+            ))}
+          </div>
+        )}
       </div>
     </div>
   );

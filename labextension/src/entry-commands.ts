@@ -37,6 +37,9 @@ export function addEntryCommands(
   const named = (args: ReadonlyPartialJSONObject): IEntry | undefined =>
     model.entries?.find(entry => entry.id === args.entry);
 
+  // The toasts that offer to take an entry back; they go when that was done elsewhere.
+  const offers = new Map<string, string>();
+
   commands.addCommand(CommandIDs.restore, {
     label: trans.__('Restore…'),
     caption: trans.__('Reopen this entry in its CernVM'),
@@ -67,8 +70,10 @@ export function addEntryCommands(
     caption: trans.__('Put this entry into the bin'),
     icon: deleteIcon,
     describedBy,
-    isVisible: args => named(args) !== undefined,
     execute: async args => {
+      if (!named(args)) {
+        await model.refresh(); // taken so lately that the list has it not yet
+      }
       const entry = named(args);
       if (!entry) {
         return;
@@ -83,7 +88,7 @@ export function addEntryCommands(
         );
         return;
       }
-      Notification.info(trans.__('“%1” is in the bin.', entry.title), {
+      const told = Notification.info(trans.__('“%1” is in the bin.', entry.title), {
         autoClose: UNDO_MS,
         actions: [
           {
@@ -94,6 +99,7 @@ export function addEntryCommands(
           }
         ]
       });
+      offers.set(entry.id, told);
     }
   });
 
@@ -104,7 +110,12 @@ export function addEntryCommands(
     describedBy,
     execute: async args => {
       try {
-        await model.unforget(args.entry as string);
+        const entry = args.entry as string;
+        await model.unforget(entry);
+        const told = offers.get(entry);
+        if (told) {
+          Notification.dismiss(told);
+        }
       } catch (reason) {
         await showFailure(
           trans.__('The entry is still in the bin'),

@@ -119,10 +119,7 @@ export function tagChange(before: string[], after: string[]): IEdit {
   };
 }
 
-function Actions(props: {
-  entry: IEntry;
-  context: IPageContext;
-}): JSX.Element {
+function Actions(props: { entry: IEntry; context: IPageContext }): JSX.Element {
   const { entry, context } = props;
   const { commands, trans } = context;
   const action = (command: string, label: string, accent = false) => (

@@ -88,7 +88,11 @@ export const entryPages: JupyterFrontEndPlugin<void> = {
           }
           app.shell.activateById(widget.id);
         } catch (reason) {
-          await showFailure(trans.__('The entry was not opened'), reason, trans);
+          await showFailure(
+            trans.__('The entry was not opened'),
+            reason,
+            trans
+          );
         }
       }
     });

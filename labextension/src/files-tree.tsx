@@ -150,6 +150,7 @@ export function FilesTree(props: {
               open={open.has(row.path)}
               chosen={chosen?.path === row.path}
               focusable={current ? current === row.path : index === 0}
+              onFocus={() => setCurrent(row.path)}
               onUse={() => use(row)}
             />
           ))}
@@ -181,6 +182,7 @@ function TreeItem(props: {
   open: boolean;
   chosen: boolean;
   focusable: boolean;
+  onFocus: () => void;
   onUse: () => void;
 }): JSX.Element {
   const { row, open } = props;
@@ -196,6 +198,7 @@ function TreeItem(props: {
       tabIndex={props.focusable ? 0 : -1}
       data-path={row.path}
       style={{ paddingLeft: 4 + 16 * (row.level - 1) }}
+      onFocus={props.onFocus}
       onClick={props.onUse}
     >
       <span className="vml-Tree-caret">

@@ -30,8 +30,8 @@ export class ListFilter {
     this.set({ ...EVERYTHING, words: this._value.words });
   }
 
-  toggle(): void {
-    this._expanded = !this._expanded;
+  expand(expanded: boolean): void {
+    this._expanded = expanded;
     this._changed.emit();
   }
 

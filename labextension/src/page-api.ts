@@ -27,11 +27,7 @@ export class PageApi {
     return this._get(['entries', entry, 'details'], {}, signal);
   }
 
-  folder(
-    entry: string,
-    path: string,
-    signal?: AbortSignal
-  ): Promise<IListing> {
+  folder(entry: string, path: string, signal?: AbortSignal): Promise<IListing> {
     return this._get(['entries', entry, 'folder'], { path }, signal);
   }
 

@@ -42,8 +42,7 @@ export function useAnswer<T>(
     const ending = new AbortController();
     setAnswer({ value: null, refused: null });
     ask(ending.signal).then(
-      value =>
-        ending.signal.aborted || setAnswer({ value, refused: null }),
+      value => ending.signal.aborted || setAnswer({ value, refused: null }),
       reason =>
         ending.signal.aborted ||
         setAnswer({ value: null, refused: failure(reason) })

@@ -5,6 +5,7 @@
 import { CommandToolbarButton } from '@jupyterlab/apputils';
 import { TranslationBundle } from '@jupyterlab/translation';
 import {
+  deleteIcon,
   filterListIcon,
   InputGroup,
   PanelWithToolbar,
@@ -14,7 +15,7 @@ import {
 } from '@jupyterlab/ui-components';
 import { CommandRegistry } from '@lumino/commands';
 import { Message } from '@lumino/messaging';
-import { AccordionPanel, PanelLayout, Widget } from '@lumino/widgets';
+import { PanelLayout, Widget } from '@lumino/widgets';
 import * as React from 'react';
 
 import { BinView } from './bin-view';
@@ -56,28 +57,48 @@ export class LogbookPanel extends SidePanel {
     const layout = this.layout as PanelLayout;
     const sections = layout.widgets.indexOf(this.content);
     layout.insertWidget(sections, new JobsView(_model, commands, trans));
-    this.addWidget(
-      section(
-        trans.__('Entries'),
-        new EntriesView(_model, commands, filter, trans)
-      )
-    );
+    this.addWidget(entriesAndBin(_model, commands, filter, trans));
     this.addWidget(
       section(trans.__('Machines'), new MachinesView(_model, commands, trans))
     );
-    const bin = section(trans.__('Bin'), new BinView(_model, commands, trans));
-    bin.toolbar.addItem(
-      'empty',
-      new CommandToolbarButton({ commands, id: CommandIDs.emptyBin, label: '' })
-    );
-    this.addWidget(bin);
-    (this.content as AccordionPanel).collapse(this.widgets.indexOf(bin));
   }
 
   protected onAfterShow(msg: Message): void {
     super.onAfterShow(msg);
     void this._model.refresh();
   }
+}
+
+/**
+ * One section for the entries, and for the bin in their place while its button is pressed.
+ */
+function entriesAndBin(
+  model: LogbookModel,
+  commands: CommandRegistry,
+  filter: ListFilter,
+  trans: TranslationBundle
+): PanelWithToolbar {
+  const entries = new EntriesView(model, commands, filter, trans);
+  const bin = new BinView(model, commands, trans);
+  bin.hide();
+  const panel = section(trans.__('Entries'), entries);
+  panel.addWidget(bin);
+  const button = new ToolbarButton({
+    icon: deleteIcon,
+    tooltip: trans.__('Show the bin'),
+    pressedTooltip: trans.__('Show the entries'),
+    noFocusOnClick: true,
+    onClick: () => {
+      bin.setHidden(!button.pressed);
+      entries.setHidden(button.pressed);
+      panel.title.label = button.pressed
+        ? trans.__('Bin')
+        : trans.__('Entries');
+    }
+  });
+  button.addClass('vml-BinButton');
+  panel.toolbar.addItem('bin', button);
+  return panel;
 }
 
 function filterButton(
@@ -87,9 +108,9 @@ function filterButton(
   const button = new ToolbarButton({
     icon: filterListIcon,
     tooltip: trans.__('Filter by notebook, project, tag or release'),
+    noFocusOnClick: true,
     onClick: () => {
-      filter.toggle();
-      button.pressed = filter.expanded;
+      filter.expand(button.pressed);
     }
   });
   return button;
@@ -117,7 +138,7 @@ class SearchBox extends ReactWidget {
       <InputGroup
         type="search"
         data-testid="vml-search"
-        placeholder={this._trans.__('Search the logbook')}
+        placeholder={this._trans.__('Search')}
         aria-label={this._trans.__('Search the logbook')}
         rightIcon="ui-components:search"
         onChange={event => this._filter.set({ words: event.target.value })}

@@ -40,9 +40,7 @@ export function Rows(props: {
     requestAnimationFrame(() =>
       requestAnimationFrame(() =>
         list.current
-          ?.querySelector<HTMLElement>(
-            `[data-index="${wanted}"] .vml-Row-main`
-          )
+          ?.querySelector<HTMLElement>(`[data-index="${wanted}"] .vml-Row-main`)
           ?.focus()
       )
     );

@@ -60,7 +60,9 @@ export function addSnapshotCommands(context: ISnapshotContext): void {
     });
 
   const notebook = async () =>
-    tracker.currentWidget ? savedNotebook(context, tracker.currentWidget) : null;
+    tracker.currentWidget
+      ? savedNotebook(context, tracker.currentWidget)
+      : null;
   const isEnabled = () => tracker.currentWidget !== null;
   add(
     CommandIDs.snapshot,
