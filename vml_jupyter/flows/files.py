@@ -9,6 +9,7 @@ from pathlib import Path
 
 from vml_jupyter.errors import BadArea, LogbookDamaged
 from vml_jupyter.flows.entries import opened
+from vml_jupyter.flows.origins import remember
 from vml_jupyter.flows.settings import Settings
 from vml_jupyter.progress import SILENT, Progress
 from vml_jupyter.snapshot import Laid, Salvage, lay
@@ -32,7 +33,9 @@ def restore_files(settings: Settings, entry_id: str, target: Path, progress: Pro
         entry = logbook.find(entry_id)
         progress.stage("lay", f"Writing the files of {entry.id}")
         try:
-            return lay(logbook.repository, logbook.area_tree(entry), target, progress)
+            laid = lay(logbook.repository, logbook.area_tree(entry), target, progress)
+            remember(settings, target, entry)
+            return laid
         except LogbookDamaged:
             progress.stage("salvage", "Something is damaged: looking for what is whole")
             salvage = Salvage(logbook.repository, logbook.area_tree(entry), progress)
