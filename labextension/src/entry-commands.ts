@@ -88,17 +88,20 @@ export function addEntryCommands(
         );
         return;
       }
-      const told = Notification.info(trans.__('“%1” is in the bin.', entry.title), {
-        autoClose: UNDO_MS,
-        actions: [
-          {
-            label: trans.__('Undo'),
-            displayType: 'accent',
-            callback: () =>
-              void commands.execute(CommandIDs.unforget, { entry: entry.id })
-          }
-        ]
-      });
+      const told = Notification.info(
+        trans.__('“%1” is in the bin.', entry.title),
+        {
+          autoClose: UNDO_MS,
+          actions: [
+            {
+              label: trans.__('Undo'),
+              displayType: 'accent',
+              callback: () =>
+                void commands.execute(CommandIDs.unforget, { entry: entry.id })
+            }
+          ]
+        }
+      );
       offers.set(entry.id, told);
     }
   });

@@ -72,7 +72,13 @@ describe('Api', () => {
   });
 
   it('returns the job of a snapshot', async () => {
-    const request = { path: 'a.ipynb', title: 't', note: '', release: '' };
+    const request = {
+      path: 'a.ipynb',
+      title: 't',
+      note: '',
+      tags: [],
+      release: ''
+    };
     expect(await api.snapshot(request)).toEqual(job());
     expect(asked[0].body).toEqual(request);
   });

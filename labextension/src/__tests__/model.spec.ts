@@ -15,9 +15,21 @@ class FakeApi {
   refusal: Refusal | null = null;
   reads: string[] = [];
 
-  entries = async () => this._read('entries', this.listed);
+  binned: IEntry[] = [];
+
+  entries = async (limit?: number) =>
+    this._read('entries', this.listed).slice(0, limit || undefined);
+  forgotten = async () => this._read('bin', this.binned);
+  forget = async (id: string) => this._move(id, this.listed, this.binned);
+  unforget = async (id: string) => this._move(id, this.binned, this.listed);
   machines = async () => this._read('machines', this.running);
   jobs = async () => this._read('jobs', this.active);
+
+  private _move(id: string, from: IEntry[], to: IEntry[]): void {
+    this._read('move', []);
+    const at = from.findIndex(entry => entry.id === id);
+    to.unshift(...from.splice(at, 1));
+  }
 
   private _read<T>(noun: string, records: T[]): T[] {
     this.reads.push(noun);
@@ -116,9 +128,34 @@ describe('LogbookModel', () => {
     expect(told).toEqual(['j2 changed']);
   });
 
-  it('drops an entry that was forgotten', () => {
-    model.forgotten('entry1');
+  it('moves an entry into the bin and back', async () => {
+    const [known] = model.entries!;
+    const asked = model.forget(known);
+    await settled();
     expect(model.entries).toEqual([]);
+    await asked;
+    expect(model.bin).toEqual([known]);
+    await model.unforget(known.id);
+    expect(model.bin).toEqual([]);
+    expect(model.entries).toEqual([known]);
+  });
+
+  it('keeps an entry that the server does not forget', async () => {
+    api.refusal = new Refusal({ code: 'logbook-locked', message: 'no' });
+    await expect(model.forget(entry())).rejects.toBe(api.refusal);
+    expect(model.entries).toEqual([entry()]);
+  });
+
+  it('shows the newest entries while the others are on their way', async () => {
+    api.listed = Array.from({ length: 150 }, (_, index) =>
+      entry({ id: `e${index}` })
+    );
+    const fresh = new LogbookModel(api as unknown as IApi);
+    const seen = new Set<number>();
+    fresh.changed.connect(() => seen.add(fresh.entries?.length ?? -1));
+    await fresh.refresh();
+    expect([...seen].filter(count => count >= 0)).toEqual([100, 150]);
+    fresh.dispose();
   });
 });
 

@@ -14,6 +14,8 @@ export function entry(
     time: '2026-01-02T08:00:00Z',
     title: 'Fit',
     note: '',
+    project: '',
+    forgotten: '',
     notebook: 'higgs.ipynb',
     area: '/home/ada/fits',
     parent: '',
