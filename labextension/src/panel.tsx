@@ -15,7 +15,7 @@ import {
 } from '@jupyterlab/ui-components';
 import { CommandRegistry } from '@lumino/commands';
 import { Message } from '@lumino/messaging';
-import { PanelLayout, Widget } from '@lumino/widgets';
+import { PanelLayout, SplitPanel, Widget } from '@lumino/widgets';
 import * as React from 'react';
 
 import { BinView } from './bin-view';
@@ -66,7 +66,16 @@ export class LogbookPanel extends SidePanel {
   protected onAfterShow(msg: Message): void {
     super.onAfterShow(msg);
     void this._model.refresh();
+    if (!this._arranged) {
+      this._arranged = true;
+      // Most of the room is for the entries; the sections have no size before they are laid out.
+      requestAnimationFrame(() =>
+        (this.content as SplitPanel).setRelativeSizes([3, 1])
+      );
+    }
   }
+
+  private _arranged = false;
 }
 
 /**

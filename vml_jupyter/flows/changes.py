@@ -16,6 +16,7 @@ import msgspec
 from vml_jupyter.errors import BadNotebook, NotFound
 from vml_jupyter.flows import notebooks
 from vml_jupyter.flows.entries import opened
+from vml_jupyter.flows.held import Opening
 from vml_jupyter.flows.lines import Hunk, hunks
 from vml_jupyter.flows.notebook_diff import LARGEST_BYTES, CellChange, diff_notebooks
 from vml_jupyter.flows.reading import Content, content_of, find_anywhere
@@ -69,7 +70,13 @@ FileChange = TextChange | NotebookChange | ImageChange | Opaque
 
 
 def file_change(
-    settings: Settings, entry_id: str, path: str, *, other_id: str = "", area: Path | None = None
+    settings: Settings,
+    entry_id: str,
+    path: str,
+    *,
+    other_id: str = "",
+    area: Path | None = None,
+    opening: Opening = opened,
 ) -> FileChange:
     """Return how one file changed from an entry to another one, or to a working area as it is now.
 
@@ -79,12 +86,13 @@ def file_change(
         path: The file, relative to the working area, as ``flows.diff`` names it.
         other_id: The later entry.
         area: A working area, in the place of a later entry.
+        opening: Opens the logbook.
 
     Raises:
         NotFound, Ambiguous: There is no such entry, or neither side has the file.
         BadArea: The area is none.
     """
-    with opened(settings) as logbook:
+    with opening(settings) as logbook:
         repository = logbook.repository
         sides: list[Content | None] = []
         for id in (entry_id, other_id) if area is None else (entry_id,):

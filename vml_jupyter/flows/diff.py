@@ -14,6 +14,7 @@ from vml_jupyter.environment import describe
 from vml_jupyter.errors import BadNotebook, LogbookDamaged, NotFound
 from vml_jupyter.flows import notebooks
 from vml_jupyter.flows.entries import opened
+from vml_jupyter.flows.held import Opening
 from vml_jupyter.flows.notebook_diff import LARGEST_BYTES, NotebookDiff, diff_notebooks
 from vml_jupyter.flows.settings import Settings
 from vml_jupyter.logbook import Logbook
@@ -84,6 +85,7 @@ def diff(
     area: Path | None = None,
     with_notebooks: bool = True,
     progress: Progress = SILENT,
+    opening: Opening = opened,
 ) -> Diff:
     """Return what changed from one entry to another.
 
@@ -94,12 +96,13 @@ def diff(
         area: A working area to compare ``entry_id`` with, as it is now, in the place of an entry.
         with_notebooks: Whether to look into the notebooks that changed.
         progress: Who listens.
+        opening: Opens the logbook.
 
     Raises:
         NotFound, Ambiguous: An entry is not there, or has no parent.
         BadArea: The area is none.
     """
-    with opened(settings) as logbook:
+    with opening(settings) as logbook:
         first = logbook.find(entry_id)
         progress.stage("compare", "Comparing the files")
         if area is not None:

@@ -15,6 +15,7 @@ import msgspec
 
 from vml_jupyter.errors import NotFound
 from vml_jupyter.flows.entries import opened
+from vml_jupyter.flows.held import Opening
 from vml_jupyter.flows.settings import Settings
 from vml_jupyter.logbook import Logbook
 from vml_jupyter.model import Entry
@@ -62,13 +63,13 @@ class Details(msgspec.Struct, frozen=True, kw_only=True):
     children: list[Entry]
 
 
-def details(settings: Settings, entry_id: str) -> Details:
+def details(settings: Settings, entry_id: str, *, opening: Opening = opened) -> Details:
     """Return an entry with its packages, its parent and its children, be it in the bin or not.
 
     Raises:
         NotFound, Ambiguous: There is no such entry.
     """
-    with opened(settings) as logbook:
+    with opening(settings) as logbook:
         entry = find_anywhere(logbook, entry_id)
         others = logbook.entries()
     return Details(
@@ -78,14 +79,14 @@ def details(settings: Settings, entry_id: str) -> Details:
     )
 
 
-def list_folder(settings: Settings, entry_id: str, path: str = "") -> Listing:
+def list_folder(settings: Settings, entry_id: str, path: str = "", *, opening: Opening = opened) -> Listing:
     """Return what lies in one folder of an entry; '' is the working area itself.
 
     Raises:
         NotFound: There is no such entry, or no such folder in it.
         LogbookDamaged: The folder cannot be read.
     """
-    with opened(settings) as logbook:
+    with opening(settings) as logbook:
         entry = find_anywhere(logbook, entry_id)
         tree = logbook.area_tree(entry)
         if path:
@@ -98,14 +99,16 @@ def list_folder(settings: Settings, entry_id: str, path: str = "") -> Listing:
     return Listing(path=path, items=list(map(_item, ordered[:MOST_ITEMS])), total=len(nodes))
 
 
-def read_file(settings: Settings, entry_id: str, path: str, most: int) -> Content:
+def read_file(
+    settings: Settings, entry_id: str, path: str, most: int, *, opening: Opening = opened
+) -> Content:
     """Return the first ``most`` bytes of a file of an entry.
 
     Raises:
         NotFound: There is no such entry, or no such file in it.
         LogbookDamaged: A part of it is missing or altered.
     """
-    with opened(settings) as logbook:
+    with opening(settings) as logbook:
         entry = find_anywhere(logbook, entry_id)
         return content_of(logbook.repository, logbook.area_tree(entry), path, most)
 

@@ -128,6 +128,34 @@ HOSTILE = {
 }
 
 
+async def test_what_others_do_to_the_logbook_meanwhile_is_seen(ask: Any, vml: Any, area: Path) -> None:
+    """The logbook stays open between questions."""
+    import shutil
+
+    from vml_jupyter.flows.bin import empty_bin, forget
+    from vml_jupyter.flows.upkeep import prune
+
+    async def titles() -> list[str]:
+        return [entry["title"] for entry in (await ask("GET", "entries"))[1]["entries"]]
+
+    assert await titles() == ["first"]
+    (area / "a.txt").write_text("two\n" * 1000)
+    second = capture(vml.user_settings, area, title="second").id
+    assert await titles() == ["second", "first"]
+    assert (await ask("GET", f"entries/{second}/file?path=a.txt"))[1]["text"] == "two\n" * 1000
+    forget(vml.user_settings, [second])
+    empty_bin(vml.user_settings)
+    prune(vml.user_settings, max_unused_percent=0)
+    assert (await ask("GET", f"entries/{second}/details"))[0] == 404
+    assert (await ask("GET", "entries/ID/file?path=a.txt"))[1]["text"] == "one\n"
+    shutil.rmtree(vml.user_settings.logbook)
+    assert (await ask("GET", "entries/ID/details"))[0] == 404
+    vml.user_settings.password_file().unlink()
+    third = capture(vml.user_settings, area, title="of another logbook").id
+    assert await titles() == ["of another logbook"]
+    assert (await ask("GET", f"entries/{third}/folder"))[0] == 200
+
+
 async def test_no_path_leads_out(ask: Any) -> None:
     for path, status in HOSTILE.items():
         answered, body = await ask("GET", path)
