@@ -17,7 +17,7 @@ help:
 	@echo "make lint    ruff, mypy, import-linter, eslint, prettier, stylelint"
 	@echo "make unit    the tests that boot nothing"
 	@echo "make bench   the product beside its peers: bench-logbook (BENCH='--only first,restore'), bench-restore"
-	@echo "make soak    hours: fuzz the parsers (SECONDS=60 each), every accident of the durability tests, a full area over S3"
+	@echo "make soak    hours: fuzz the parsers (SECONDS=60 each), every accident of the durability tests, a full area over S3, a cloud image"
 	@echo "make mini    build the small release that tests and demo boot"
 
 packages:
@@ -94,6 +94,7 @@ soak: packages $(VENV)/.ready
 	$(BIN)/python tests/soak/fuzz.py --seconds $(or $(SECONDS),60)
 	$(BIN)/python tests/soak/s3_traffic.py
 	cd tests && ../$(BIN)/python -m durability $(SOAK)
+	cd tests/soak && ../../$(BIN)/python -m cloud
 
 wheel: $(VENV)/.ready
 	$(BIN)/python -m build --wheel --no-isolation

@@ -1,8 +1,8 @@
 """This project and its peers as objects with the same few verbs.
 
     <home>/repository    where the bytes go (ours: <home>/data/logbook)
-    <home>/restored      where they come back
     <home>/...           the tool's own caches and keys
+    <back>/<name>        where the bytes come back; <home>/restored where no <back> is given
 
 Every tool gets a home, and so a repository and caches, of its own; all encrypt (but tar) and compress with
 zstd at level 3 or what they call automatic. What a verb returns is measured around the whole process.
@@ -38,10 +38,10 @@ class Peer(ABC):
     whole_seconds = False
     rival = True
 
-    def __init__(self, home: Path) -> None:
+    def __init__(self, home: Path, back: Path | None = None) -> None:
         self.home = home
         self.repository = home / "repository"
-        self.restored = home / "restored"
+        self.restored = back / self.name if back else home / "restored"
         self.password = secrets.token_hex(16)
         self.environ = dict(os.environ)
         home.mkdir(parents=True)
@@ -82,8 +82,8 @@ class Vml(Peer):
     program = str(Path(sys.executable).with_name("vml"))
     rival = False
 
-    def __init__(self, home: Path) -> None:
-        super().__init__(home)
+    def __init__(self, home: Path, back: Path | None = None) -> None:
+        super().__init__(home, back)
         path = os.pathsep.join(filter(None, (str(_ROOT), os.environ.get("PYTHONPATH"))))
         self.environ |= {
             "VML_DATA": str(home / "data"),
@@ -114,8 +114,8 @@ class Restic(Peer):
     name = "restic"
     program = "restic"
 
-    def __init__(self, home: Path) -> None:
-        super().__init__(home)
+    def __init__(self, home: Path, back: Path | None = None) -> None:
+        super().__init__(home, back)
         self.environ |= {
             "RESTIC_REPOSITORY": str(self.repository),
             "RESTIC_PASSWORD": self.password,
@@ -149,8 +149,8 @@ class Borg(Peer):
     name = "borg"
     program = "borg"
 
-    def __init__(self, home: Path) -> None:
-        super().__init__(home)
+    def __init__(self, home: Path, back: Path | None = None) -> None:
+        super().__init__(home, back)
         self.environ |= {
             "BORG_REPO": str(self.repository),
             "BORG_PASSPHRASE": self.password,
@@ -166,7 +166,7 @@ class Borg(Peer):
         return self._run("create", "--compression", "zstd,3", f"::{self._archives}", ".", folder=area.path)
 
     def restore(self, to: Path) -> Figure:
-        to.mkdir()
+        to.mkdir(parents=True)
         return self._run("extract", f"::{self._archives}", folder=to)
 
     def _run(self, *arguments: str, folder: Path | None = None) -> Figure:
@@ -190,7 +190,7 @@ class Tar(Peer):
         return run(["sh", "-ec", command, area.path, self._archive], self.environ)
 
     def restore(self, to: Path) -> Figure:
-        to.mkdir()
+        to.mkdir(parents=True)
         return run(["sh", "-ec", 'zstd -q -d -c "$0" | tar -x -p -C "$1"', self._archive, to], self.environ)
 
     @classmethod

@@ -29,7 +29,8 @@ import requests
 from vml_jupyter.context import user_data, write_context_iso
 from vml_jupyter.flows import capture, machines
 from vml_jupyter.flows.entries import opened
-from vml_jupyter.flows.releases import provide, release_of
+from vml_jupyter.flows.provide import provide
+from vml_jupyter.flows.releases import release_of
 from vml_jupyter.flows.settings import Settings, load
 from vml_jupyter.guest import GuestConfig, pickup
 from vml_jupyter.machine import probe_accelerator

@@ -20,13 +20,15 @@
     |   |-- RepositoryUnreachable  the release repository does not answer
     |   |-- DigestMismatch         the bytes are not the published ones
     |   |-- SignatureWrong         the signature does not hold, or is a stranger's
+    |   |-- PinGone                what an entry recorded cannot be had any more
     |   `-- ReleaseNeeded          an entry or a machine needs what was to be removed
     |-- HostError
     |   |-- ToolMissing        a program this work needs is not installed
     |   |-- LibvirtUnreachable no connection to the hypervisor
     |   |-- NoAccelerator      not even emulation runs a guest here
     |   |-- DiskFull           no room for what is to be written
-    |   `-- PortTaken          an address is in use
+    |   |-- PortTaken          an address is in use
+    |   `-- LimitReached       the user's own limit of machines or of their memory
     |-- MachineError
     |   |-- MachineNotReady    it never answered; carries the console's end
     |   |-- MachineGone        it was removed or died underneath
@@ -34,8 +36,8 @@
     |   `-- CellFailed         a notebook's cell ended in an error there (in guest.notebook)
     `-- Foreign            bytes from elsewhere that break their format
 
-A message says what is wrong and why; the hint says what to do. ``code`` is the class name in
-kebab-case and is what JSON and the browser see.
+A message says what is wrong and why; the hint says what to do, and ``choices`` say it to programs. ``code`` is the
+class name in kebab-case and is what JSON and the browser see.
 """
 
 from __future__ import annotations
@@ -44,6 +46,10 @@ import errno
 import re
 
 NO_ROOM = (errno.ENOSPC, errno.EDQUOT)
+
+
+Choice = dict[str, str]
+"""One way on: ``{"option": "release", "value": "4.5.1.0", "label": "CernVM 4.5.1.0"}`` is ``--release 4.5.1.0``."""
 
 
 class VmlError(Exception):
@@ -55,6 +61,7 @@ class VmlError(Exception):
     """
 
     http_status = 500
+    choices: tuple[Choice, ...] = ()
 
     def __init__(self, message: str, hint: str = "") -> None:
         super().__init__(message)
@@ -149,6 +156,20 @@ class SignatureWrong(ReleaseError):
     http_status = 502
 
 
+class PinGone(ReleaseError):
+    """A pin that cannot be met, before anything is made for it.
+
+    Args:
+        choices: What can be asked for instead.
+    """
+
+    http_status = 409
+
+    def __init__(self, message: str, hint: str = "", choices: tuple[Choice, ...] = ()) -> None:
+        super().__init__(message, hint)
+        self.choices = choices
+
+
 class ReleaseNeeded(ReleaseError):
     http_status = 409
 
@@ -174,6 +195,10 @@ class DiskFull(HostError):
 
 
 class PortTaken(HostError):
+    http_status = 409
+
+
+class LimitReached(HostError):
     http_status = 409
 
 

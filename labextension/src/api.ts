@@ -6,6 +6,9 @@ import { URLExt } from '@jupyterlab/coreutils';
 import { ServerConnection } from '@jupyterlab/services';
 
 import {
+  IChoice,
+  IDurability,
+  IEdit,
   IEntry,
   IEnvironment,
   IFailure,
@@ -13,6 +16,7 @@ import {
   IMachine,
   IOfferedRelease,
   IOpening,
+  IRestoreRequest,
   ISnapshotRequest
 } from './records';
 
@@ -25,21 +29,30 @@ export class Refusal extends Error implements IFailure {
     this.code = failure.code ?? 'unexpected';
     this.hint = failure.hint ?? '';
     this.console = failure.console ?? '';
+    this.choices = failure.choices ?? [];
   }
 
   readonly code: string;
   readonly hint: string;
   readonly console: string;
+  readonly choices: IChoice[];
 }
 
 /**
  * What the model and the commands ask of a server.
  */
 export interface IApi {
-  entries(): Promise<IEntry[]>;
+  /** The newest `limit` entries, or all. */
+  entries(limit?: number): Promise<IEntry[]>;
+  /** Those in the bin. */
+  forgotten(): Promise<IEntry[]>;
   forget(entry: string): Promise<void>;
+  unforget(entry: string): Promise<IEntry>;
+  edit(entry: string, changed: IEdit): Promise<IEntry>;
+  emptyBin(entries: string[]): Promise<void>;
   snapshot(asked: ISnapshotRequest): Promise<IJob>;
-  restore(entry: string, release: string): Promise<IJob>;
+  restore(entry: string, asked: IRestoreRequest): Promise<IJob>;
+  durability(asking: boolean): Promise<Record<string, IDurability>>;
   jobs(): Promise<IJob[]>;
   endJob(job: string): Promise<void>;
   machines(): Promise<IMachine[]>;
@@ -55,20 +68,50 @@ export class Api implements IApi {
     this._settings = settings;
   }
 
-  async entries(): Promise<IEntry[]> {
-    return (await this._get<{ entries: IEntry[] }>('entries')).entries;
+  async entries(limit = 0): Promise<IEntry[]> {
+    type Reply = { entries: IEntry[] };
+    const query = limit ? { limit: `${limit}` } : undefined;
+    return (await ask<Reply>(this._settings, ['entries'], { query })).entries;
+  }
+
+  async forgotten(): Promise<IEntry[]> {
+    type Reply = { entries: IEntry[] };
+    const query = { forgotten: '1' };
+    return (await ask<Reply>(this._settings, ['entries'], { query })).entries;
   }
 
   async forget(entry: string): Promise<void> {
     await this._ask(['entries', entry], 'DELETE');
   }
 
+  async unforget(entry: string): Promise<IEntry> {
+    return this._ask(['entries', entry, 'unforget'], 'POST');
+  }
+
+  async edit(entry: string, changed: IEdit): Promise<IEntry> {
+    return this._ask(['entries', entry], 'PATCH', changed);
+  }
+
+  async emptyBin(entries: string[]): Promise<void> {
+    await this._ask(['bin', 'empty'], 'POST', { entries });
+  }
+
   async snapshot(asked: ISnapshotRequest): Promise<IJob> {
     return this._job(['snapshots'], 'POST', asked);
   }
 
-  async restore(entry: string, release: string): Promise<IJob> {
-    return this._job(['entries', entry, 'restore'], 'POST', { release });
+  async restore(entry: string, asked: IRestoreRequest): Promise<IJob> {
+    return this._job(['entries', entry, 'restore'], 'POST', asked);
+  }
+
+  /**
+   * How it stands with each entry: at once, or after the servers were asked.
+   */
+  async durability(asking: boolean): Promise<Record<string, IDurability>> {
+    type Reply = { entries: Record<string, IDurability> };
+    const query = asking ? { asking: '1' } : undefined;
+    const reply = await ask<Reply>(this._settings, ['durability'], { query });
+    return reply.entries;
   }
 
   async jobs(): Promise<IJob[]> {
@@ -116,31 +159,53 @@ export class Api implements IApi {
     return (await this._ask<{ job: IJob }>(path, method, body)).job;
   }
 
-  private async _ask<T>(
-    path: string[],
-    method: string,
-    body?: object
-  ): Promise<T> {
-    const url = URLExt.join(
-      this._settings.baseUrl,
-      'vml/api',
-      ...path.map(encodeURIComponent)
-    );
-    const init = { method, body: body ? JSON.stringify(body) : undefined };
-    let response: Response;
-    try {
-      response = await ServerConnection.makeRequest(url, init, this._settings);
-    } catch {
-      throw new Refusal({
-        code: 'no-answer',
-        message: 'The Jupyter server does not answer',
-        hint: 'Check that it still runs, and the network'
-      });
-    }
-    return decoded<T>(response);
+  private _ask<T>(path: string[], method: string, body?: object): Promise<T> {
+    return ask<T>(this._settings, path, { method, body });
   }
 
   private _settings: ServerConnection.ISettings;
+}
+
+/**
+ * Ask the server, and return what it answers.
+ *
+ * @param path - Below `vml/api`, not encoded yet.
+ * @param options.query - What is asked for exactly.
+ * @param options.signal - Ends the question.
+ */
+export async function ask<T>(
+  settings: ServerConnection.ISettings,
+  path: string[],
+  options: {
+    method?: string;
+    body?: object;
+    query?: Record<string, string>;
+    signal?: AbortSignal;
+  } = {}
+): Promise<T> {
+  const { method = 'GET', body, query, signal } = options;
+  const url =
+    URLExt.join(
+      settings.baseUrl,
+      'vml/api',
+      ...path.map(part => encodeURIComponent(part))
+    ) + (query ? URLExt.objectToQueryString(query) : '');
+  const init = {
+    method,
+    body: body ? JSON.stringify(body) : undefined,
+    signal
+  };
+  let response: Response;
+  try {
+    response = await ServerConnection.makeRequest(url, init, settings);
+  } catch {
+    throw new Refusal({
+      code: signal?.aborted ? 'aborted' : 'no-answer',
+      message: 'The Jupyter server does not answer',
+      hint: 'Check that it still runs, and the network'
+    });
+  }
+  return decoded<T>(response);
 }
 
 /**

@@ -6,27 +6,29 @@ import { ReactWidget, UseSignal } from '@jupyterlab/apputils';
 import { TranslationBundle } from '@jupyterlab/translation';
 import { ellipsesIcon, MenuSvg } from '@jupyterlab/ui-components';
 import { CommandRegistry } from '@lumino/commands';
-import { ISignal } from '@lumino/signaling';
 import * as React from 'react';
 
+import { ITrack, tracks } from './branches';
+import { GoneBadge, needsText } from './durability';
 import { FailureView } from './failures';
-import { ago, bytes, files, matching } from './format';
+import { Filters } from './filters';
+import { ago, bytes, files } from './format';
 import { restoreIcon } from './icons';
+import { ListFilter } from './list-filter';
 import { LogbookModel } from './model';
-import { IEntry, isActive } from './records';
+import { IDurability, IEntry, isActive } from './records';
+import { Rows } from './rows';
+import { matching } from './search';
 import { CommandIDs } from './tokens';
+import { TrackView } from './tracks';
+
+const ROW_PX = 68;
 
 export class EntriesView extends ReactWidget {
-  /**
-   * @param query - What the search box holds, and a signal when it changes.
-   */
   constructor(
     private _model: LogbookModel,
     private _commands: CommandRegistry,
-    private _query: {
-      readonly value: string;
-      readonly changed: ISignal<unknown, void>;
-    },
+    private _filter: ListFilter,
     private _trans: TranslationBundle
   ) {
     super();
@@ -35,7 +37,7 @@ export class EntriesView extends ReactWidget {
 
   protected render(): JSX.Element {
     return (
-      <UseSignal signal={this._query.changed}>
+      <UseSignal signal={this._filter.changed}>
         {() => (
           <UseSignal signal={this._model.changed}>
             {() => this._renderList()}
@@ -63,64 +65,136 @@ export class EntriesView extends ReactWidget {
         </p>
       );
     }
-    const found = matching(entries, this._query.value);
-    if (found.length === 0) {
-      return (
-        <p className="vml-Empty">{trans.__('No entry has all these words.')}</p>
-      );
-    }
-    const restoring = new Set(
-      model.jobs
-        .filter(job => job.kind === 'restore' && isActive(job))
-        .map(job => job.subject)
-    );
     return (
-      <ul className="vml-List" aria-label={trans.__('Entries')}>
-        {found.map(entry => (
-          <EntryItem
-            key={entry.id}
-            entry={entry}
-            restoring={restoring.has(entry.id)}
-            trans={trans}
-            onRestore={() =>
-              void this._commands.execute(CommandIDs.restore, {
-                entry: entry.id
-              })
-            }
-            onMenu={at => this._openMenu(entry, at)}
-          />
-        ))}
-      </ul>
+      <>
+        <Filters filter={this._filter} entries={entries} trans={trans} />
+        <EntryList
+          entries={entries}
+          filter={this._filter}
+          known={id => model.durability(id)}
+          restoring={this._restoring()}
+          commands={this._commands}
+          trans={trans}
+        />
+      </>
     );
   }
 
-  private _openMenu(entry: IEntry, at: { x: number; y: number }): void {
-    const menu = new MenuSvg({ commands: this._commands });
-    const args = { entry: entry.id };
-    menu.addItem({ command: CommandIDs.restore, args });
-    menu.addItem({ command: CommandIDs.copyId, args });
-    menu.addItem({ type: 'separator' });
-    menu.addItem({ command: CommandIDs.forget, args });
-    // The command that was chosen is run after the menu has closed.
-    menu.aboutToClose.connect(() => void setTimeout(() => menu.dispose()));
-    menu.open(at.x, at.y);
+  private _restoring(): Set<string> {
+    return new Set(
+      this._model.jobs
+        .filter(job => job.kind === 'restore' && isActive(job))
+        .map(job => job.subject)
+    );
   }
+}
+
+function EntryList(props: {
+  entries: ReadonlyArray<IEntry>;
+  filter: ListFilter;
+  known: (entry: string) => IDurability | undefined;
+  restoring: Set<string>;
+  commands: CommandRegistry;
+  trans: TranslationBundle;
+}): JSX.Element {
+  const { entries, filter, commands, trans } = props;
+  const found = React.useMemo(
+    () => matching(entries, filter.value),
+    [entries, filter.value]
+  );
+  const drawn = React.useMemo(() => tracks(found), [found]);
+  const lanes = React.useMemo(
+    () => Math.max(0, ...[...drawn.values()].map(track => track.lane + 1)),
+    [drawn]
+  );
+  if (found.length === 0) {
+    return <p className="vml-Empty">{trans.__('No entry is like that.')}</p>;
+  }
+  const run = (command: string, entry: IEntry) =>
+    void commands.execute(command, { entry: entry.id });
+  return (
+    <Rows
+      count={found.length}
+      label={trans.__('Entries')}
+      keyOf={index => found[index].id}
+      estimate={ROW_PX}
+      onKey={(index, event) => {
+        if (event.key === 'Delete') {
+          run(CommandIDs.forget, found[index]);
+        } else if (
+          event.key === 'ContextMenu' ||
+          (event.shiftKey && event.key === 'F10')
+        ) {
+          event.preventDefault();
+          const box = event.currentTarget
+            .querySelector(`[data-index="${index}"]`)
+            ?.getBoundingClientRect();
+          openMenu(commands, found[index], {
+            x: box?.left ?? 0,
+            y: box?.bottom ?? 0
+          });
+        }
+      }}
+      row={(index, current) => (
+        <EntryItem
+          entry={found[index]}
+          track={drawn.get(found[index].id)}
+          lanes={lanes}
+          current={current}
+          known={props.known(found[index].id)}
+          restoring={props.restoring.has(found[index].id)}
+          trans={trans}
+          onOpen={() => run(CommandIDs.openEntry, found[index])}
+          onRestore={() => run(CommandIDs.restore, found[index])}
+          onMenu={at => openMenu(commands, found[index], at)}
+          onTag={tag => filter.set({ tag })}
+        />
+      )}
+    />
+  );
+}
+
+function openMenu(
+  commands: CommandRegistry,
+  entry: IEntry,
+  at: { x: number; y: number }
+): void {
+  const menu = new MenuSvg({ commands });
+  const args = { entry: entry.id };
+  menu.addItem({ command: CommandIDs.openEntry, args });
+  menu.addItem({ command: CommandIDs.compareParent, args });
+  menu.addItem({ type: 'separator' });
+  menu.addItem({ command: CommandIDs.restore, args });
+  menu.addItem({ command: CommandIDs.restoreFiles, args });
+  menu.addItem({ type: 'separator' });
+  menu.addItem({ command: CommandIDs.copyId, args });
+  menu.addItem({ command: CommandIDs.forget, args });
+  // The command that was chosen is run after the menu has closed.
+  menu.aboutToClose.connect(() => void setTimeout(() => menu.dispose()));
+  menu.open(at.x, at.y);
 }
 
 function EntryItem(props: {
   entry: IEntry;
+  known: IDurability | undefined;
+  track: ITrack | undefined;
+  lanes: number;
+  current: boolean;
   restoring: boolean;
   trans: TranslationBundle;
+  onOpen: () => void;
   onRestore: () => void;
   onMenu: (at: { x: number; y: number }) => void;
+  onTag: (tag: string) => void;
 }): JSX.Element {
-  const { entry, trans } = props;
+  const { entry, known, trans } = props;
   const release = entry.environment.release;
   const where = [entry.notebook, ago(entry.time)].filter(Boolean).join(' · ');
   const what = `${files(entry, trans)} · ${bytes(entry.bytes)}`;
   const when = new Date(entry.time).toLocaleString();
+  const futures = props.track?.futures ?? 0;
   return (
-    <li
+    <div
       className="vml-Item"
       data-testid="vml-entry"
       data-entry-id={entry.id}
@@ -130,49 +204,76 @@ function EntryItem(props: {
         props.onMenu({ x: event.clientX, y: event.clientY });
       }}
     >
-      <div className="vml-Item-head">
-        <span
-          className="vml-Item-title"
-          title={[entry.title, entry.note].filter(Boolean).join('\n\n')}
-        >
-          {entry.title}
-        </span>
-        <button
-          className="jp-Button jp-mod-minimal vml-IconButton"
-          data-testid="vml-restore"
-          disabled={props.restoring}
-          title={trans.__('Restore')}
-          aria-label={trans.__('Restore “%1”', entry.title)}
-          onClick={props.onRestore}
-        >
-          <restoreIcon.react tag="span" />
-        </button>
-        <button
-          className="jp-Button jp-mod-minimal vml-IconButton"
-          data-testid="vml-entry-menu"
-          title={trans.__('More actions')}
-          aria-haspopup="menu"
-          aria-label={trans.__('More actions for “%1”', entry.title)}
-          onClick={event => {
-            const box = event.currentTarget.getBoundingClientRect();
-            props.onMenu({ x: box.left, y: box.bottom });
-          }}
-        >
-          <ellipsesIcon.react tag="span" />
-        </button>
+      <TrackView track={props.track} lanes={props.lanes} />
+      <div className="vml-Item-body">
+        <div className="vml-Item-head">
+          <button
+            className="vml-Item-title vml-Row-main"
+            tabIndex={props.current ? 0 : -1}
+            title={[entry.title, entry.note].filter(Boolean).join('\n\n')}
+            onClick={props.onOpen}
+          >
+            {entry.title}
+          </button>
+          <button
+            className="jp-Button jp-mod-minimal vml-IconButton"
+            data-testid="vml-restore"
+            disabled={props.restoring}
+            title={trans.__('Restore')}
+            aria-label={trans.__('Restore “%1”', entry.title)}
+            onClick={props.onRestore}
+          >
+            <restoreIcon.react tag="span" />
+          </button>
+          <button
+            className="jp-Button jp-mod-minimal vml-IconButton"
+            data-testid="vml-entry-menu"
+            title={trans.__('More actions')}
+            aria-haspopup="menu"
+            aria-label={trans.__('More actions for “%1”', entry.title)}
+            onClick={event => {
+              const box = event.currentTarget.getBoundingClientRect();
+              props.onMenu({ x: box.left, y: box.bottom });
+            }}
+          >
+            <ellipsesIcon.react tag="span" />
+          </button>
+        </div>
+        <div className="vml-Item-meta" title={`${when}\n${entry.area}`}>
+          <span>{where}</span>
+          {futures > 1 && (
+            <span className="vml-Futures" data-testid="vml-futures">
+              {trans.__('%1 branches', futures)}
+            </span>
+          )}
+        </div>
+        <div className="vml-Item-meta">
+          <span
+            className={release ? 'vml-Badge' : 'vml-Badge vml-mod-unknown'}
+            data-testid="vml-entry-release"
+            data-state={known?.state}
+            title={needsText(known, trans)}
+          >
+            {release?.label ?? trans.__('No release')}
+          </span>
+          <GoneBadge known={known} trans={trans} />
+          <span>{what}</span>
+        </div>
+        {entry.tags.length > 0 && (
+          <div className="vml-Item-meta vml-Item-tags">
+            {entry.tags.map(tag => (
+              <button
+                key={tag}
+                className="vml-Tag"
+                title={trans.__('Show what is tagged “%1”', tag)}
+                onClick={() => props.onTag(tag)}
+              >
+                {tag}
+              </button>
+            ))}
+          </div>
+        )}
       </div>
-      <div className="vml-Item-meta" title={`${when}\n${entry.area}`}>
-        <span>{where}</span>
-      </div>
-      <div className="vml-Item-meta">
-        <span
-          className={release ? 'vml-Badge' : 'vml-Badge vml-mod-unknown'}
-          data-testid="vml-entry-release"
-        >
-          {release?.label ?? trans.__('No release')}
-        </span>
-        <span>{what}</span>
-      </div>
-    </li>
+    </div>
   );
 }

@@ -1,19 +1,23 @@
 /**
- * What can be done with an entry: restore it in a machine, forget it, copy its id.
+ * What can be done with an entry: restore it in a machine, forget it and take it back, copy its id.
  */
 
-import { Clipboard } from '@jupyterlab/apputils';
+import { Clipboard, Notification } from '@jupyterlab/apputils';
 import { TranslationBundle } from '@jupyterlab/translation';
+import { deleteIcon, undoIcon } from '@jupyterlab/ui-components';
 import { CommandRegistry } from '@lumino/commands';
 import { ReadonlyPartialJSONObject } from '@lumino/coreutils';
 
 import { agreed } from './consent';
 import { showFailure } from './failures';
+import { bytes } from './format';
 import { restoreIcon } from './icons';
 import { LogbookModel } from './model';
 import { IEntry } from './records';
 import { askForRestore } from './restore-form';
 import { CommandIDs } from './tokens';
+
+const UNDO_MS = 10_000;
 
 const describedBy = {
   args: {
@@ -33,6 +37,9 @@ export function addEntryCommands(
   const named = (args: ReadonlyPartialJSONObject): IEntry | undefined =>
     model.entries?.find(entry => entry.id === args.entry);
 
+  // The toasts that offer to take an entry back; they go when that was done elsewhere.
+  const offers = new Map<string, string>();
+
   commands.addCommand(CommandIDs.restore, {
     label: trans.__('Restore…'),
     caption: trans.__('Reopen this entry in its CernVM'),
@@ -42,12 +49,18 @@ export function addEntryCommands(
     execute: async args => {
       const entry = named(args);
       const asked =
-        entry && (await askForRestore(entry, model.api.releases(), trans));
+        entry &&
+        (await askForRestore(
+          entry,
+          model.api.releases(),
+          model.api.durability(true).then(all => all[entry.id]),
+          trans
+        ));
       if (!entry || !asked) {
         return;
       }
       try {
-        model.track(await model.api.restore(entry.id, asked.release));
+        model.track(await model.api.restore(entry.id, asked));
       } catch (reason) {
         await showFailure(
           trans.__('“%1” was not restored', entry.title),
@@ -59,27 +72,91 @@ export function addEntryCommands(
   });
 
   commands.addCommand(CommandIDs.forget, {
-    label: trans.__('Forget…'),
+    label: trans.__('Forget'),
     caption: trans.__('Put this entry into the bin'),
+    icon: deleteIcon,
     describedBy,
-    isVisible: args => named(args) !== undefined,
     execute: async args => {
+      if (!named(args)) {
+        await model.refresh(); // taken so lately that the list has it not yet
+      }
       const entry = named(args);
-      if (!entry || !(await agreedToForget(entry, trans))) {
+      if (!entry) {
         return;
       }
       try {
-        await model.api.forget(entry.id);
-        model.forgotten(entry.id);
+        await model.forget(entry);
       } catch (reason) {
         await showFailure(
           trans.__('“%1” is still in the logbook', entry.title),
           reason,
           trans
         );
+        return;
+      }
+      const told = Notification.info(
+        trans.__('“%1” is in the bin.', entry.title),
+        {
+          autoClose: UNDO_MS,
+          actions: [
+            {
+              label: trans.__('Undo'),
+              displayType: 'accent',
+              callback: () =>
+                void commands.execute(CommandIDs.unforget, { entry: entry.id })
+            }
+          ]
+        }
+      );
+      offers.set(entry.id, told);
+    }
+  });
+
+  commands.addCommand(CommandIDs.unforget, {
+    label: trans.__('Take Back'),
+    caption: trans.__('Take this entry back out of the bin'),
+    icon: undoIcon,
+    describedBy,
+    execute: async args => {
+      try {
+        const entry = args.entry as string;
+        await model.unforget(entry);
+        const told = offers.get(entry);
+        if (told) {
+          Notification.dismiss(told);
+        }
+      } catch (reason) {
+        await showFailure(
+          trans.__('The entry is still in the bin'),
+          reason,
+          trans
+        );
       }
     }
   });
+
+  commands.addCommand(CommandIDs.emptyBin, {
+    label: trans.__('Empty the Bin…'),
+    caption: trans.__('Remove for good what is in the bin'),
+    icon: deleteIcon,
+    isEnabled: () => !!model.bin?.length,
+    describedBy: { args: { type: 'object', properties: {} } },
+    execute: async () => {
+      const bin = model.bin ?? [];
+      if (!bin.length || !(await agreedToEmpty(bin, trans))) {
+        return;
+      }
+      try {
+        // What came into the bin since the question is not part of the answer.
+        await model.emptyBin(bin.map(entry => entry.id));
+      } catch (reason) {
+        await showFailure(trans.__('The bin was not emptied'), reason, trans);
+      }
+    }
+  });
+  model.changed.connect(() =>
+    commands.notifyCommandChanged(CommandIDs.emptyBin)
+  );
 
   commands.addCommand(CommandIDs.copyId, {
     label: trans.__('Copy Entry ID'),
@@ -90,16 +167,20 @@ export function addEntryCommands(
   });
 }
 
-function agreedToForget(
-  entry: IEntry,
+function agreedToEmpty(
+  bin: ReadonlyArray<IEntry>,
   trans: TranslationBundle
 ): Promise<boolean> {
+  const size = bytes(bin.reduce((sum, entry) => sum + entry.new_bytes, 0));
   return agreed(
-    trans.__('Forget “%1”?', entry.title),
-    trans.__(
-      'The entry goes into the bin; “vml unforget” takes it back until the bin is emptied. The notebook and its files stay where they are.'
+    trans.__('Empty the bin?'),
+    trans._n(
+      '%1 entry is removed for good. %2 were written for it; what no other entry needs of that is freed at the next “vml prune”.',
+      '%1 entries are removed for good. %2 were written for them; what no other entry needs of that is freed at the next “vml prune”.',
+      bin.length,
+      size
     ),
-    trans.__('Forget'),
+    trans._n('Remove %1 entry', 'Remove %1 entries', bin.length),
     trans
   );
 }

@@ -102,6 +102,14 @@ export function files(entry: IEntry, trans: TranslationBundle): string {
 }
 
 /**
+ * 'fit, good ,fit' -> ['fit', 'good'].
+ */
+export function tagsOf(text: string): string[] {
+  const tags = text.split(',').map(tag => tag.trim());
+  return [...new Set(tags.filter(Boolean))];
+}
+
+/**
  * The first heading of a notebook, else its name without the ending.
  */
 export function proposedTitle(
@@ -118,30 +126,6 @@ export function proposedTitle(
   }
   const name = path.split('/').pop() ?? '';
   return name.replace(/\.ipynb$/, '');
-}
-
-/**
- * Entries that hold every word of the query in title, note, notebook, folder, release, or id.
- */
-export function matching(
-  entries: ReadonlyArray<IEntry>,
-  query: string
-): IEntry[] {
-  const words = query.toLowerCase().split(/\s+/).filter(Boolean);
-  return entries.filter(entry => {
-    const text = [
-      entry.title,
-      entry.note,
-      entry.notebook,
-      entry.area,
-      entry.environment.release?.label ?? '',
-      entry.tags.join(' '),
-      entry.id
-    ]
-      .join('\n')
-      .toLowerCase();
-    return words.every(word => text.includes(word));
-  });
 }
 
 /**
@@ -170,6 +154,8 @@ export function jobTitle(
       return trans.__('Snapshot of “%1”', name);
     case 'restore':
       return trans.__('Restoring “%1”', name);
+    case 'files':
+      return trans.__('Restoring the files of “%1”', name);
     case 'start':
       return trans.__('Starting “%1”', name);
     case 'stop':

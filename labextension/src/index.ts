@@ -9,6 +9,7 @@ import {
   JupyterFrontEndPlugin
 } from '@jupyterlab/application';
 import { ICommandPalette } from '@jupyterlab/apputils';
+import { IFileBrowserFactory } from '@jupyterlab/filebrowser';
 import { INotebookTracker } from '@jupyterlab/notebook';
 import { ISettingRegistry } from '@jupyterlab/settingregistry';
 import { ITranslator, nullTranslator } from '@jupyterlab/translation';
@@ -16,12 +17,15 @@ import { refreshIcon } from '@jupyterlab/ui-components';
 
 import { Api } from './api';
 import { addEntryCommands } from './entry-commands';
+import { entryPages } from './entry-pages';
 import { logbookIcon } from './icons';
 import { addJobCommands } from './job-commands';
 import { addMachineCommands } from './machine-commands';
 import { LogbookModel } from './model';
 import { Notices } from './notices';
+import { PageApi } from './page-api';
 import { LogbookPanel } from './panel';
+import { addRestoreFiles } from './restore-files';
 import { addSnapshotCommands } from './snapshot-commands';
 import { CommandIDs, ILogbookModel, PLUGIN } from './tokens';
 
@@ -51,19 +55,35 @@ const commands: JupyterFrontEndPlugin<void> = {
   description: 'Adds the commands of the Virtual Machine Logbook.',
   autoStart: true,
   requires: [ILogbookModel, INotebookTracker],
-  optional: [ISettingRegistry, ITranslator, ICommandPalette],
+  optional: [
+    ISettingRegistry,
+    ITranslator,
+    ICommandPalette,
+    IFileBrowserFactory
+  ],
   activate: async (
     app: JupyterFrontEnd,
     model: LogbookModel,
     tracker: INotebookTracker,
     registry: ISettingRegistry | null,
     translator: ITranslator | null,
-    palette: ICommandPalette | null
+    palette: ICommandPalette | null,
+    browser: IFileBrowserFactory | null
   ) => {
     const trans = (translator ?? nullTranslator).load(DOMAIN);
+    const page = new PageApi(app.serviceManager.serverSettings);
     const settings = (await registry?.load(PLUGIN)) ?? null;
-    addSnapshotCommands(app, model, tracker, settings, trans);
+    addSnapshotCommands({
+      app,
+      model,
+      page,
+      tracker,
+      browser,
+      settings,
+      trans
+    });
     addEntryCommands(app.commands, model, trans);
+    addRestoreFiles(app.commands, model, page, browser, trans);
     addMachineCommands(app.commands, model, trans);
     addJobCommands(app.commands, model, trans);
     new Notices(
@@ -72,10 +92,9 @@ const commands: JupyterFrontEndPlugin<void> = {
       trans,
       () => settings?.composite.openWhenReady !== false
     );
-    palette?.addItem({
-      command: CommandIDs.snapshot,
-      category: trans.__('Logbook')
-    });
+    for (const command of [CommandIDs.snapshot, CommandIDs.snapshotNow]) {
+      palette?.addItem({ command, category: trans.__('Logbook') });
+    }
   }
 };
 
@@ -117,11 +136,20 @@ const panel: JupyterFrontEndPlugin<void> = {
     });
     app.shell.add(panel, 'left', { rank: 250, type: 'Logbook' });
     restorer?.add(panel, panel.id);
-    for (const command of [CommandIDs.show, CommandIDs.refresh]) {
+    for (const command of [
+      CommandIDs.show,
+      CommandIDs.refresh,
+      CommandIDs.emptyBin
+    ]) {
       palette?.addItem({ command, category: trans.__('Logbook') });
     }
   }
 };
 
-const plugins: JupyterFrontEndPlugin<unknown>[] = [model, commands, panel];
+const plugins: JupyterFrontEndPlugin<unknown>[] = [
+  model,
+  commands,
+  panel,
+  entryPages
+];
 export default plugins;

@@ -151,7 +151,7 @@ function agreedToDelete(
   return agreed(
     trans.__('Delete the machine of “%1”?', title),
     trans.__(
-      'What was changed in it since it was restored is lost. The entry stays in the logbook.'
+      'What was changed in it since it was restored is lost, and so are its standard snapshots. The entry stays in the logbook.'
     ),
     trans.__('Delete'),
     trans

@@ -80,6 +80,7 @@ function MachineItem(props: {
 }): JSX.Element {
   const { machine, busy, trans, onCommand } = props;
   const { state } = machine;
+  const differs = machine.differences.length > 0;
   const name = machine.title || machine.entry;
   const size = trans.__(
     '%1 CPUs, %2 MiB of memory, %3',
@@ -148,12 +149,26 @@ function MachineItem(props: {
         )}
       </div>
       <div className="vml-Item-meta" title={size}>
-        <span className={`vml-State vml-mod-${state}`}>
+        <span
+          className={`vml-State vml-mod-${state}`}
+          title={machine.detail || undefined}
+        >
           {stateName(state, trans)}
         </span>
-        <span className="vml-Badge">{machine.release?.label}</span>
+        <span
+          className={differs ? 'vml-Badge vml-mod-differs' : 'vml-Badge'}
+          data-testid="vml-machine-release"
+          title={machine.label}
+        >
+          {machine.release?.label}
+        </span>
         <span>{machine.id}</span>
       </div>
+      {differs && (
+        <div className="vml-Item-meta vml-Differs" data-testid="vml-differs">
+          <span title={machine.label}>{machine.label}</span>
+        </div>
+      )}
     </li>
   );
 }

@@ -12,10 +12,19 @@ import { Poll } from '@lumino/polling';
 import { ISignal, Signal } from '@lumino/signaling';
 
 import { IApi, Refusal } from './api';
-import { IEntry, IFailure, IJob, IMachine, isActive } from './records';
+import {
+  IDurability,
+  IEdit,
+  IEntry,
+  IFailure,
+  IJob,
+  IMachine,
+  isActive
+} from './records';
 
 const IDLE_MS = 60_000;
 const BUSY_MS = 2_000;
+const FIRST_ENTRIES = 100;
 
 /**
  * The id of the event by which the server tells that a job changed.
@@ -46,9 +55,19 @@ export class LogbookModel {
     return this._entries;
   }
 
+  /** What was forgotten, newest first; null before the first answer. */
+  get bin(): ReadonlyArray<IEntry> | null {
+    return this._bin;
+  }
+
   /** Null before the first answer. */
   get machines(): ReadonlyArray<IMachine> | null {
     return this._machines;
+  }
+
+  /** How it stands with an entry; undefined while nobody told. */
+  durability(entry: string): IDurability | undefined {
+    return this._durability[entry];
   }
 
   /** Newest first. */
@@ -95,6 +114,7 @@ export class LogbookModel {
   async refresh(): Promise<void> {
     await Promise.all([
       this._readEntries(),
+      this._readBin(),
       this._readMachines(),
       this.readJobs().catch(() => undefined)
     ]);
@@ -134,11 +154,43 @@ export class LogbookModel {
   }
 
   /**
-   * Drop an entry that the server has forgotten.
+   * Put an entry into the bin.
    */
-  forgotten(entry: string): void {
-    this._entries = this._entries?.filter(known => known.id !== entry) ?? null;
+  async forget(entry: IEntry): Promise<void> {
+    await this.api.forget(entry.id);
+    this._entries = without(this._entries, entry.id);
+    this._bin = [entry, ...(without(this._bin, entry.id) ?? [])];
     this._changed.emit();
+    await this._readBin();
+  }
+
+  /**
+   * Take an entry back out of the bin.
+   */
+  async unforget(entry: string): Promise<void> {
+    await this.api.unforget(entry);
+    this._bin = without(this._bin, entry);
+    await Promise.all([this._readEntries(), this._readBin()]);
+  }
+
+  /**
+   * Remove entries of the bin for good.
+   */
+  async emptyBin(entries: string[]): Promise<void> {
+    await this.api.emptyBin(entries);
+    await this._readBin();
+  }
+
+  /**
+   * Change what a person wrote about an entry.
+   */
+  async edit(entry: string, changed: IEdit): Promise<IEntry> {
+    const edited = await this.api.edit(entry, changed);
+    this._entries =
+      this._entries?.map(known => (known.id === entry ? edited : known)) ??
+      null;
+    this._changed.emit();
+    return edited;
   }
 
   dispose(): void {
@@ -187,10 +239,49 @@ export class LogbookModel {
 
   private async _readEntries(): Promise<void> {
     try {
-      this._entries = await this.api.entries();
+      const first = this._entries === null;
+      if (first) {
+        // The first rows are there while thousands are still on their way.
+        this._entries = await this.api.entries(FIRST_ENTRIES);
+        this._changed.emit();
+      }
+      if (!first || this._entries?.length === FIRST_ENTRIES) {
+        this._entries = await this.api.entries();
+      }
       this._entriesFailure = null;
     } catch (reason) {
       this._entriesFailure = failure(reason);
+    }
+    this._changed.emit();
+    if (!this._entriesFailure) {
+      void this._readDurability();
+    }
+  }
+
+  /**
+   * Learn what is known at once, then what servers say; a list without it is as good as before.
+   */
+  private async _readDurability(): Promise<void> {
+    const round = ++this._durabilityRound;
+    for (const asking of [false, true]) {
+      try {
+        const known = await this.api.durability(asking);
+        if (round !== this._durabilityRound) {
+          return;
+        }
+        this._durability = known;
+        this._changed.emit();
+      } catch {
+        return;
+      }
+    }
+  }
+
+  private async _readBin(): Promise<void> {
+    try {
+      this._bin = await this.api.forgotten();
+    } catch {
+      // What keeps the bin from being read keeps the entries, too, and is told there.
     }
     this._changed.emit();
   }
@@ -206,6 +297,9 @@ export class LogbookModel {
   }
 
   private _entries: ReadonlyArray<IEntry> | null = null;
+  private _durability: Record<string, IDurability> = {};
+  private _durabilityRound = 0;
+  private _bin: ReadonlyArray<IEntry> | null = null;
   private _machines: ReadonlyArray<IMachine> | null = null;
   private _jobs: ReadonlyArray<IJob> = [];
   private _entriesFailure: IFailure | null = null;
@@ -217,6 +311,13 @@ export class LogbookModel {
   private _changed = new Signal<this, void>(this);
   private _jobChanged = new Signal<this, IJob>(this);
   private _jobEnded = new Signal<this, IJob>(this);
+}
+
+function without(
+  entries: ReadonlyArray<IEntry> | null,
+  id: string
+): ReadonlyArray<IEntry> | null {
+  return entries?.filter(entry => entry.id !== id) ?? null;
 }
 
 /**

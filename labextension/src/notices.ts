@@ -30,7 +30,7 @@ export class Notices {
 
   private _progressed(job: IJob): void {
     // The others take moments, and their machine shows the change itself.
-    if (job.kind !== 'snapshot' && job.kind !== 'restore') {
+    if (!['snapshot', 'restore', 'files'].includes(job.kind)) {
       return;
     }
     const stage = job.stages[job.stages.length - 1];
@@ -74,6 +74,7 @@ export class Notices {
     const result = job.result ?? {};
     const release = result.release as IRelease | null;
     if (job.kind === 'snapshot') {
+      const entry = result.entry as string;
       const size = trans.__(
         '%1, %2 new',
         bytes(result.bytes as number),
@@ -86,14 +87,17 @@ export class Notices {
         'success',
         {
           autoClose: TOLD_MS,
-          actions: [this._action(trans.__('Show'), CommandIDs.show, {})]
+          actions: [
+            this._action(trans.__('Show'), CommandIDs.openEntry, { entry }),
+            this._action(trans.__('Undo'), CommandIDs.forget, { entry })
+          ]
         }
       );
     } else if (job.kind === 'restore') {
       const machine = result.machine as string;
       const took = Object.values(result.seconds as Record<string, number>);
       const what = [
-        release?.label,
+        (result.label as string) || release?.label,
         seconds(took.reduce((sum, value) => sum + value, 0))
       ];
       this._tell(
@@ -115,6 +119,26 @@ export class Notices {
       if (this._model.isOwn(job) && this._openWhenReady()) {
         void this._commands.execute(CommandIDs.open, { machine });
       }
+    } else if (job.kind === 'files') {
+      const path = result.path as string;
+      const kept = result.kept as string;
+      this._tell(
+        job,
+        kept
+          ? trans.__(
+              'The files are in “%1”. What was there is in the logbook, and in “%2”.',
+              path,
+              kept
+            )
+          : trans.__('The files are in “%1”.', path),
+        'success',
+        {
+          autoClose: kept ? false : TOLD_MS,
+          actions: [
+            this._action(trans.__('Show'), 'filebrowser:go-to-path', { path })
+          ]
+        }
+      );
     } else {
       this._drop(job);
     }
@@ -124,9 +148,22 @@ export class Notices {
     const { message, hint } = job.error ?? { message: '', hint: '' };
     const said = [message, hint].filter(Boolean).join('. ');
     const title = this._title(job);
+    // Something recorded is gone: the form says what can be chosen instead.
+    const choose =
+      job.kind === 'restore' && job.error?.choices?.length
+        ? [
+            this._action(
+              this._trans.__('Choose…'),
+              CommandIDs.restore,
+              { entry: job.subject },
+              true
+            )
+          ]
+        : [];
     this._tell(job, `${title}: ${said}`, 'error', {
       autoClose: false,
       actions: [
+        ...choose,
         {
           label: this._trans.__('Details'),
           callback: () => void showFailure(title, job.error, this._trans)

@@ -1,24 +1,28 @@
 /**
- * The side bar: search, jobs, entries, machines.
+ * The side bar: search, jobs, entries, machines, the bin.
  */
 
 import { CommandToolbarButton } from '@jupyterlab/apputils';
 import { TranslationBundle } from '@jupyterlab/translation';
 import {
+  deleteIcon,
+  filterListIcon,
   InputGroup,
   PanelWithToolbar,
   ReactWidget,
-  SidePanel
+  SidePanel,
+  ToolbarButton
 } from '@jupyterlab/ui-components';
 import { CommandRegistry } from '@lumino/commands';
 import { Message } from '@lumino/messaging';
-import { ISignal, Signal } from '@lumino/signaling';
-import { PanelLayout, Widget } from '@lumino/widgets';
+import { PanelLayout, SplitPanel, Widget } from '@lumino/widgets';
 import * as React from 'react';
 
+import { BinView } from './bin-view';
 import { EntriesView } from './entries-view';
 import { logbookIcon } from './icons';
 import { JobsView } from './jobs-view';
+import { ListFilter } from './list-filter';
 import { MachinesView } from './machines-view';
 import { LogbookModel } from './model';
 import { CommandIDs } from './tokens';
@@ -37,8 +41,9 @@ export class LogbookPanel extends SidePanel {
     this.node.setAttribute('role', 'region');
     this.node.setAttribute('aria-label', trans.__('Logbook'));
 
-    const search = new SearchBox(trans);
-    this.toolbar.addItem('search', search);
+    const filter = new ListFilter();
+    this.toolbar.addItem('search', new SearchBox(filter, trans));
+    this.toolbar.addItem('filter', filterButton(filter, trans));
     for (const [name, id] of [
       ['snapshot', CommandIDs.snapshot],
       ['refresh', CommandIDs.refresh]
@@ -52,12 +57,7 @@ export class LogbookPanel extends SidePanel {
     const layout = this.layout as PanelLayout;
     const sections = layout.widgets.indexOf(this.content);
     layout.insertWidget(sections, new JobsView(_model, commands, trans));
-    this.addWidget(
-      section(
-        trans.__('Entries'),
-        new EntriesView(_model, commands, search, trans)
-      )
-    );
+    this.addWidget(entriesAndBin(_model, commands, filter, trans));
     this.addWidget(
       section(trans.__('Machines'), new MachinesView(_model, commands, trans))
     );
@@ -66,10 +66,66 @@ export class LogbookPanel extends SidePanel {
   protected onAfterShow(msg: Message): void {
     super.onAfterShow(msg);
     void this._model.refresh();
+    if (!this._arranged) {
+      this._arranged = true;
+      // Most of the room is for the entries; the sections have no size before they are laid out.
+      requestAnimationFrame(() =>
+        (this.content as SplitPanel).setRelativeSizes([3, 1])
+      );
+    }
   }
+
+  private _arranged = false;
 }
 
-function section(title: string, view: Widget): Widget {
+/**
+ * One section for the entries, and for the bin in their place while its button is pressed.
+ */
+function entriesAndBin(
+  model: LogbookModel,
+  commands: CommandRegistry,
+  filter: ListFilter,
+  trans: TranslationBundle
+): PanelWithToolbar {
+  const entries = new EntriesView(model, commands, filter, trans);
+  const bin = new BinView(model, commands, trans);
+  bin.hide();
+  const panel = section(trans.__('Entries'), entries);
+  panel.addWidget(bin);
+  const button = new ToolbarButton({
+    icon: deleteIcon,
+    tooltip: trans.__('Show the bin'),
+    pressedTooltip: trans.__('Show the entries'),
+    noFocusOnClick: true,
+    onClick: () => {
+      bin.setHidden(!button.pressed);
+      entries.setHidden(button.pressed);
+      panel.title.label = button.pressed
+        ? trans.__('Bin')
+        : trans.__('Entries');
+    }
+  });
+  button.addClass('vml-BinButton');
+  panel.toolbar.addItem('bin', button);
+  return panel;
+}
+
+function filterButton(
+  filter: ListFilter,
+  trans: TranslationBundle
+): ToolbarButton {
+  const button = new ToolbarButton({
+    icon: filterListIcon,
+    tooltip: trans.__('Filter by notebook, project, tag or release'),
+    noFocusOnClick: true,
+    onClick: () => {
+      filter.expand(button.pressed);
+    }
+  });
+  return button;
+}
+
+function section(title: string, view: Widget): PanelWithToolbar {
   const panel = new PanelWithToolbar();
   panel.addClass('vml-Section');
   panel.title.label = title;
@@ -78,16 +134,12 @@ function section(title: string, view: Widget): Widget {
 }
 
 class SearchBox extends ReactWidget {
-  constructor(private _trans: TranslationBundle) {
+  constructor(
+    private _filter: ListFilter,
+    private _trans: TranslationBundle
+  ) {
     super();
     this.addClass('vml-Search');
-  }
-
-  /** What is searched for. */
-  value = '';
-
-  get changed(): ISignal<this, void> {
-    return this._changed;
   }
 
   protected render(): JSX.Element {
@@ -95,16 +147,11 @@ class SearchBox extends ReactWidget {
       <InputGroup
         type="search"
         data-testid="vml-search"
-        placeholder={this._trans.__('Search the logbook')}
+        placeholder={this._trans.__('Search')}
         aria-label={this._trans.__('Search the logbook')}
         rightIcon="ui-components:search"
-        onChange={event => {
-          this.value = event.target.value;
-          this._changed.emit();
-        }}
+        onChange={event => this._filter.set({ words: event.target.value })}
       />
     );
   }
-
-  private _changed = new Signal<this, void>(this);
 }

@@ -26,6 +26,9 @@ export interface IEntry {
   time: string;
   title: string;
   note: string;
+  project: string;
+  /** When it was put into the bin; empty where it is not there. */
+  forgotten: string;
   /** Relative to the working area; empty for an area without one. */
   notebook: string;
   area: string;
@@ -40,14 +43,57 @@ export interface IEntry {
 export type MachineState =
   'starting' | 'running' | 'stopped' | 'suspended' | 'broken';
 
+/**
+ * One thing that an entry needs, and whether it can be had.
+ */
+export interface INeed {
+  kind: 'image' | 'system' | 'repository';
+  name: string;
+  label: string;
+  state: 'here' | 'downloadable' | 'there' | 'gone' | 'unknown';
+  reason?: string;
+}
+
+/**
+ * One way on where something is gone: an option of a restore and its value.
+ */
+export interface IChoice {
+  option: 'release' | 'without-pin';
+  value: string;
+  label: string;
+}
+
+/**
+ * Whether what an entry needs is still there; `unnamed` where it records no release.
+ */
+export interface IDurability {
+  state: 'there' | 'gone' | 'unknown' | 'unnamed';
+  needs: INeed[];
+  choices: IChoice[];
+}
+
+/**
+ * One thing in which a machine is not what its entry recorded.
+ */
+export interface IDifference {
+  what: string;
+  recorded: string;
+  here: string;
+}
+
 export interface IMachine {
   id: string;
   entry: string;
   title: string;
   notebook: string;
   state: MachineState;
+  /** Why a broken machine is broken, and what mends it. */
+  detail?: string;
   created: string;
   release: IRelease | null;
+  /** What it is, and what it should be. */
+  label: string;
+  differences: IDifference[];
   accelerator: string;
   shape: { cpus: number; memory_mib: number; scratch_gib: number };
 }
@@ -67,13 +113,14 @@ export interface IFailure {
   message: string;
   hint: string;
   console: string;
+  choices?: IChoice[];
 }
 
 export type JobState = 'queued' | 'running' | 'done' | 'failed' | 'cancelled';
 
 export interface IJob {
   id: string;
-  kind: 'snapshot' | 'restore' | 'start' | 'stop' | 'delete';
+  kind: 'snapshot' | 'restore' | 'files' | 'start' | 'stop' | 'delete';
   title: string;
   state: JobState;
   /** The entry or machine it works on; for a snapshot the path. */
@@ -93,11 +140,28 @@ export interface IOpening {
   trusted: boolean;
 }
 
+export interface IRestoreRequest {
+  /** Empty for the recorded one. */
+  release: string;
+  /** Repositories that are to be as new as they are. */
+  without_pins: string[];
+}
+
 export interface ISnapshotRequest {
   path: string;
   title: string;
   note: string;
   release: string;
+  tags: string[];
+}
+
+/** What is not named stays as it is. */
+export interface IEdit {
+  title?: string;
+  note?: string;
+  project?: string;
+  add_tags?: string[];
+  remove_tags?: string[];
 }
 
 /**

@@ -6,22 +6,31 @@ import { Dialog, ReactWidget } from '@jupyterlab/apputils';
 import { TranslationBundle } from '@jupyterlab/translation';
 import * as React from 'react';
 
-import { IEntry, IOfferedRelease } from './records';
+import { NeedsList } from './durability';
+import {
+  IDurability,
+  IEntry,
+  IOfferedRelease,
+  IRestoreRequest
+} from './records';
 import { ReleaseSelect } from './releases';
 
-class RestoreForm extends ReactWidget implements Dialog.IBodyWidget<string> {
+class RestoreForm
+  extends ReactWidget
+  implements Dialog.IBodyWidget<IRestoreRequest>
+{
   constructor(
     private _entry: IEntry,
     private _offered: Promise<IOfferedRelease[]>,
+    private _known: Promise<IDurability | undefined>,
     private _trans: TranslationBundle
   ) {
     super();
     this.addClass('vml-Form');
   }
 
-  /** The release to use instead of the recorded one; empty for the recorded one. */
-  getValue(): string {
-    return this._release;
+  getValue(): IRestoreRequest {
+    return this._asked;
   }
 
   protected render(): JSX.Element {
@@ -29,31 +38,48 @@ class RestoreForm extends ReactWidget implements Dialog.IBodyWidget<string> {
       <RestoreFields
         entry={this._entry}
         offered={this._offered}
+        known={this._known}
         trans={this._trans}
-        onChange={release => {
-          this._release = release;
+        onChange={asked => {
+          this._asked = asked;
         }}
       />
     );
   }
 
-  private _release = '';
+  private _asked: IRestoreRequest = { release: '', without_pins: [] };
 }
 
 function RestoreFields(props: {
   entry: IEntry;
   offered: Promise<IOfferedRelease[]>;
+  known: Promise<IDurability | undefined>;
   trans: TranslationBundle;
-  onChange: (release: string) => void;
+  onChange: (asked: IRestoreRequest) => void;
 }): JSX.Element {
   const { entry, trans } = props;
   const recorded = entry.environment.release;
-  const [release, setRelease] = React.useState('');
+  const [asked, setAsked] = React.useState<IRestoreRequest>({
+    release: '',
+    without_pins: []
+  });
+  const [known, setKnown] = React.useState<IDurability | null>(null);
+  const change = (changed: Partial<IRestoreRequest>) => {
+    setAsked({ ...asked, ...changed });
+    props.onChange({ ...asked, ...changed });
+  };
   const first = React.useRef<HTMLParagraphElement>(null);
+  React.useEffect(() => {
+    // Restoring says itself what is missing, so a failure to know it before is none.
+    props.known.then(told => setKnown(told ?? null)).catch(() => undefined);
+  }, [props.known]);
   React.useEffect(() => {
     // The dialog looks for fields that lack something when one changes; these are drawn after it looked.
     first.current?.dispatchEvent(new Event('input', { bubbles: true }));
-  }, []);
+  }, [known]);
+  const gone = known?.needs.filter(need => need.state === 'gone') ?? [];
+  const loose = gone.filter(need => need.kind === 'repository');
+  const releaseGone = gone.length > loose.length;
   return (
     <>
       <p className="vml-Form-text" ref={first}>
@@ -69,35 +95,61 @@ function RestoreFields(props: {
       <label htmlFor="vml-restore-release">{trans.__('CernVM release')}</label>
       <ReleaseSelect
         id="vml-restore-release"
-        value={release}
+        value={asked.release}
         none={
           recorded
-            ? trans.__('%1, as recorded', recorded.label)
+            ? releaseGone
+              ? trans.__('%1, as recorded, is gone', recorded.label)
+              : trans.__('%1, as recorded', recorded.label)
             : trans.__('None recorded; choose one')
         }
         offered={props.offered}
-        required={!recorded}
+        required={!recorded || releaseGone}
         trans={trans}
-        onChange={system => {
-          setRelease(system);
-          props.onChange(system);
-        }}
+        onChange={release => change({ release })}
       />
+      {known && known.needs.length > 0 && (
+        <>
+          <span className="vml-Form-label">{trans.__('What it needs')}</span>
+          <NeedsList known={known} trans={trans} />
+        </>
+      )}
+      {loose.map(need => (
+        <label key={need.name} className="vml-Form-check">
+          <input
+            type="checkbox"
+            required
+            data-testid="vml-without-pin"
+            checked={asked.without_pins.includes(need.name)}
+            onChange={event =>
+              change({
+                without_pins: event.target.checked
+                  ? [...asked.without_pins, need.name]
+                  : asked.without_pins.filter(name => name !== need.name)
+              })
+            }
+          />
+          {trans.__('Use the newest %1 instead', need.name)}
+        </label>
+      ))}
     </>
   );
 }
 
 /**
  * Ask whether and in which release to restore; null when the user thought better of it.
+ *
+ * @param known - How it stands with the entry, still to come.
  */
 export async function askForRestore(
   entry: IEntry,
   offered: Promise<IOfferedRelease[]>,
+  known: Promise<IDurability | undefined>,
   trans: TranslationBundle
-): Promise<{ release: string } | null> {
-  const dialog = new Dialog<string>({
+): Promise<IRestoreRequest | null> {
+  const dialog = new Dialog<IRestoreRequest>({
     title: trans.__('Restore “%1”', entry.title),
-    body: new RestoreForm(entry, offered, trans),
+    body: new RestoreForm(entry, offered, known, trans),
     buttons: [
       Dialog.cancelButton({ label: trans.__('Cancel') }),
       Dialog.okButton({ label: trans.__('Restore') })
@@ -106,5 +158,5 @@ export async function askForRestore(
   });
   dialog.addClass('vml-RestoreDialog');
   const result = await dialog.launch();
-  return result.button.accept ? { release: result.value ?? '' } : null;
+  return result.button.accept ? result.value : null;
 }

@@ -1,81 +1,183 @@
 /**
- * The command behind the toolbar's Snapshot button: save, ask, and let the server take it.
+ * The commands that take a snapshot: save, ask, and let the server take it.
  */
 
 import { JupyterFrontEnd } from '@jupyterlab/application';
+import { IFileBrowserFactory } from '@jupyterlab/filebrowser';
 import { INotebookTracker, NotebookPanel } from '@jupyterlab/notebook';
 import { ISettingRegistry } from '@jupyterlab/settingregistry';
 import { TranslationBundle } from '@jupyterlab/translation';
+import { CommandRegistry } from '@lumino/commands';
 
 import { Refusal } from './api';
 import { showFailure } from './failures';
 import { proposedTitle } from './format';
 import { snapshotIcon } from './icons';
 import { LogbookModel } from './model';
-import { askForSnapshot } from './snapshot-form';
+import { PageApi } from './page-api';
+import { choices } from './search';
+import { askForSnapshot, ISnapshotForm } from './snapshot-form';
 import { CommandIDs } from './tokens';
 
-export function addSnapshotCommands(
-  app: JupyterFrontEnd,
-  model: LogbookModel,
-  tracker: INotebookTracker,
-  settings: ISettingRegistry.ISettings | null,
-  trans: TranslationBundle
-): void {
-  const current = () => tracker.currentWidget;
-  app.commands.addCommand(CommandIDs.snapshot, {
-    label: trans.__('Snapshot to the Logbook…'),
-    caption: trans.__(
-      'Write this notebook, its folder and its CernVM version into the logbook'
-    ),
-    icon: snapshotIcon,
-    isEnabled: () => current() !== null,
-    describedBy: { args: { type: 'object', properties: {} } },
-    execute: async () => {
-      const panel = current();
-      if (!panel) {
-        return;
+export interface ISnapshotContext {
+  app: JupyterFrontEnd;
+  model: LogbookModel;
+  page: PageApi;
+  tracker: INotebookTracker;
+  browser: IFileBrowserFactory | null;
+  settings: ISettingRegistry.ISettings | null;
+  trans: TranslationBundle;
+}
+
+/** What is captured: a notebook with its folder, or a folder. */
+interface ISubject {
+  path: string;
+  title: string;
+}
+
+export function addSnapshotCommands(context: ISnapshotContext): void {
+  const { app, tracker, trans } = context;
+  const add = (
+    id: string,
+    options: Omit<CommandRegistry.ICommandOptions, 'execute'>,
+    subject: () => Promise<ISubject | null>,
+    ask: boolean
+  ) =>
+    app.commands.addCommand(id, {
+      icon: snapshotIcon,
+      describedBy: { args: { type: 'object', properties: {} } },
+      ...options,
+      execute: async () => {
+        try {
+          const found = await subject();
+          if (found) {
+            await takeSnapshot(context, found, ask);
+          }
+        } catch (reason) {
+          await showFailure(trans.__('No snapshot was taken'), reason, trans);
+        }
       }
-      try {
-        await takeSnapshot(app, model, panel, settings, trans);
-      } catch (reason) {
-        await showFailure(trans.__('No snapshot was taken'), reason, trans);
-      }
-    }
-  });
-  tracker.currentChanged.connect(() =>
-    app.commands.notifyCommandChanged(CommandIDs.snapshot)
+    });
+
+  const notebook = async () =>
+    tracker.currentWidget
+      ? savedNotebook(context, tracker.currentWidget)
+      : null;
+  const isEnabled = () => tracker.currentWidget !== null;
+  add(
+    CommandIDs.snapshot,
+    {
+      label: trans.__('Snapshot to the Logbook…'),
+      caption: trans.__(
+        'Write this notebook, its folder and its CernVM version into the logbook (Alt-click: without asking)'
+      ),
+      isEnabled
+    },
+    notebook,
+    true
   );
+  add(
+    CommandIDs.snapshotNow,
+    {
+      label: trans.__('Snapshot to the Logbook Without Asking'),
+      caption: trans.__(
+        'Write this notebook, its folder and its CernVM version into the logbook at once'
+      ),
+      isEnabled
+    },
+    notebook,
+    false
+  );
+  add(
+    CommandIDs.snapshotFolder,
+    {
+      label: trans.__('Snapshot This Folder…'),
+      caption: trans.__('Write this folder into the logbook')
+    },
+    async () => chosenFolder(context),
+    true
+  );
+  tracker.currentChanged.connect(() => {
+    app.commands.notifyCommandChanged(CommandIDs.snapshot);
+    app.commands.notifyCommandChanged(CommandIDs.snapshotNow);
+  });
+  takeOnAltClick(app.commands);
+}
+
+/**
+ * Let Alt-click on a Snapshot button take it without asking; the button itself does not tell which keys were held.
+ */
+function takeOnAltClick(commands: CommandRegistry): void {
+  const onPress = (event: MouseEvent) => {
+    const button = (event.target as Element).closest?.(
+      `.jp-Toolbar [data-command="${CommandIDs.snapshot}"]`
+    );
+    if (!button || !event.altKey || event.button !== 0) {
+      return;
+    }
+    event.preventDefault();
+    event.stopImmediatePropagation();
+    if (event.type === 'click') {
+      void commands.execute(CommandIDs.snapshotNow);
+    }
+  };
+  for (const type of ['mousedown', 'click'] as const) {
+    window.addEventListener(type, onPress, true);
+  }
 }
 
 async function takeSnapshot(
-  app: JupyterFrontEnd,
-  model: LogbookModel,
-  panel: NotebookPanel,
-  settings: ISettingRegistry.ISettings | null,
-  trans: TranslationBundle
+  context: ISnapshotContext,
+  subject: ISubject,
+  ask: boolean
 ): Promise<void> {
-  const path = pathOnServer(app, panel.context.path, trans);
-  if (!panel.context.model.readOnly) {
-    await panel.context.save();
-  }
-  const asked = await askForSnapshot({
-    proposed: {
-      title: proposedTitle(cellsOf(panel), path),
-      note: '',
-      release: (settings?.composite.release as string) ?? ''
-    },
-    environment: model.api.environment(),
-    offered: model.api.releases(),
-    trans
-  });
+  const { model, page, settings, trans } = context;
+  const proposed: ISnapshotForm = {
+    title: subject.title,
+    note: '',
+    tags: [],
+    release: (settings?.composite.release as string) ?? ''
+  };
+  const asked = !ask
+    ? proposed
+    : await askForSnapshot({
+        proposed,
+        environment: model.api.environment(),
+        offered: model.api.releases(),
+        preview: signal => page.preview(subject.path, signal),
+        knownTags: choices(model.entries ?? []).tag,
+        trans
+      });
   if (!asked) {
     return;
   }
   if (settings && asked.release !== settings.composite.release) {
     await settings.set('release', asked.release);
   }
-  model.track(await model.api.snapshot({ path, ...asked }));
+  model.track(await model.api.snapshot({ path: subject.path, ...asked }));
+}
+
+async function savedNotebook(
+  context: ISnapshotContext,
+  panel: NotebookPanel
+): Promise<ISubject> {
+  const path = pathOnServer(context.app, panel.context.path, context.trans);
+  if (!panel.context.model.readOnly) {
+    await panel.context.save();
+  }
+  return { path, title: proposedTitle(cellsOf(panel), path) };
+}
+
+function chosenFolder(context: ISnapshotContext): ISubject | null {
+  const browser = context.browser?.tracker.currentWidget;
+  if (!browser) {
+    return null;
+  }
+  const selected = [...browser.selectedItems()];
+  const folder = selected.find(item => item.type === 'directory');
+  const shown = folder?.path ?? browser.model.path;
+  const path = pathOnServer(context.app, shown, context.trans);
+  return { path, title: path.split('/').pop() ?? '' };
 }
 
 /**
@@ -92,7 +194,7 @@ function pathOnServer(
   if (drive && drive !== 'RTC') {
     throw new Refusal({
       code: 'bad-area',
-      message: trans.__('This notebook lies in “%1”, not on the server', drive),
+      message: trans.__('This lies in “%1”, not on the server', drive),
       hint: trans.__('Copy it into a folder of the file browser first')
     });
   }

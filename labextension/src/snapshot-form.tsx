@@ -1,5 +1,5 @@
 /**
- * The dialog of a snapshot: title, note, and the release where none is detected.
+ * The dialog of a snapshot: title, note, tags, the release where none is detected, and what will be captured.
  */
 
 import { Dialog, ReactWidget } from '@jupyterlab/apputils';
@@ -7,6 +7,10 @@ import { TranslationBundle } from '@jupyterlab/translation';
 import { InputGroup } from '@jupyterlab/ui-components';
 import * as React from 'react';
 
+import { FormDialog } from './form-dialog';
+import { tagsOf } from './format';
+import { IPreview } from './page-records';
+import { PreviewView } from './preview';
 import { IEnvironment, IOfferedRelease } from './records';
 import { ReleaseSelect } from './releases';
 
@@ -14,6 +18,7 @@ export interface ISnapshotForm {
   title: string;
   note: string;
   release: string;
+  tags: string[];
 }
 
 export interface ISnapshotFormOptions {
@@ -21,6 +26,10 @@ export interface ISnapshotFormOptions {
   proposed: ISnapshotForm;
   environment: Promise<IEnvironment>;
   offered: Promise<IOfferedRelease[]>;
+  /** Asks what will be captured. */
+  preview: (signal: AbortSignal) => Promise<IPreview>;
+  /** Tags that other entries have. */
+  knownTags: string[];
   trans: TranslationBundle;
 }
 
@@ -80,11 +89,25 @@ function SnapshotFields(
         id="vml-snapshot-note"
         className="jp-mod-styled"
         data-testid="vml-note"
-        rows={3}
+        rows={2}
         placeholder={trans.__('What is worth remembering (Markdown)')}
         defaultValue={proposed.note}
         onChange={event => onChange({ note: event.target.value })}
       />
+      <label htmlFor="vml-snapshot-tags">{trans.__('Tags')}</label>
+      <InputGroup
+        id="vml-snapshot-tags"
+        data-testid="vml-tags"
+        list="vml-snapshot-known-tags"
+        placeholder={trans.__('Words to find it by, separated by commas')}
+        defaultValue={proposed.tags.join(', ')}
+        onChange={event => onChange({ tags: tagsOf(event.target.value) })}
+      />
+      <datalist id="vml-snapshot-known-tags">
+        {props.knownTags.map(tag => (
+          <option key={tag} value={tag} />
+        ))}
+      </datalist>
       <label htmlFor="vml-snapshot-release">{trans.__('CernVM release')}</label>
       {detected ? (
         <span className="vml-Form-detected" data-testid="vml-detected">
@@ -103,6 +126,7 @@ function SnapshotFields(
           }}
         />
       )}
+      <PreviewView ask={props.preview} trans={trans} />
     </>
   );
 }
@@ -114,7 +138,7 @@ export async function askForSnapshot(
   options: ISnapshotFormOptions
 ): Promise<ISnapshotForm | null> {
   const { trans } = options;
-  const dialog = new Dialog<ISnapshotForm>({
+  const dialog = new FormDialog<ISnapshotForm>({
     title: trans.__('Snapshot to the logbook'),
     body: new SnapshotForm(options),
     buttons: [

@@ -15,8 +15,15 @@ export const PLUGIN = 'vml-jupyter:plugin';
 
 export namespace CommandIDs {
   export const snapshot = 'vml:snapshot';
+  export const snapshotNow = 'vml:snapshot-now';
+  export const snapshotFolder = 'vml:snapshot-folder';
   export const restore = 'vml:restore';
   export const forget = 'vml:forget';
+  export const unforget = 'vml:unforget';
+  export const emptyBin = 'vml:empty-bin';
+  export const openEntry = 'vml:open-entry';
+  export const compareParent = 'vml:compare-with-parent';
+  export const restoreFiles = 'vml:restore-files';
   export const copyId = 'vml:copy-entry-id';
   export const open = 'vml:open-machine';
   export const start = 'vml:start-machine';

@@ -1,1 +1,4 @@
 import './base.css';
+import './list.css';
+import './page.css';
+import './compare.css';

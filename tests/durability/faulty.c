@@ -3,9 +3,10 @@
        VML_FAULT_FOLDER   calls that touch files below it are looked at; all others pass
        VML_FAULT_CALLS    which: words of "create write fsync rename mkdir unlink", with commas between
        VML_FAULT_AT       the number, from 1, of the call that fails; 0 lets all pass
-       VML_FAULT_ERRNO    how it fails: 28 is ENOSPC, 5 is EIO; -9 kills the program instead, before the call
+       VML_FAULT_ERRNO    how it fails: 28 is ENOSPC, 5 is EIO; -9 kills all of the program instead, before the call
        VML_FAULT_STICKY   1: all later ones fail as well, as on a disk that is full
        VML_FAULT_TOLD     a file to which one line "CALL PATH" is appended for each call looked at
+       VML_FAULT_COUNT    a file in which the processes of one program count their calls together
 
    A write that fails for want of room writes half first, as real ones do. */
 #define _GNU_SOURCE
@@ -19,12 +20,29 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/syscall.h>
 #include <sys/types.h>
 #include <sys/uio.h>
 #include <unistd.h>
 
-static atomic_int seen;
+static atomic_int alone; /* counts where no other process does */
+
+/* Return the number of this call among those of all processes of the program. */
+static int number_of_call(void) {
+    static _Atomic(atomic_int *) shared;
+    atomic_int *seen = atomic_load(&shared);
+    const char *file = getenv("VML_FAULT_COUNT");
+    if (!seen && file) {
+        int descriptor = syscall(SYS_openat, AT_FDCWD, file, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+        if (descriptor < 0 || syscall(SYS_ftruncate, descriptor, sizeof *seen)) abort();
+        seen = mmap(NULL, sizeof *seen, PROT_READ | PROT_WRITE, MAP_SHARED, descriptor, 0);
+        if (seen == MAP_FAILED) abort();
+        syscall(SYS_close, descriptor);
+        atomic_store(&shared, seen);
+    }
+    return atomic_fetch_add(seen ? seen : &alone, 1) + 1;
+}
 
 static void tell(const char *call, const char *path) {
     const char *file = getenv("VML_FAULT_TOLD");
@@ -45,12 +63,12 @@ static int verdict(const char *call, const char *path) {
     const char *sticky = getenv("VML_FAULT_STICKY");
     int kept = errno, count, wanted;
     if (!folder || strncmp(path, folder, strlen(folder)) || !calls || !strstr(calls, call)) return 0;
-    count = atomic_fetch_add(&seen, 1) + 1;
+    count = number_of_call();
     tell(call, path);
     errno = kept;
     wanted = at ? atoi(at) : 0;
     if (!wanted || count < wanted || (count > wanted && !(sticky && *sticky == '1'))) return 0;
-    if (number && atoi(number) < 0) raise(-atoi(number));
+    if (number && atoi(number) < 0) kill(0, -atoi(number)); /* it leads a group of its own */
     return number ? atoi(number) : EIO;
 }
 

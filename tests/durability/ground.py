@@ -122,8 +122,24 @@ class Trial:
         self.environ = self.ground.environ(self.url)
         self.before = set(self.names())
 
-    def vml(self, *words: str | Path, kill_after_s: float | None = None, **environ: str) -> Done:
-        return self.ground.vml(*words, environ={**self.environ, **environ}, kill_after_s=kill_after_s)
+    def vml(
+        self,
+        *words: str | Path,
+        kill_after_s: float | None = None,
+        with_children: bool = False,
+        **environ: str,
+    ) -> Done:
+        return self.ground.vml(
+            *words,
+            environ={**self.environ, **environ},
+            kill_after_s=kill_after_s,
+            with_children=with_children,
+        )
+
+    def succeed(self, *words: str | Path) -> Done:
+        done = self.vml(*words)
+        assert done.status == 0, f"vml {words} fails: {done.err}"
+        return done
 
     def restic(self, *words: str | Path, ok: bool = True) -> str:
         done = subprocess.run(
@@ -148,18 +164,26 @@ class Trial:
         return came + (f", deleted from {' '.join(sorted(gone))}" if gone else "")
 
     def judge(self, may_miss: str | None = None) -> list[str]:
-        """Check everything that must hold after any accident; return the ids of the entries there are.
+        """Check everything that must hold after any accident; return the ids of the entries that are not in the bin.
 
         Args:
-            may_miss: The entry that the harmed program was to remove.
+            may_miss: The entry that the harmed program was to remove for good.
         """
         self.check()
-        listed = [entry["id"] for entry in self.vml("list").json["entries"]]
-        missing = set(self.ground.ids) - set(listed) - {may_miss}
+        listed, binned = self._ids(), self._ids("--bin")
+        missing = set(self.ground.ids) - {*listed, *binned, may_miss}
         assert not missing, f"entries are lost: {missing}"
+        assert not set(listed) & set(binned)
         for id in listed:
             self.require_restorable(id, self.ground.entries.get(id, self.ground.next_manifest))
+        for id in binned:
+            self.succeed("unforget", id)
+            self.require_restorable(id, self.ground.entries[id])
+            self.succeed("forget", id)
         return listed
+
+    def _ids(self, *words: str) -> list[str]:
+        return [entry["id"] for entry in self.vml("list", *words).json["entries"]]
 
     def check(self) -> None:
         """Ask restic; nobody else is there, and a killed program's lock is no damage."""

@@ -1,6 +1,6 @@
 """The accidents: kills at random moments, and every writing call that fails, each on a fresh copy and judged.
 
-snapshot | forget | prune   x   SIGKILL after a random time | n-th call fails | n-th call and all later ones fail
+snapshot | forget | empty | prune   x   SIGKILL after a random time | n-th call fails | it and all later ones fail
 """
 
 from __future__ import annotations
@@ -12,16 +12,19 @@ import statistics
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import ClassVar
 
 from s3_proxy import Fault, Traffic
 
 from durability.ground import Ground, Trial, space_given_back, spread
 from durability.victim import CALLS, Done, faults
 
-VERBS = ("snapshot", "forget", "prune")
+VERBS = ("snapshot", "forget", "empty", "prune")
+"""What changes a logbook; ``empty`` is what removes an entry for good, `vml bin empty`."""
 Kind = tuple[str, bool]
 KINDS: Sequence[Kind] = (("ENOSPC", False), ("EIO", False), ("ENOSPC", True), ("EIO", True))
 """How a call fails, and whether all later ones do as well."""
+KIND_NAMES = {name + "+" * for_good: (name, for_good) for name, for_good in KINDS}
 _RUNS = 3
 _REASONS = ("Free space", "cannot be used", "no room", "cannot be reached", "does not answer")
 
@@ -32,6 +35,10 @@ class Report:
 
     title: str
     stages: list[str] = field(default_factory=list)
+    latest: ClassVar[Report | None] = None
+
+    def __post_init__(self) -> None:
+        Report.latest = self
 
     def __str__(self) -> str:
         return f"{self.title}: {len(self.stages)} times, all well. {spread(self.stages)}"
@@ -46,15 +53,22 @@ class Play:
 
     def begin(self) -> Trial:
         trial = self.ground.begin()
+        if self.verb in ("empty", "prune"):
+            trial.succeed("forget", self._leaving)
         if self.verb == "prune":
-            assert trial.vml("forget", self._leaving).status == 0
-            trial.before = set(trial.names())
+            trial.succeed("bin", "empty")
+        trial.before = set(trial.names())
         return trial
 
     @property
     def words(self) -> list[str | Path]:
-        named: dict[str, list[str | Path]] = {"snapshot": [self.ground.next_area], "forget": [self._leaving]}
-        return [self.verb, *named.get(self.verb, [])]
+        lines: dict[str, list[str | Path]] = {
+            "snapshot": ["snapshot", self.ground.next_area],
+            "forget": ["forget", self._leaving],
+            "empty": ["bin", "empty"],
+            "prune": ["prune"],
+        }
+        return lines[self.verb]
 
     @property
     def _leaving(self) -> str:
@@ -62,16 +76,15 @@ class Play:
 
     def finish(self, trial: Trial) -> int:
         """Judge, go on as a person would, and return the bytes that the repository takes in the end."""
-        may_miss = None if self.verb == "snapshot" else self._leaving
-        listed = trial.judge(may_miss)
+        listed = trial.judge(self._leaving if self.verb in ("empty", "prune") else None)
         for id in listed:
-            if self.verb == "snapshot" and id not in self.ground.entries:
-                assert trial.vml("forget", id).status == 0  # it had come so far; it is taken once more
+            if id not in self.ground.entries:
+                trial.succeed("forget", id)  # it had come so far; it is taken once more
         if self.verb == "forget" and self._leaving in listed:
-            assert trial.vml("forget", self._leaving).status == 0
+            trial.succeed("forget", self._leaving)
+        trial.succeed("bin", "empty")
         if self.verb == "prune":
-            done = trial.vml("prune")
-            assert done.status == 0, done.err
+            trial.succeed("prune")
         trial.take_next()
         return trial.prune()
 
@@ -101,7 +114,8 @@ def kill(ground: Ground, verb: str, count: int, seed: int) -> Report:
     for number in range(count):
         moment_s = chance.uniform(0, usual_s)
         trial = play.begin()
-        done = trial.vml(*play.words, kill_after_s=moment_s)
+        # Of a program that is killed by itself, the processes that it began live on for a moment.
+        done = trial.vml(*play.words, kill_after_s=moment_s, with_children=chance.random() < 0.5)
         assert done.status in (0, -signal.SIGKILL), done.err
         report.stages.append("ended before" if done.status == 0 else trial.stage())
         try:

@@ -39,13 +39,18 @@ class Vml:
         self._folder = folder
 
     def __call__(
-        self, *words: str | Path, environ: Mapping[str, str], kill_after_s: float | None = None
+        self,
+        *words: str | Path,
+        environ: Mapping[str, str],
+        kill_after_s: float | None = None,
+        with_children: bool = False,
     ) -> Done:
         out, err = self._folder / "out", self._folder / "err"
         order = {
             "words": [*map(str, words), "--json"],
             "environ": dict(environ),
             "kill_after_s": kill_after_s,
+            "with_children": with_children,
             "out": str(out),
             "err": str(err),
         }
@@ -99,7 +104,10 @@ def faults(
 ) -> dict[str, str]:
     """Return what tells the shim which call below ``folder`` shall fail; ``at`` 0 lets all pass."""
     told_to = {"VML_FAULT_TOLD": str(told)} if told else {}
+    count = folder.with_name("calls seen")
+    count.unlink(missing_ok=True)
     return {
+        "VML_FAULT_COUNT": str(count),
         "VML_FAULT_FOLDER": str(folder),
         "VML_FAULT_CALLS": calls,
         "VML_FAULT_AT": str(at),

@@ -1,6 +1,7 @@
 """Run ``vml`` in a fresh process without the time that Python takes to start: a process that forks itself.
 
-    stdin   {"words": [...], "environ": {...}, "kill_after_s": 0.2 | null, "out": FILE, "err": FILE}   one a line
+    stdin   {"words": [...], "environ": {...}, "kill_after_s": 0.2 | null, "with_children": false,
+             "out": FILE, "err": FILE}      one a line
     stdout  {"status": 0, "seconds": 0.31}      status is negative where a signal ended it
 
 Started as ``python -m durability.zygote``, with the shim preloaded or not. It has one thread
@@ -15,6 +16,7 @@ import select
 import signal
 import sys
 import time
+from contextlib import suppress
 from typing import Any
 
 from vml_jupyter.cli import main as cli
@@ -31,11 +33,14 @@ def _run(order: dict[str, Any]) -> dict[str, Any]:
     child = os.fork()
     if not child:
         _be_vml(order)
+    with suppress(PermissionError):  # it did so itself already, and began
+        os.setpgid(child, child)
     descriptor = os.pidfd_open(child)
     try:
         ready, _, _ = select.select([descriptor], [], [], order["kill_after_s"])
         if not ready:
-            os.kill(child, signal.SIGKILL)
+            kill = os.killpg if order["with_children"] else os.kill
+            kill(child, signal.SIGKILL)
         _, status = os.waitpid(child, 0)
     finally:
         os.close(descriptor)
@@ -44,8 +49,8 @@ def _run(order: dict[str, Any]) -> dict[str, Any]:
 
 def _be_vml(order: dict[str, Any]) -> None:
     status = 70
+    os.setpgid(0, 0)  # both sides do, so that it is done before either goes on
     try:
-        os.setsid()
         os.environ.update(order["environ"])
         for number, name in ((1, order["out"]), (2, order["err"])):
             os.dup2(os.open(name, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), number)

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
+from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +15,14 @@ import pytest
 from radosgw import Gateway, gateway, missing_programs
 from s3_proxy import Traffic, proxy
 
+from vml_jupyter.flows.capture import capture
+from vml_jupyter.flows.entries import opened_or_created
 from vml_jupyter.flows.settings import Settings
 from vml_jupyter.machine import Host
+from vml_jupyter.model import Entry, Environment, Mount, Release, new_entry_id
+from vml_jupyter.release.mini import recipe, stratum
+from vml_jupyter.release.mirror import served
+from vml_jupyter.snapshot import take
 
 Vml = Callable[..., Any]
 
@@ -79,3 +86,66 @@ def traffic(gateway_of_ceph: Gateway) -> Iterator[Traffic]:
     """What passes between a client and the S3 server."""
     with proxy(gateway_of_ceph.port) as passing:
         yield passing
+
+
+def recorded_entry(
+    settings: Settings, area: Path, environment: Environment, notebook: str = "dimuon.ipynb"
+) -> str:
+    """Write an entry of the area that records this environment, as a snapshot taken in such a machine does."""
+    now = datetime.now(timezone.utc).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    draft = Entry(
+        id=new_entry_id(),
+        time=now,
+        title="inside",
+        notebook=notebook,
+        area=str(area),
+        environment=environment,
+    )
+    with opened_or_created(settings) as logbook, logbook.repository.lock():
+        return logbook.add(draft, take(logbook.repository, area).tree).id
+
+
+def as_inside(
+    system: recipe.System, bootloader: recipe.Bootloader, software: recipe.Revision = recipe.REVISIONS[-1]
+) -> Environment:
+    """Return what a snapshot taken in a machine records of its release and repositories, by the recipe."""
+    return Environment(
+        cernvm=True,
+        release=Release(
+            system=system.version,
+            bootloader=bootloader.version,
+            repository=recipe.REPOSITORY,
+            path=recipe.CERNVM_PATH,
+            root_hash=system.root_hash,
+        ),
+        release_tag=system.tag,
+        cvmfs=tuple(
+            Mount(path=path, fqrn=each.fqrn, revision=each.revision, root_hash=each.root_hash, tag=each.tag)
+            for path, each in ((f"/cvmfs/{software.fqrn}", software), ("/mnt/.ro", system))
+        ),
+    )
+
+
+@pytest.fixture(scope="session")
+def release_url_before(mini_repository: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The release repository as it was while the system ``recipe.GONE`` was still published."""
+    folder = tmp_path_factory.mktemp("before")
+    (folder / "releases").symlink_to(mini_repository / "releases")
+    systems = (recipe.GONE, *recipe.SYSTEMS)
+    stratum.publish(folder / "cvmfs" / recipe.REPOSITORY, systems, folder / "scratch", rolling="HEAD4")
+    with served(folder) as url:
+        yield url
+
+
+@pytest.fixture
+def gone_entry(machine_settings: Settings, release_url_before: str, dimuon: Path) -> str:
+    """An entry in a system that was there when it was taken: its tag is in no history now, its catalog on no server."""
+    then = machine_settings.using(release_urls=(release_url_before,))
+    return capture(then, dimuon, notebook="dimuon.ipynb", release=recipe.GONE.version).id
+
+
+@pytest.fixture
+def gone_revision_entry(machine_settings: Settings, dimuon: Path) -> str:
+    """An entry taken in a machine whose system is still there, but not the revision of the software that it had."""
+    inside = as_inside(recipe.SYSTEMS[-1], recipe.BOOTLOADERS[-1], recipe.GONE_REVISION)
+    return recorded_entry(machine_settings, dimuon, inside)

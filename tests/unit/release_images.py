@@ -182,3 +182,14 @@ def publish(
     history.write_bytes(packed)
     (stratum / ".cvmfspublished").write_text(f"Ncernvm-prod.cern.ch\nH{name}\n--\n")
     return root
+
+
+def publish_revisions(root: Path, fqrn: str, *root_hashes: str) -> None:
+    """Write a CernVM-FS repository that has the root catalogs of these revisions, and no other."""
+    stratum = root / "cvmfs" / fqrn
+    for root_hash in root_hashes:
+        catalog = stratum / "data" / root_hash[:2] / f"{root_hash[2:]}C"
+        catalog.parent.mkdir(parents=True, exist_ok=True)
+        catalog.write_bytes(b"catalog")
+    stratum.mkdir(parents=True, exist_ok=True)
+    (stratum / ".cvmfspublished").write_text(f"C{root_hashes[-1]}\nN{fqrn}\n--\n")

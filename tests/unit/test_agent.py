@@ -79,6 +79,18 @@ def test_what_it_does_not_know_is_refused(line: bytes, error: str) -> None:
     assert agent.answer(line, agent.State(), {})["error"] == error
 
 
+@pytest.mark.parametrize("moment", [b"0", b"-1", b"1e99", b"NaN", b"true", b'"1800000000"', b"null", b"[]"])
+def test_the_clock_is_only_set_to_a_moment(moment: bytes) -> None:
+    told: list[float] = []
+    actions = {"clock": told.append}
+    line = b'{"v": 1, "id": 3, "do": "clock", "time": %s}'
+    assert agent.answer(line % moment, agent.State(), actions)["error"] == "unknown request"
+    assert agent.answer(b'{"v": 1, "id": 3, "do": "clock"}', agent.State(), actions)["error"]
+    assert told == []
+    assert agent.answer(line % b"1800000000.5", agent.State(), actions) == {"v": 1, "id": 3, "done": True}
+    assert told == [1800000000.5]
+
+
 def test_an_action_is_done_and_confirmed() -> None:
     done: list[int] = []
     reply = agent.answer(

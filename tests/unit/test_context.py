@@ -31,6 +31,8 @@ RELEASE = Release(system="4.5.0.1", bootloader="2021.05-1", flavour="v4prod")
 UUID = str(uuid.UUID(int=7))
 HARD = "http://p:3128;DIRECT|x & $(touch /tmp/no) `id` 'a' \"b\" \\ $HOME *#~"
 
+SHELLS = [shell for shell in (["sh"], ["bash"], ["busybox", "sh"]) if shutil.which(shell[0])]
+
 printable = st.text(st.characters(min_codepoint=32, max_codepoint=126), max_size=60)
 keys = st.from_regex(r"[a-z][a-z0-9_]{0,20}", fullmatch=True)
 
@@ -51,9 +53,14 @@ def as_micro_cernvm_reads(raw: bytes) -> dict[str, str]:
             assignments.append((key.upper().decode(), value))
     script = b"".join(b"_UCONTEXT_%s=%s\n" % (key.encode(), value) for key, value in assignments)
     script += b"".join(b'printf "%%s\\0" "$_UCONTEXT_%s"\n' % key.encode() for key, _ in assignments)
-    answer = subprocess.run(["sh", "-e"], input=script, capture_output=True, check=True)
-    assert answer.stderr == b""
-    values = answer.stdout.decode().split("\0")[:-1]
+    answers = [
+        subprocess.run([*shell, "-e"], input=script, capture_output=True, check=True) for shell in SHELLS
+    ]
+    assert {answer.stderr for answer in answers} == {b""}
+    assert len({answer.stdout for answer in answers}) == 1, (
+        "micro-CernVM's busybox and amiconfig's bash agree"
+    )
+    values = answers[0].stdout.decode().split("\0")[:-1]
     return dict(zip((key for key, _ in assignments), values, strict=True))
 
 

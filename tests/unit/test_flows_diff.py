@@ -245,8 +245,14 @@ def test_a_broken_notebook_is_told_as_a_file(settings: Settings, area: Path) -> 
 
 
 def test_environments() -> None:
-    before = Environment(python="3.9", release=Release(system="4.5.0.1"), packages={"a": "1", "b": "1"})
-    after = Environment(python="3.11", release=Release(system="4.5.0.1"), packages={"b": "2", "c": "1"})
+    before = Environment(
+        python="3.9",
+        release=Release(system="4.5.0.1"),
+        packages={"a": "1", "b": "1", "Ruamel.yaml": "3"},
+    )
+    after = Environment(
+        python="3.11", release=Release(system="4.5.0.1"), packages={"b": "2", "c": "1", "ruamel-yaml": "3"}
+    )
     found = compare_environments(before, after)
     assert found.fields == {"python": ("3.9", "3.11")}
     assert found.packages == {"a": ("1", None), "b": ("1", "2"), "c": (None, "1")}

@@ -28,7 +28,8 @@ from vml_jupyter.errors import (
 )
 from vml_jupyter.flows import added, keeping
 from vml_jupyter.flows.capture import capture
-from vml_jupyter.flows.releases import list_images, list_releases, named_release, provide
+from vml_jupyter.flows.provide import provide
+from vml_jupyter.flows.releases import list_images, list_releases, named_release
 from vml_jupyter.flows.settings import Settings, load
 from vml_jupyter.machine.spec import MachineSpec, save_spec
 from vml_jupyter.model import Entry, Release
@@ -297,9 +298,38 @@ def test_a_cloud_image_is_added_fetched_and_removed(user: Settings, site: Path, 
     assert added.provide_added(user, image).read_bytes() == CLOUD
     with pytest.raises(WouldOverwrite):
         added.add(user, "almalinux-9", f"{url}/alma.qcow2", CLOUD_SHA)
-    with pytest.raises(Usage, match="ordinary cloud image"):
-        named_release(user, "almalinux-9")
+    release = named_release(user, "almalinux-9")
+    assert release == Release(system="almalinux-9", image_sha256=CLOUD_SHA)
+    assert (release.is_cloud, release.label, release.tag) == (True, "almalinux-9", "")
     assert keeping.remove(user, "almalinux-9") == [path]
+    assert added.added_images(user) == []
+
+
+def test_the_disk_of_a_cloud_image_is_taken_out_once_and_goes_with_it(user: Settings, tmp_path: Path) -> None:
+    plain, file = tmp_path / "plain.raw", tmp_path / "debian.qcow2"
+    plain.write_bytes(b"D" * (1 << 20))
+    subprocess.run(["qemu-img", "convert", "-O", "qcow2", "-f", "raw", plain, file], check=True)
+    added.add(user, "debian", str(file), hashlib.sha256(file.read_bytes()).hexdigest())
+    release = named_release(user, "debian")
+    disk = provide(user, release)
+    assert disk.read_bytes() == plain.read_bytes()
+    assert (provide(user, release), disk.stat().st_ino) == (disk, disk.stat().st_ino)
+    with pytest.raises(ReleaseNotFound, match="was added"):
+        provide(user, Release(system="debian", image_sha256="0" * 64))
+    assert all(not line.release.is_cloud or line.name for line in list_releases(user))
+    assert keeping.remove(user, "debian") == [disk]
+    assert file.exists()
+
+
+def test_a_cloud_image_stays_while_an_entry_needs_it(user: Settings, tmp_path: Path, dimuon: Path) -> None:
+    file = tmp_path / "debian.raw"
+    file.write_bytes(CLOUD)
+    added.add(user, "debian", str(file), CLOUD_SHA)
+    entry = capture(user, dimuon, notebook="dimuon.ipynb", release="debian")
+    assert entry.environment.release == Release(system="debian", image_sha256=CLOUD_SHA)
+    with pytest.raises(ReleaseNeeded, match=entry.id):
+        keeping.remove(user, "debian")
+    assert keeping.remove(user, "debian", force=True) == []
     assert added.added_images(user) == []
 
 

@@ -88,6 +88,13 @@ def test_a_shutdown_is_passed_on(serve: Serve) -> None:
     assert asked.is_set()
 
 
+def test_the_time_is_passed_on(serve: Serve) -> None:
+    told: list[float] = []
+    with serve(real(agent.State(), {"clock": told.append})) as client:
+        client.set_clock(1800000000.5)
+    assert told == [1800000000.5]
+
+
 def test_a_refusal_is_foreign(serve: Serve) -> None:
     with pytest.raises(Foreign, match="unknown request"):
         serve(real(agent.State())).shut_down()

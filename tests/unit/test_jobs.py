@@ -98,6 +98,7 @@ def test_an_error_is_kept_in_its_own_words(desk: JobDesk) -> None:
         "message": "It never answered",
         "hint": "Give it more time",
         "console": "panic",
+        "choices": (),
     }
 
 

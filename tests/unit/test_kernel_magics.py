@@ -15,7 +15,7 @@ from IPython.core.interactiveshell import InteractiveShell
 from vml_jupyter.errors import LogbookMissing, MachineNotReady, Usage
 from vml_jupyter.flows import machines as machine_flows
 from vml_jupyter.flows import restore as restore_flows
-from vml_jupyter.kernel import load_ipython_extension, unload_ipython_extension, views
+from vml_jupyter.kernel import drawing, load_ipython_extension, unload_ipython_extension, views
 from vml_jupyter.model import Machine, Release
 
 MACHINE = Machine(
@@ -243,7 +243,7 @@ def test_hostile_text_is_shown_not_obeyed() -> None:
 
 
 def test_tables_can_be_read_aloud() -> None:
-    html = views.table_html("Logbook", ["Entry", "Title"], [["a", "b"]])
+    html = drawing.table_html("Logbook", ["Entry", "Title"], [["a", "b"]])
     assert "<caption>Logbook</caption>" in html
     assert html.count('scope="col"') == 2
     assert html.count('scope="row"') == 1
@@ -254,7 +254,7 @@ def test_tables_can_be_read_aloud() -> None:
     [(0, "0 B"), (999, "999 B"), (1000, "1.0 kB"), (205_400_000, "205.4 MB"), (2 * 10**13, "20000.0 GB")],
 )
 def test_sizes_are_decimal(count: int, text: str) -> None:
-    assert views.size(count) == text
+    assert drawing.size(count) == text
 
 
 def test_entries_are_edited_compared_forgotten_and_taken_back(shell: InteractiveShell, area: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import multiprocessing
+import os
 import stat
 from pathlib import Path
 
@@ -10,7 +11,7 @@ import msgspec
 import pytest
 from restic_judge import Restic, needs_restic
 
-from vml_jupyter.errors import Ambiguous, LogbookDamaged, NotFound, WrongPassword
+from vml_jupyter.errors import Ambiguous, LogbookDamaged, LogbookMissing, NotFound, WrongPassword
 from vml_jupyter.logbook import Logbook, document, open_or_create_default
 from vml_jupyter.model import Entry, Environment, Release, new_entry_id
 from vml_jupyter.repository import Snapshot
@@ -207,6 +208,39 @@ class TestDefault:
         with pytest.raises(WrongPassword):
             open_or_create_default(folder, secret)
         assert not secret.exists()
+
+    def test_the_password_is_on_the_disk_before_there_is_anything_to_open(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        folder, secret = tmp_path / "data", tmp_path / "config" / "passwords" / "one"
+        synced: list[Path] = []
+        fsync = os.fsync
+
+        def note(descriptor: int) -> None:
+            synced.append(Path(f"/proc/self/fd/{descriptor}").readlink())
+            fsync(descriptor)
+
+        monkeypatch.setattr(os, "fsync", note)
+        open_or_create_default(folder, secret).close()
+        password, its_name, *rest = [path for path in synced if path != secret.parent.parent]
+        assert password.parent == secret.parent
+        assert its_name == secret.parent
+        assert folder / "keys" in rest
+
+    def test_a_disk_that_is_not_mounted_is_missed(self, tmp_path: Path, area: Path) -> None:
+        """A new logbook below the mount point would be hidden as soon as the disk is there again."""
+        folder, secret = tmp_path / "disk" / "logbook", tmp_path / "config" / "password"
+        first = open_or_create_default(folder, secret)
+        entry = add(first, area)
+        (tmp_path / "disk").rename(tmp_path / "elsewhere")
+        with pytest.raises(LogbookMissing) as caught:
+            open_or_create_default(folder, secret)
+        assert not folder.exists()
+        (tmp_path / "elsewhere").rename(tmp_path / "disk")
+        assert open_or_create_default(folder, secret).entries() == [as_listed(entry)]
+        (tmp_path / "disk").rename(tmp_path / "elsewhere")
+        Path(caught.value.hint.rsplit(" ", 1)[-1]).unlink()
+        assert open_or_create_default(folder, secret).entries() == []
 
     def test_two_that_start_together_make_one(self, tmp_path: Path) -> None:
         folder, secret = tmp_path / "data", tmp_path / "config" / "password"

@@ -8,13 +8,15 @@ import msgspec
 import pytest
 from restic_judge import Restic, needs_restic
 
-from vml_jupyter.errors import NotFound, Usage
+from vml_jupyter.errors import NotFound, StoreUnreachable, Usage
 from vml_jupyter.flows import bin as bin_flow
 from vml_jupyter.flows.capture import capture
 from vml_jupyter.flows.entries import edit, find_entry, list_entries, opened
 from vml_jupyter.flows.files import restore_files
 from vml_jupyter.flows.settings import Settings
+from vml_jupyter.logbook import document
 from vml_jupyter.model import Entry, Query
+from vml_jupyter.repository import Repository
 
 
 @pytest.fixture
@@ -124,3 +126,42 @@ def test_an_edit_that_nobody_could_read(settings: Settings, entry: Entry, change
     with pytest.raises(Usage):
         edit(settings, entry.id, **changes)  # type: ignore[arg-type]
     assert find_entry(settings, entry.id).title == "One"
+
+
+def test_who_is_interrupted_while_removing_finds_in_the_bin_what_was_there(
+    settings: Settings, entry: Entry, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An earlier interruption left the snapshot of before it was forgotten; that must not come to light again."""
+    delete, deleted = Repository.delete_snapshot, list[str]()
+
+    def refuse_after(count: int) -> None:
+        def delete_some(repository: Repository, id: str) -> None:
+            if len(deleted) == count:
+                raise StoreUnreachable("the process is gone")
+            deleted.append(id)
+            delete(repository, id)
+
+        monkeypatch.setattr(Repository, "delete_snapshot", delete_some)
+
+    refuse_after(0)
+    with pytest.raises(StoreUnreachable):
+        bin_flow.forget(settings, [entry.id])
+    with opened(settings) as logbook:
+        count = len(logbook.repository.snapshot_ids())
+    assert count == 2
+    refuse_after(1)
+    with pytest.raises(StoreUnreachable):
+        bin_flow.empty_bin(settings)
+    assert len(deleted) == 1
+    assert list_entries(settings) == []
+    assert [found.id for found in list_entries(settings, Query(forgotten=True))] == [entry.id]
+
+
+def test_a_clock_that_stands_in_the_past_does_not_empty_the_bin(
+    settings: Settings, entry: Entry, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(document, "now", lambda: "2000-01-01T00:00:00Z")
+    bin_flow.forget(settings, [entry.id])
+    assert bin_flow.empty_bin(settings, older_than_days=30) == []
+    [found] = list_entries(settings, Query(forgotten=True))
+    assert found.forgotten == entry.time

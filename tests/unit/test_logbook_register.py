@@ -166,3 +166,25 @@ def test_two_who_edit_at_once_leave_one_entry() -> None:
     ]
     for order in (rows, rows[::-1]):
         assert [row.snapshot for row in current(order)] == ["s2"]
+
+
+def test_what_this_program_wrote_is_known_as_whoever_reads_it_knows_it(
+    logbook: Logbook, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    logbook.entries()
+    with monkeypatch.context() as only_known:
+        read = Logbook._read_one
+        seen: list[str] = []
+        only_known.setattr(Logbook, "_read_one", lambda self, id: (seen.append(id), read(self, id))[1])
+        edited = logbook.edit(
+            msgspec.structs.replace(logbook.find("entry1"), note="Ångström", tags=("b", "a"))
+        )
+        logbook.forget("entry2")
+        logbook.unforget("entry2")
+        logbook.forget("entry3")
+        logbook.add(entry(7, project="P", parent="entry1"), edited.tree)
+        known = {row.snapshot: row for row in logbook._register.refresh(logbook._read)}
+        assert seen == []
+    truth = {row.snapshot: row for row in again(logbook, None)._rows()}
+    assert known == truth
+    assert len(known) == 5

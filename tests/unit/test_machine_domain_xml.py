@@ -58,6 +58,14 @@ def test_only_the_scratch_disk_is_writable() -> None:
     assert found["vdb"].find("driver").attrib["type"] == "qcow2"  # type: ignore[union-attr]
 
 
+def test_a_cloud_image_is_under_the_scratch_disk() -> None:
+    found = disks(ET.fromstring(domain_xml(spec(image_is_root=True), PASST)))
+    assert [target for target, disk in found.items() if disk.find("readonly") is None] == ["vda"]
+    assert sorted(found) == ["sda", "vda", "vdc"]
+    assert found["vda"].find("source").attrib["file"].endswith("/scratch.qcow2")  # type: ignore[union-attr]
+    assert found["vda"].find("boot") is not None
+
+
 def test_the_area_comes_over_http_with_its_cookie() -> None:
     source = disks(ET.fromstring(domain_xml(spec(), PASST)))["vdc"].find("source")
     assert source is not None

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from vml_jupyter.release.mini import disk, recipe
+from vml_jupyter.release.mini import disk, recipe, stacks
 
 SCRIPT = recipe.IMAGE_DATA / "rootfs/etc/initramfs-tools/scripts/mini"
-OLD, NEW = recipe.SYSTEMS
+OLDEST, OLD, NEW = recipe.SYSTEMS
 
 
 def shell(commands: str, **variables: str) -> str:
@@ -65,8 +65,8 @@ def test_only_the_first_block_counts_wherever_it_stands(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("named", "system"),
-    [(OLD.tag, OLD), (NEW.tag, NEW), (OLD.root_hash, OLD), ("HEAD4", NEW)],
-    ids=["old tag", "new tag", "root hash", "rolling tag"],
+    [(OLDEST.tag, OLDEST), (OLD.tag, OLD), (NEW.tag, NEW), (OLD.root_hash, OLD), ("HEAD4", NEW)],
+    ids=["oldest tag", "old tag", "new tag", "root hash", "rolling tag"],
 )
 def test_system_is_found_by_tag_hash_and_rolling_tag(
     named: str, system: recipe.System, tmp_path: Path
@@ -76,7 +76,7 @@ def test_system_is_found_by_tag_hash_and_rolling_tag(
     assert found.split() == [system.tag, system.root_hash, str(system.revision)]
 
 
-@pytest.mark.parametrize("named", ["cernvm-system-9.9.9.9", "cernvm-system-4.5", ""])
+@pytest.mark.parametrize("named", [recipe.GONE.tag, recipe.GONE.root_hash, "cernvm-system-4.5", ""])
 def test_unknown_system_is_not_replaced_by_another(named: str, tmp_path: Path) -> None:
     (tmp_path / "systems").write_text(disk.systems_table())
     assert shell(f"resolve_system '{named}' || echo none:$TAG", RO=str(tmp_path)) == "none:\n"
@@ -91,3 +91,42 @@ def test_pins_win_in_the_order_of_micro_cernvm(tmp_path: Path) -> None:
     assert shell(ask, RW=str(tmp_path), _UCONTEXT_CVMFS_TAG="from-context") == "from-snapshot\n"
     (tmp_path / "aux" / "cvmfs_force_tag").write_text("forced")
     assert shell(ask, RW=str(tmp_path), _UCONTEXT_CVMFS_TAG="from-context") == "forced\n"
+
+
+@pytest.mark.parametrize("system", recipe.SYSTEMS, ids=lambda system: system.version)
+def test_a_system_is_stacked_from_its_folders(system: recipe.System, tmp_path: Path) -> None:
+    (tmp_path / "systems").write_text(disk.systems_table())
+    below = shell(f"resolve_system {system.tag}; shared_folders", RO=str(tmp_path))
+    assert below == "".join(f"{tmp_path}/{folder}:" for folder in stacks.stack(system)[1:])
+
+
+OLDER, NEWER = recipe.REVISIONS
+
+
+@pytest.mark.parametrize(
+    ("told", "mounted"),
+    [
+        ({}, NEWER.folder),
+        ({"local": f"CVMFS_ROOT_HASH={OLDER.root_hash}"}, OLDER.folder),
+        ({"local": f"CVMFS_ROOT_HASH='{OLDER.root_hash}'"}, OLDER.folder),
+        ({"local": f'CVMFS_REPOSITORY_TAG="{OLDER.tag}"'}, OLDER.folder),
+        (
+            {"conf": f"CVMFS_REPOSITORY_TAG={NEWER.tag}", "local": f"CVMFS_REPOSITORY_TAG={OLDER.tag}"},
+            OLDER.folder,
+        ),
+        ({"local": f"CVMFS_REPOSITORY_TAG={NEWER.tag}\nCVMFS_ROOT_HASH={OLDER.root_hash}"}, OLDER.folder),
+        ({"local": f"CVMFS_ROOT_HASH={recipe.GONE_REVISION.root_hash}"}, ""),
+        ({"local": f"CVMFS_REPOSITORY_TAG={recipe.GONE_REVISION.tag}"}, ""),
+    ],
+    ids=["no pin", "hash", "quoted hash", "tag", "local wins", "hash wins", "hash is gone", "tag is gone"],
+)
+def test_a_repository_is_mounted_as_its_client_is_told(
+    told: dict[str, str], mounted: str, tmp_path: Path
+) -> None:
+    (tmp_path / "repositories").write_text(disk.repositories_table())
+    config = tmp_path / "etc/cvmfs/config.d"
+    config.mkdir(parents=True)
+    for suffix, text in told.items():
+        (config / f"{OLDER.fqrn}.{suffix}").write_text(f"# ours\n{text}\n")
+    found = shell(f"pinned_revision {OLDER.fqrn}", RO=str(tmp_path), rootmnt=str(tmp_path))
+    assert found.strip() == mounted

@@ -27,6 +27,7 @@ from vml_jupyter.repository import (
     memory_store,
     opening,
 )
+from vml_jupyter.repository.documents import Documents
 from vml_jupyter.repository.store import LocalFolder, Store
 
 PASSWORD = generate_password()
@@ -170,7 +171,7 @@ class Failing:
         self.label = inner.label
         self.is_remote = inner.is_remote
         self.get, self.get_range = inner.get, inner.get_range
-        self.list, self.delete = inner.list, inner.delete
+        self.list, self.times, self.delete = inner.list, inner.times, inner.delete
 
     def put(self, name: str, pieces: Sequence[bytes]) -> None:
         if self.puts <= 0:
@@ -217,8 +218,8 @@ def test_the_index_is_read_when_it_is_asked_for(tmp_path: Path, monkeypatch: pyt
     save_something(ours)
     ours.close()
     read: list[str] = []
-    load = Repository._load_index
-    monkeypatch.setattr(Repository, "_load_index", lambda self, id: (read.append(id), load(self, id))[1])
+    load = Documents.load_index
+    monkeypatch.setattr(Documents, "load_index", lambda self, id: (read.append(id), load(self, id))[1])
     again = Repository.open(str(tmp_path), PASSWORD)
     with again.lock():
         (name,) = again.index_names()

@@ -16,7 +16,7 @@ from vml_jupyter.errors import LogbookDamaged, LogbookLocked
 from vml_jupyter.repository import Repository, locks, opening
 from vml_jupyter.repository.documents import Documents
 from vml_jupyter.repository.gotime import format_time
-from vml_jupyter.repository.identity import hostname
+from vml_jupyter.repository.identity import hostname, process_space
 from vml_jupyter.repository.locks import Locks
 from vml_jupyter.repository.records import LockRecord
 from vml_jupyter.repository.store import LocalFolder
@@ -38,12 +38,32 @@ def locked(documents: Documents) -> list[LockRecord]:
 
 
 def lock_as(
-    documents: Documents, *, exclusive: bool, age_s: float = 0, host: str = "elsewhere", pid: int = 1
-):
+    documents: Documents,
+    *,
+    exclusive: bool,
+    age_s: float = 0,
+    stored_s: float | None = None,
+    host: str = "elsewhere",
+    pid: int = 1,
+    space: str = "",
+) -> None:
+    """Lock as somebody else, who said so ``age_s`` ago by their clock and ``stored_s`` ago by the store's."""
     record = LockRecord(
-        time=format_time(time.time_ns() - int(age_s * 1e9)), exclusive=exclusive, hostname=host, pid=pid
+        time=format_time(time.time_ns() - int(age_s * 1e9)),
+        exclusive=exclusive,
+        hostname=host,
+        pid=pid,
+        space=space,
     )
-    documents.save("locks", msgspec.json.encode(record))
+    id = documents.save("locks", msgspec.json.encode(record))
+    stored = time.time() - (age_s if stored_s is None else stored_s)
+    os.utime(Path(documents.label) / "locks" / id, (stored, stored))
+
+
+def dead_process() -> int:
+    with subprocess.Popen(["true"]) as process:
+        process.wait()
+    return process.pid
 
 
 def test_a_lock_is_there_as_long_as_it_is_held(documents: Documents) -> None:
@@ -86,10 +106,38 @@ def test_an_old_lock_is_stale(documents: Documents) -> None:
         assert len(locked(documents)) == 1
 
 
+@pytest.mark.parametrize(("age_s", "stored_s"), [(0, 7200), (7200, 0)])
+def test_a_lock_is_old_by_all_clocks_or_not_at_all(
+    documents: Documents, age_s: float, stored_s: float
+) -> None:
+    """Whoever's clock is two hours behind, or ahead, works here all the same."""
+    lock_as(documents, exclusive=False, age_s=age_s, stored_s=stored_s)
+    with pytest.raises(LogbookLocked), Locks(documents).hold(exclusive=True):
+        pass
+    assert len(locked(documents)) == 1
+
+
 def test_the_lock_of_a_dead_process_here_is_stale(documents: Documents) -> None:
-    dead = subprocess.Popen(["true"])
-    dead.wait()
-    lock_as(documents, exclusive=True, host=hostname(), pid=dead.pid)
+    lock_as(documents, exclusive=True, host=hostname(), pid=dead_process(), space=process_space())
+    with Locks(documents).hold():
+        assert len(locked(documents)) == 1
+
+
+def test_a_process_of_another_container_of_the_same_name_is_not_known_to_be_dead(
+    documents: Documents,
+) -> None:
+    lock_as(documents, exclusive=True, host=hostname(), pid=dead_process(), space="0" * 12)
+    with pytest.raises(LogbookLocked), Locks(documents).hold():
+        pass
+    assert Locks(documents).unlock() == 1, "but who says so decides"
+
+
+def test_restic_does_not_say_in_which_container_it_runs_but_renews_its_lock(documents: Documents) -> None:
+    lock_as(documents, exclusive=True, host=hostname(), pid=dead_process())
+    with pytest.raises(LogbookLocked), Locks(documents).hold():
+        pass
+    Locks(documents).unlock()
+    lock_as(documents, exclusive=True, host=hostname(), pid=dead_process(), age_s=3 * locks.REFRESH_S)
     with Locks(documents).hold():
         assert len(locked(documents)) == 1
 

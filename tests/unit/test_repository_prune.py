@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from restic_judge import Restic, needs_restic
 
-from vml_jupyter.errors import LogbookDamaged, LogbookLocked, StoreUnreachable
+from vml_jupyter.errors import DiskFull, LogbookDamaged, LogbookLocked, StoreUnreachable
 from vml_jupyter.repository import Node, Repository, Snapshot
 from vml_jupyter.repository.store import LocalFolder
 
@@ -185,7 +185,7 @@ class Ending:
         self.changes = changes
         self.label, self.is_remote = self._inner.label, False
         self.get, self.get_range = self._inner.get, self._inner.get_range
-        self.list, self.sizes = self._inner.list, self._inner.sizes
+        self.list, self.sizes, self.times = self._inner.list, self._inner.sizes, self._inner.times
 
     def put(self, name: str, pieces: Sequence[bytes]) -> None:
         self._change()
@@ -242,3 +242,37 @@ def check_after_an_end(folder: Path, snapshots: dict[str, dict[str, bytes]], oth
     assert repository.upkeep.check(read_data=True).findings == ()
     repository.close()
     shutil.rmtree(folder)
+
+
+def test_a_disk_without_room_to_move_anything_gets_some(
+    repository: Repository, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Packs that can go do, though those that need new ones cannot; what was begun takes no room from then on."""
+    with repository.lock():
+        kept = save(repository, KEPT)
+        many = [repository.save_blob(os.urandom(50_000))[0] for _ in range(10)]
+        nodes = [Node(name=id, type="file", size=50_000, content=[id]) for id in many[:1]]
+        repository.save_snapshot(Snapshot(time="2026-01-01T00:00:00Z", tree=repository.save_tree(nodes)))
+    repository.delete_snapshot(save(repository, GONE))
+    with repository.lock():
+        repository.save_blob(os.urandom(500_000))
+        repository.flush()
+    before = room(folder)
+    put = LocalFolder.put
+
+    def refuse(store: LocalFolder, name: str, pieces: Sequence[bytes]) -> None:
+        if name.startswith("data/"):
+            raise DiskFull("no room left")
+        put(store, name, pieces)
+
+    monkeypatch.setattr(LocalFolder, "put", refuse)
+    done = repository.upkeep.prune(max_unused_percent=0)
+    assert (done.packs_repacked, done.freed_bytes) == (0, before - room(folder))
+    assert done.freed_bytes > 900_000
+    with pytest.raises(DiskFull):
+        repository.upkeep.prune(max_unused_percent=0)
+    monkeypatch.undo()
+    assert repository.upkeep.check(read_data=True).clean
+    assert repository.upkeep.prune(max_unused_percent=0).packs_repacked == 1
+    assert read(repository, kept) == KEPT
+    assert repository.upkeep.check(read_data=True).findings == ()

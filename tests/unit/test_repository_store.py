@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 import stat
@@ -32,6 +33,16 @@ def test_putting_again_replaces_whole(store: Store) -> None:
     store.put("config", [b"long and old"])
     store.put("config", [b"new"])
     assert store.get("config") == b"new"
+
+
+def test_what_is_there_is_not_created_again(store: Store) -> None:
+    store.create("config", b"first")
+    with pytest.raises(FileExistsError):
+        store.create("config", b"second")
+    assert store.get("config") == b"first"
+    store.put("index/x", [b"."])
+    assert sorted(name for name, _ in store.times("index")) == ["x"]
+    assert all(abs(time.time() - stored) < 60 for _, stored in store.times("index"))
 
 
 def test_ranges_of_a_large_file(store: Store) -> None:
@@ -134,6 +145,22 @@ def test_a_full_disk_is_said_to_be_full(small_disk: Path) -> None:
         folder.put("data/aa/y", [bytes(2 << 20)])
     assert caught.value.hint
     assert sorted(path.name for path in small_disk.rglob("*") if path.is_file()) == ["x"]
+
+
+@pytest.mark.parametrize("refused", [errno.EINVAL, errno.ENOTSUP])
+def test_a_file_server_without_modes_links_and_fsync(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, refused: int
+) -> None:
+    def refuse(*arguments: object, **named: object) -> None:
+        raise OSError(refused, os.strerror(refused))
+
+    for name in ("fsync", "fchmod", "link"):
+        monkeypatch.setattr(os, name, refuse)
+    folder = LocalFolder(tmp_path)
+    test_what_was_put_is_got(folder)
+    test_what_is_there_is_not_created_again(folder)
+    folder.delete("index/x")
+    assert list((tmp_path / "tmp").iterdir()) == []
 
 
 def test_a_place_that_is_no_folder_is_unreachable(tmp_path: Path) -> None:

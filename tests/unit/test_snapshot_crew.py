@@ -168,7 +168,8 @@ class Broken:
     def __init__(self, inner: Store) -> None:
         self.is_broken = True
         self.label, self.is_remote = inner.label, inner.is_remote
-        self.get, self.get_range, self.list = inner.get, inner.get_range, inner.list
+        self.get, self.get_range = inner.get, inner.get_range
+        self.list, self.times = inner.list, inner.times
         self.delete, self._put = inner.delete, inner.put
 
     def put(self, name: str, pieces: Sequence[bytes]) -> None:

@@ -12,8 +12,9 @@ import hypothesis.strategies as st
 import pytest
 
 from vml_jupyter.snapshot import survey
+from vml_jupyter.snapshot.findings import Findings
 from vml_jupyter.snapshot.ignore import DEFAULTS, FILE_NAME, Rules
-from vml_jupyter.snapshot.walk import Findings, open_area, walk
+from vml_jupyter.snapshot.walk import open_area, walk
 
 
 def kept(area: Path) -> list[str]:

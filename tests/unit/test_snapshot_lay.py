@@ -430,6 +430,18 @@ class TestProcesses:
         lay(local, take(local, tmp_path / "area").tree, target)
         assert seen(os.fsencode(target)) == seen(os.fsencode(tmp_path / "area"))
 
+    def test_a_module_in_the_current_folder_is_not_run(
+        self, local: Repository, target: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Whoever restores stands in a working area, where a notebook's own ``struct.py`` may lie."""
+        monkeypatch.chdir(tmp_path)
+        for name in ("struct", "msgspec", "sitecustomize", "usercustomize"):
+            (tmp_path / f"{name}.py").write_text(f"open({str(tmp_path / 'was run')!r}, 'w')")
+        many = [file(local, str(number)) for number in range(10)]
+        lay(local, tree_of(local, *many), target)
+        assert len(os.listdir(target)) == 10
+        assert not (tmp_path / "was run").exists()
+
     def test_none_can_be_started(
         self, local: Repository, target: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:

@@ -13,6 +13,7 @@ from restic_judge import Restic, needs_restic
 
 from vml_jupyter.progress import Silent
 from vml_jupyter.repository import Repository, Snapshot, memory_store
+from vml_jupyter.repository.documents import Documents
 from vml_jupyter.snapshot import Taken, lay, take
 
 PASSWORD = "password"
@@ -40,9 +41,9 @@ def area(tmp_path: Path) -> Path:
 def looks(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The trees and index files that are read from here on."""
     read: list[str] = []
-    tree, load = Repository.tree, Repository._load_index
+    tree, load = Repository.tree, Documents.load_index
     monkeypatch.setattr(Repository, "tree", lambda self, id: (read.append("tree"), tree(self, id))[1])
-    monkeypatch.setattr(Repository, "_load_index", lambda self, id: (read.append("index"), load(self, id))[1])
+    monkeypatch.setattr(Documents, "load_index", lambda self, id: (read.append("index"), load(self, id))[1])
     return read
 
 

@@ -13,9 +13,8 @@ from vml_jupyter.errors import Usage
 from vml_jupyter.flows.settings import Settings
 
 if TYPE_CHECKING:
+    from vml_jupyter.cli.grammar import Verbs
     from vml_jupyter.flows.diff import Diff, FileChange, NotebookChange
-
-    Verbs = argparse._SubParsersAction[argparse.ArgumentParser]
 
 _SIGNS = {"added": "+", "removed": "-", "changed": "M"}
 

@@ -1,4 +1,4 @@
-"""The verbs of the logbook's entries: list, show, edit, forget, unforget, bin."""
+"""The verbs of the logbook's entries: list, edit, forget, unforget, bin."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from vml_jupyter.cli import output
+from vml_jupyter.cli.grammar import count, release_name
 from vml_jupyter.cli.terminal import size
 from vml_jupyter.errors import Usage
 from vml_jupyter.flows.settings import Settings
 from vml_jupyter.model import Entry, Query
 
 if TYPE_CHECKING:
+    from vml_jupyter.cli.grammar import Verbs
     from vml_jupyter.logbook import Listed
-
-    Verbs = argparse._SubParsersAction[argparse.ArgumentParser]
 
 
 def add_verbs(verbs: Verbs, common: argparse.ArgumentParser) -> None:
@@ -38,10 +38,6 @@ def add_verbs(verbs: Verbs, common: argparse.ArgumentParser) -> None:
     listing.add_argument("-n", "--limit", type=count, metavar="N", default=0, help="only the newest N")
     listing.add_argument("--bin", action="store_true", help="what was forgotten, instead")
     listing.set_defaults(run=_list)
-
-    show = verbs.add_parser("show", parents=[common], help="show one entry with its environment")
-    show.add_argument("entry", metavar="ENTRY")
-    show.set_defaults(run=_show)
 
     edit = verbs.add_parser("edit", parents=[common], help="change an entry's title, note, tags or project")
     edit.add_argument("entry", metavar="ENTRY")
@@ -68,18 +64,6 @@ def add_verbs(verbs: Verbs, common: argparse.ArgumentParser) -> None:
     bins.add_argument("entry", metavar="ENTRY", nargs="*", help="empty: only these")
     bins.add_argument("--older-than", type=count, metavar="DAYS", default=0, help="empty: only what is older")
     bins.set_defaults(run=_bin)
-
-
-def count(word: str) -> int:
-    """Read a number of things from the command line."""
-    if not word.isdecimal() or int(word) < 1:
-        raise argparse.ArgumentTypeError(f"{word!r} is no number above 0")
-    return int(word)
-
-
-def release_name(entry: Entry) -> str:
-    release = entry.environment.release
-    return release.label if release else "no CernVM"
 
 
 def _list(settings: Settings, arguments: argparse.Namespace) -> None:
@@ -138,38 +122,6 @@ def _print_table(found: Listed, *, forgotten: bool) -> None:
 def _warn(found: Listed) -> None:
     for error in found.damaged:
         print(output.plain(f"vml: {error}"), file=sys.stderr)
-
-
-def _show(settings: Settings, arguments: argparse.Namespace) -> None:
-    from vml_jupyter.flows.entries import find_entry
-
-    entry = find_entry(settings, arguments.entry)
-    if arguments.json:
-        output.as_json(entry)
-        return
-    environment = entry.environment
-    rows = [
-        ("title", entry.title),
-        ("project", entry.project or "none"),
-        ("tags", ", ".join(entry.tags) or "none"),
-        ("time (UTC)", entry.time),
-        ("edited (UTC)", entry.edited or "never"),
-        ("notebook", entry.notebook or "none"),
-        ("working area", entry.area),
-        ("content", f"{entry.files} files, {size(entry.bytes)}, {size(entry.new_bytes)} new"),
-        ("release", release_name(entry) + (" (chosen)" if environment.release_chosen else "")),
-        ("captured on", f"{environment.os}, {environment.kernel}, {environment.architecture}"),
-        (
-            "Python",
-            f"{environment.python}, {len(environment.packages)} packages, kernel {environment.kernelspec or '-'}",
-        ),
-        ("parent", entry.parent or "none"),
-        ("restic snapshot", entry.snapshot),
-    ]
-    output.table((f"ENTRY {entry.id}", ""), rows)
-    if entry.note:
-        print()
-        output.paragraphs(entry.note)
 
 
 def _edit(settings: Settings, arguments: argparse.Namespace) -> None:

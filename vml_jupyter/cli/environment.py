@@ -12,7 +12,7 @@ from vml_jupyter.flows.settings import Settings
 from vml_jupyter.model import Checkout, Environment, Mount, Software
 
 if TYPE_CHECKING:
-    Verbs = argparse._SubParsersAction[argparse.ArgumentParser]
+    from vml_jupyter.cli.grammar import Verbs
 
 
 def add_verbs(verbs: Verbs, common: argparse.ArgumentParser) -> None:

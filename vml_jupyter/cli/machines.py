@@ -1,4 +1,4 @@
-"""The verbs of machines: machines, open, stop, start, delete."""
+"""The verbs of machines: machines, open, suspend, resume, stop, start, delete."""
 
 from __future__ import annotations
 
@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING
 
 from vml_jupyter.cli import output
 from vml_jupyter.cli.terminal import Terminal
+from vml_jupyter.errors import MachineGone
 from vml_jupyter.flows.settings import Settings
 
 if TYPE_CHECKING:
-    Verbs = argparse._SubParsersAction[argparse.ArgumentParser]
+    from vml_jupyter.cli.grammar import Verbs
 
 
 def add_verbs(verbs: Verbs, common: argparse.ArgumentParser) -> None:
@@ -20,9 +21,11 @@ def add_verbs(verbs: Verbs, common: argparse.ArgumentParser) -> None:
     listing.set_defaults(run=_machines)
     for name, run, what in (
         ("open", _open, "print the notebook's address in a machine and open it in the browser"),
+        ("suspend", _suspend, "write a machine's memory to disk and end it; resume goes on where it was"),
+        ("resume", _resume, "go on with a suspended machine, or mend one that is broken though it runs"),
         ("start", _start, "start a machine that was stopped"),
         ("stop", _stop, "shut a machine down; it can be started again"),
-        ("delete", _delete, "remove a machine and all that belongs to it"),
+        ("delete", _delete, "remove a machine and all that belongs to it, its standard snapshots too"),
     ):
         verb = verbs.add_parser(name, parents=[common], help=what)
         verb.add_argument("machine", metavar="M", help="a machine's id, or the beginning of it")
@@ -39,8 +42,11 @@ def _machines(settings: Settings, arguments: argparse.Namespace) -> None:
     if not machines:
         print("There are no machines. `vml restore ENTRY` makes one.")
         return
-    rows = [(m.id, m.state, m.release.label, m.entry, m.accelerator, m.title) for m in machines]
+    rows = [(m.id, m.state, m.label, m.entry, m.accelerator, m.title) for m in machines]
     output.table(("MACHINE", "STATE", "RELEASE", "ENTRY", "ACCELERATOR", "TITLE"), rows)
+    for machine in machines:
+        if machine.detail:
+            output.line(f"{machine.id} is {machine.state}: {machine.detail}.")
 
 
 def _open(settings: Settings, arguments: argparse.Namespace) -> None:
@@ -49,12 +55,20 @@ def _open(settings: Settings, arguments: argparse.Namespace) -> None:
     from vml_jupyter.flows.machines import find_machine
 
     machine = find_machine(settings, arguments.machine)
+    if not machine.url:
+        message = f"the machine {machine.id} is {machine.state}"
+        raise MachineGone(
+            message, machine.detail or _BACK.get(machine.state, "Try again in a moment.").format(machine.id)
+        )
     if arguments.json:
         output.as_json({"machine": machine.id, "url": machine.url})
         return
     print(machine.url)
 
     webbrowser.open(machine.url)
+
+
+_BACK = {"suspended": "vml resume {} goes on with it.", "stopped": "vml start {} starts it."}
 
 
 def _start(settings: Settings, arguments: argparse.Namespace) -> None:
@@ -64,6 +78,25 @@ def _start(settings: Settings, arguments: argparse.Namespace) -> None:
         machine = start(settings, arguments.machine, terminal)
     if arguments.json:
         output.as_json({"machine": machine.id, "url": machine.url})
+        return
+    print(machine.url)
+
+
+def _suspend(settings: Settings, arguments: argparse.Namespace) -> None:
+    from vml_jupyter.flows.life import suspend
+
+    with closing(Terminal()) as terminal:
+        machine = suspend(settings, arguments.machine, terminal)
+    _done(arguments, machine.id, "suspended")
+
+
+def _resume(settings: Settings, arguments: argparse.Namespace) -> None:
+    from vml_jupyter.flows.life import resume
+
+    with closing(Terminal()) as terminal:
+        machine = resume(settings, arguments.machine, terminal)
+    if arguments.json:
+        output.as_json({"machine": machine.id, "state": machine.state, "url": machine.url})
         return
     print(machine.url)
 

@@ -31,7 +31,20 @@ class _Parser(argparse.ArgumentParser):
 
 def parser() -> argparse.ArgumentParser:
     """Return the command line's grammar."""
-    from vml_jupyter.cli import diff, entries, environment, machines, releases, restore, snapshot, upkeep
+    from vml_jupyter.cli import (
+        context,
+        diff,
+        doctor,
+        entries,
+        environment,
+        machines,
+        releases,
+        restore,
+        show,
+        snapshot,
+        standard,
+        upkeep,
+    )
 
     top = _Parser(
         prog="vml",
@@ -39,7 +52,20 @@ def parser() -> argparse.ArgumentParser:
     )
     top.add_argument("--version", action="version", version=f"vml {__version__}")
     verbs = top.add_subparsers(dest="verb", metavar="VERB", required=True, parser_class=_Parser)
-    for room in (snapshot, entries, diff, restore, environment, upkeep, releases, machines):
+    for room in (
+        snapshot,
+        entries,
+        show,
+        diff,
+        restore,
+        context,
+        environment,
+        upkeep,
+        releases,
+        machines,
+        standard,
+        doctor,
+    ):
         room.add_verbs(verbs, _common())
     return top
 
@@ -98,8 +124,8 @@ def _say(error: VmlError, as_json: bool) -> None:
     for line in f"vml: {error}".splitlines():
         print(output.plain(line), file=sys.stderr)
     if as_json:
-        told = {"error": {"code": error.code, "message": error.message, "hint": error.hint}}
-        output.as_json(told)
+        told = {"code": error.code, "message": error.message, "hint": error.hint}
+        output.as_json({"error": {**told, "choices": error.choices} if error.choices else told})
 
 
 def _interrupt(number: int, frame: object) -> NoReturn:

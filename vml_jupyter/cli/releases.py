@@ -11,9 +11,8 @@ from vml_jupyter.cli.terminal import Terminal, size
 from vml_jupyter.flows.settings import Settings
 
 if TYPE_CHECKING:
+    from vml_jupyter.cli.grammar import Verbs
     from vml_jupyter.flows.releases import KnownImage
-
-    Verbs = argparse._SubParsersAction[argparse.ArgumentParser]
 
 
 def add_verbs(verbs: Verbs, common: argparse.ArgumentParser) -> None:
@@ -101,7 +100,8 @@ def _remove(settings: Settings, arguments: argparse.Namespace) -> None:
 
 def _fetch(settings: Settings, arguments: argparse.Namespace) -> None:
     from vml_jupyter.flows.added import find_added, provide_added
-    from vml_jupyter.flows.releases import named_release, provide
+    from vml_jupyter.flows.provide import provide
+    from vml_jupyter.flows.releases import named_release
 
     with closing(Terminal()) as terminal:
         added = find_added(settings, arguments.release)

@@ -8,12 +8,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from vml_jupyter.cli import output
+from vml_jupyter.cli.context import add_choices
 from vml_jupyter.cli.terminal import Terminal, size
 from vml_jupyter.flows.settings import Settings
 from vml_jupyter.model import Shape
 
 if TYPE_CHECKING:
-    Verbs = argparse._SubParsersAction[argparse.ArgumentParser]
+    from vml_jupyter.cli.grammar import Verbs
 
 
 def add_verbs(verbs: Verbs, common: argparse.ArgumentParser) -> None:
@@ -23,7 +24,7 @@ def add_verbs(verbs: Verbs, common: argparse.ArgumentParser) -> None:
     )
     restore.add_argument("entry", metavar="ENTRY")
     restore.add_argument("--to", type=Path, metavar="DIR", help="only the files, into a new or empty folder")
-    restore.add_argument("--release", metavar="X.Y.Z.W", help="another CernVM than the recorded one")
+    add_choices(restore)
     restore.add_argument("--memory", type=int, metavar="MIB", help="the machine's memory")
     restore.add_argument("--cpus", type=int, metavar="N", help="the machine's processors")
     restore.set_defaults(run=_restore)
@@ -57,20 +58,27 @@ def _restore_machine(settings: Settings, arguments: argparse.Namespace) -> None:
     )
     with closing(Terminal()) as terminal:
         restored = restore(
-            settings, arguments.entry, release=arguments.release, shape=shape, progress=terminal
+            settings,
+            arguments.entry,
+            release=arguments.release,
+            without_pins=arguments.without_pin,
+            shape=shape,
+            progress=terminal,
         )
+    machine = restored.machine
     if arguments.json:
         output.as_json(
             {
-                "machine": restored.machine.id,
+                "machine": machine.id,
                 "url": restored.url,
-                "release": restored.machine.release,
+                "release": machine.release,
                 "accelerator": restored.accelerator,
                 "warm": restored.warm,
                 "seconds": restored.seconds,
+                **({"differences": machine.differences} if machine.differences else {}),
             }
         )
         return
-    print(f"Machine {restored.machine.id}: {restored.machine.release.label}, {restored.accelerator}")
+    output.line(f"Machine {machine.id}: {machine.label}, {restored.accelerator}")
     print(f"  {sum(restored.seconds.values()):.1f} s; the notebook is open at")
     print(f"  {restored.url}")

@@ -9,12 +9,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from vml_jupyter.cli import output
-from vml_jupyter.cli.entries import release_name
+from vml_jupyter.cli.grammar import content, release_name
 from vml_jupyter.cli.terminal import Terminal, size
 from vml_jupyter.flows.settings import Settings
 
 if TYPE_CHECKING:
-    Verbs = argparse._SubParsersAction[argparse.ArgumentParser]
+    from vml_jupyter.cli.grammar import Verbs
 
 
 def add_verbs(verbs: Verbs, common: argparse.ArgumentParser) -> None:
@@ -75,8 +75,7 @@ def _snapshot(settings: Settings, arguments: argparse.Namespace) -> None:
         )
         return
     output.line(f"Entry {entry.id}: {entry.title}")
-    content = f"{entry.files} files, {size(entry.bytes)}, {size(entry.new_bytes)} new"
-    print(f"  {content}, in {release_name(entry)}; {seconds} s")
+    print(f"  {content(entry)}, in {release_name(entry)}; {seconds} s")
     if entry.unreadable:
         print(f"  {entry.unreadable} could not be read and are not in it, see above")
 

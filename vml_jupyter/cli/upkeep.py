@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,9 +15,8 @@ from vml_jupyter.cli.terminal import Terminal, size
 from vml_jupyter.flows.settings import Settings
 
 if TYPE_CHECKING:
+    from vml_jupyter.cli.grammar import Verbs
     from vml_jupyter.repository import Affected, Finding
-
-    Verbs = argparse._SubParsersAction[argparse.ArgumentParser]
 
 _FILES_SHOWN = 5
 _MAX_UNUSED = 5.0
@@ -30,6 +30,9 @@ def add_verbs(verbs: Verbs, common: argparse.ArgumentParser) -> None:
     check.add_argument("--read-data", action="store_true", help="read and compare all content, too")
     check.add_argument(
         "--repair-index", action="store_true", help="then make the index anew where it does not fit"
+    )
+    check.add_argument(
+        "--repair-config", action="store_true", help="write a new config first where it is lost or damaged"
     )
     check.set_defaults(run=_check)
 
@@ -85,29 +88,33 @@ def _check(settings: Settings, arguments: argparse.Namespace) -> int:
             settings,
             read_data=arguments.read_data,
             repair_index=arguments.repair_index,
+            repair_config=arguments.repair_config,
             progress=terminal,
         )
-    if arguments.json:
-        output.as_json({"clean": report.clean, **msgspec.to_builtins(report)})
-        return int(not report.clean)
-    for finding in report.findings:
-        _print_finding(finding)
     read = f", {size(report.read_bytes)} read" if report.read_bytes else ""
-    print(
-        f"{report.snapshots} snapshots, {report.packs} packs, {report.blobs} blobs, {size(report.bytes)}{read}"
-    )
-    print(
-        "Nothing is damaged."
-        if report.clean
-        else "The logbook is damaged; all that is not named above is whole."
+    hurt = "The logbook is damaged; all that is not named above is whole."
+    _tell(
+        arguments,
+        {"clean": report.clean, **msgspec.to_builtins(report)},
+        *(line for finding in report.findings for line in _lines_of(finding)),
+        f"{report.snapshots} snapshots, {report.packs} packs, {report.blobs} blobs, {size(report.bytes)}{read}",
+        "Nothing is damaged." if report.clean else hurt,
     )
     return int(not report.clean)
 
 
-def _print_finding(finding: Finding) -> None:
-    print(output.plain(f"{finding.severity}: {finding.message}"))
+def _tell(arguments: argparse.Namespace, told: object, *lines: str) -> None:
+    """Print what came of it: as JSON where that is wanted, else in words."""
+    if arguments.json:
+        output.as_json(told)
+    else:
+        print("\n".join(map(output.plain, lines)))
+
+
+def _lines_of(finding: Finding) -> Iterator[str]:
+    yield f"{finding.severity}: {finding.message}"
     for affected in finding.affected:
-        print(output.plain(f"  {_who(affected)}: {_files(affected)}"))
+        yield f"  {_who(affected)}: {_files(affected)}"
 
 
 def _who(affected: Affected) -> str:
@@ -132,24 +139,20 @@ def _prune(settings: Settings, arguments: argparse.Namespace) -> None:
             max_unused_percent=arguments.max_unused,
             progress=terminal,
         )
-    if arguments.json:
-        output.as_json(pruned)
-        return
     verb = "Would free" if pruned.dry_run else "Freed"
-    print(
-        f"{verb} {size(pruned.freed_bytes)}: {pruned.packs_removed} packs removed, {pruned.packs_repacked} repacked"
+    _tell(
+        arguments,
+        pruned,
+        f"{verb} {size(pruned.freed_bytes)}: {pruned.packs_removed} packs removed, {pruned.packs_repacked} repacked",
+        f"  {pruned.packs_kept} packs stay as they are, with {size(pruned.unused_bytes)} unused in them",
     )
-    print(f"  {pruned.packs_kept} packs stay as they are, with {size(pruned.unused_bytes)} unused in them")
 
 
 def _unlock(settings: Settings, arguments: argparse.Namespace) -> None:
     from vml_jupyter.flows.upkeep import unlock
 
     removed = unlock(settings, remove_all=arguments.all)
-    if arguments.json:
-        output.as_json({"removed": removed})
-        return
-    print(f"Removed {removed} {'lock' if removed == 1 else 'locks'}.")
+    _tell(arguments, {"removed": removed}, f"Removed {removed} {'lock' if removed == 1 else 'locks'}.")
 
 
 def _list_keys(settings: Settings, arguments: argparse.Namespace) -> None:
@@ -176,18 +179,16 @@ def _add_key(settings: Settings, arguments: argparse.Namespace) -> None:
     from vml_jupyter.flows.upkeep import add_key
 
     key = add_key(settings, passwords.new(arguments.new_password_file))
-    if arguments.json:
-        output.as_json(key)
-        return
-    print(f"Added key {key.id[:8]}. Its password opens the logbook as the others do.")
+    _tell(arguments, key, f"Added key {key.id[:8]}. Its password opens the logbook as the others do.")
 
 
 def _remove_key(settings: Settings, arguments: argparse.Namespace) -> None:
     from vml_jupyter.flows.upkeep import remove_key
 
     key = remove_key(settings, arguments.key)
-    if arguments.json:
-        output.as_json(key)
-        return
-    print(f"Removed key {key.id[:8]}. Its password does not open the logbook any more.")
-    print("  Who copied the key's file before can still read what lies in the logbook.")
+    _tell(
+        arguments,
+        key,
+        f"Removed key {key.id[:8]}. Its password does not open the logbook any more.",
+        "  Who copied the key's file before can still read what lies in the logbook.",
+    )

@@ -20,7 +20,7 @@ from pathlib import Path
 
 import pycdlib
 
-from vml_jupyter.errors import NO_ROOM, DiskFull, HostError
+from vml_jupyter.errors import NO_ROOM, DiskFull, HostError, WouldOverwrite
 
 LABEL = "config-2"
 
@@ -31,9 +31,15 @@ _OPEN_MODE, _SECRET_MODE = 0o100444, 0o100400
 
 
 def write_context_iso(
-    path: Path, user_data: bytes, pickup: bytes, machine_uuid: str, *, hostname: str = ""
+    path: Path,
+    user_data: bytes,
+    pickup: bytes,
+    machine_uuid: str,
+    *,
+    hostname: str = "",
+    overwrite: bool = True,
 ) -> None:
-    """Write the context of one machine to ``path``; what was there is replaced in one step.
+    """Write the context of one machine to ``path``, where it appears whole.
 
     Args:
         path: The ISO file; mode 0600 from its first byte.
@@ -42,20 +48,25 @@ def write_context_iso(
         machine_uuid: What cloud-init knows the machine by; a new one means a new machine. From an id that is no
             UUID one is made, always the same.
         hostname: The name that cloud-init gives it, '' for none.
+        overwrite: Whether a file that is there may be replaced; anything but a plain file never is.
 
     Raises:
+        WouldOverwrite: Something is there already.
         DiskFull, HostError: There is no room for it, or it cannot be written there.
     """
     files = _files(user_data, pickup, _identity(machine_uuid, hostname))
     content = _master(files)
     draft = path.with_name(f"{path.name}.{secrets.token_hex(4)}")
+    reserved = False
     try:
+        reserved = _reserve(path, overwrite=overwrite)
         descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         with os.fdopen(descriptor, "wb") as file:
             file.write(content)
             file.flush()
             os.fsync(file.fileno())
         draft.replace(path)
+        reserved = False
     except OSError as error:
         if error.errno in NO_ROOM:
             raise DiskFull(
@@ -64,6 +75,22 @@ def write_context_iso(
         raise HostError(f"{path} cannot be written: {error.strerror}", "Name another place.") from error
     finally:
         draft.unlink(missing_ok=True)
+        if reserved:
+            path.unlink(missing_ok=True)
+
+
+def _reserve(path: Path, *, overwrite: bool) -> bool:
+    """Take a free name with an empty file, so that of two who write there one is refused; tell whether it was free."""
+    try:
+        os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
+    except FileExistsError:
+        if overwrite and path.is_file() and not path.is_symlink():
+            return False
+        raise WouldOverwrite(
+            f"{path} is there already",
+            "Name another file, or say --overwrite." if path.is_file() else "Name another file.",
+        ) from None
+    return True
 
 
 def _identity(machine_uuid: str, hostname: str) -> dict[str, str]:

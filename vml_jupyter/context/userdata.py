@@ -18,21 +18,28 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
+from vml_jupyter.context.client import mounting, write_files
 from vml_jupyter.errors import ReleaseUnknown, Usage
-from vml_jupyter.model import Release
+from vml_jupyter.model import PRODUCTION, Pin, Release
 
 USER_DATA_LIMIT = 16 * 1024
 
-_PRODUCTION = "cernvm-prod.cern.ch"
+_EMPTY = "{}\n"
 _KEY = re.compile(r"[a-z][a-z0-9_]{0,60}")
 _PLAIN = re.compile(r"[A-Za-z0-9_.,:/@%+=-]*")
 _SYSTEM = re.compile(r"\d+(?:\.\d+){2,3}")
 _PATHS = {"3": "cvm3", "4": "cvm4"}
 
 
-def user_data(release: Release, extra: Mapping[str, str] | None = None, *, cloud_config: str = "") -> bytes:
+def user_data(
+    release: Release,
+    extra: Mapping[str, str] | None = None,
+    *,
+    pins: Sequence[Pin] = (),
+    cloud_config: str = "",
+) -> bytes:
     """Return the user-data that makes a machine boot exactly this release.
 
     CernVM 3 and 4 get micro-CernVM's block. CernVM 5 and other cloud images have no block, only cloud-init.
@@ -41,6 +48,7 @@ def user_data(release: Release, extra: Mapping[str, str] | None = None, *, cloud
         release: Its system becomes ``cvmfs_tag``, its path (by default the one of its major version)
             ``cernvm_path``, a repository that is not the production one ``cvmfs_branch``.
         extra: Further keys of micro-CernVM, ``cvmfs_http_proxy`` for example.
+        pins: The other repositories that are to be as they were; see ``client``.
         cloud_config: A YAML document for cloud-init, without its first line.
 
     Raises:
@@ -50,10 +58,15 @@ def user_data(release: Release, extra: Mapping[str, str] | None = None, *, cloud
     if not release.system:
         raise ReleaseUnknown("the release names no CernVM system", "Choose one with --release.")
     parts = []
-    if _is_micro(release):
+    is_micro = _is_micro(release)
+    if is_micro:
         parts.append(("text/ucernvm", ucernvm_block(_pins(release, extra or {}))))
-    if cloud_config or not parts:
-        parts.append(("text/cloud-config", f"#cloud-config\n{_text(cloud_config or '{}')}"))
+    if cloud_config or pins or not parts:
+        config = write_files(pins) + (_text(cloud_config) if cloud_config else "")
+        parts.append(("text/cloud-config", f"#cloud-config\n{config or _EMPTY}"))
+    if is_micro and pins:
+        # The last part, as amiconfig takes every line below its section that looks like an option for one.
+        parts.append(("text/amiconfig-user-data", mounting(pins)))
     document = parts[0][1] if len(parts) == 1 else _mime(parts)
     return _checked(document)
 
@@ -123,7 +136,7 @@ def _pins(release: Release, extra: Mapping[str, str]) -> dict[str, str]:
         "cvmfs_tag": release.tag,
         "cernvm_path": release.path or _PATHS[release.system.partition(".")[0]],
     }
-    if release.repository and release.repository != _PRODUCTION:
+    if release.repository and release.repository != PRODUCTION:
         pins["cvmfs_branch"] = release.repository
     if extra.get("cvmfs_tag", release.tag) != release.tag:
         raise Usage(
@@ -133,8 +146,11 @@ def _pins(release: Release, extra: Mapping[str, str]) -> dict[str, str]:
 
 
 def _mime(parts: list[tuple[str, str]]) -> str:
-    """Return one document; the boundary is made from the content, so the same input gives the same bytes."""
-    boundary = f"=vml-{hashlib.sha256(repr(parts).encode()).hexdigest()[:32]}="
+    """Return one document; the boundary is made from the content, so the same input gives the same bytes.
+
+    It has neither ``=`` nor ``:``, as amiconfig would take its last line for an option.
+    """
+    boundary = f"vml-{hashlib.sha256(repr(parts).encode()).hexdigest()[:32]}"
     document = f'MIME-Version: 1.0\nContent-Type: multipart/mixed; boundary="{boundary}"\n\n'
     for kind, text in parts:
         document += f'--{boundary}\nContent-Type: {kind}; charset="us-ascii"\n'
@@ -155,6 +171,6 @@ def _checked(document: str) -> bytes:
     if len(raw) > USER_DATA_LIMIT:
         raise Usage(
             f"the user-data has {len(raw)} bytes, and a machine can be told {USER_DATA_LIMIT}",
-            "Put large things into the working area instead.",
+            "Pin fewer repositories (--without-pin), and put large things into the working area instead.",
         )
     return raw

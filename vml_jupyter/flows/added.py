@@ -2,23 +2,25 @@
 
     <config>/releases.json      [{"name": "almalinux-9", "url": "https://...qcow2", "sha256": "...", ...}, ...]
 
-They are listed, fetched, verified and kept like CernVM's own; an entry is brought up in a CernVM system only.
+They are listed, fetched, verified and kept like CernVM's own, and an entry is brought up in one where the user says so.
+The image needs cloud-init and Jupyter in it; what the machine writes goes to a disk over the image.
 """
 
 from __future__ import annotations
 
 import os
 import re
+import secrets
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 import msgspec
 
-from vml_jupyter.errors import DigestMismatch, NotFound, ReleaseNotFound, Usage, WouldOverwrite
+from vml_jupyter.errors import DigestMismatch, Foreign, NotFound, ReleaseNotFound, Usage, WouldOverwrite
 from vml_jupyter.flows.settings import Settings
 from vml_jupyter.model import Release
 from vml_jupyter.progress import SILENT, Progress
-from vml_jupyter.release import AvailableRelease, digest, fetch_file, recall
+from vml_jupyter.release import ISO, RAW, AvailableRelease, digest, extract, fetch_file, kind_of, recall
 
 _NAME = re.compile(r"[a-z][a-z0-9._-]{0,60}", re.IGNORECASE)
 _FILE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]{0,120}")
@@ -81,6 +83,44 @@ def add(
     return image
 
 
+def release_of_added(image: AddedImage) -> Release:
+    """Return how entries and machines name an image."""
+    return Release(system=image.name, image_sha256=image.sha256)
+
+
+def provide_root(settings: Settings, release: Release, progress: Progress = SILENT) -> Path:
+    """Return the raw disk of an added image; taken out of another kind of file once, and kept by its content.
+
+    Raises:
+        ReleaseNotFound: No image of that name and checksum was added here.
+        Foreign, ToolMissing, HostError: Its disk cannot be taken out.
+        DigestMismatch, RepositoryUnreachable, DiskFull: As for ``provide_added``.
+    """
+    image = find_added(settings, release.system)
+    if image is None or image.sha256 != release.image_sha256:
+        raise ReleaseNotFound(
+            f"no image {release.system} with SHA-256 {release.image_sha256} was added on this computer",
+            f"Add it (`vml releases add {release.system} URL --sha256 HEX`), or choose another with --release.",
+        )
+    file = provide_added(settings, image, progress)
+    kind = kind_of(file)
+    if kind == RAW:
+        return file
+    if kind == ISO:
+        raise Foreign(f"{file.name} is a CD, not the disk of a system", "Add the image for clouds instead.")
+    known = root_file(settings, image)
+    if not known.is_file():
+        progress.note(f"{file.name} is a {kind} file: its disk is taken out")
+        known.parent.mkdir(parents=True, exist_ok=True)
+        draft = known.with_name(f".{secrets.token_hex(6)}.part")
+        try:
+            extract(file, kind, draft)
+            draft.replace(known)
+        finally:
+            draft.unlink(missing_ok=True)
+    return known
+
+
 def drop(settings: Settings, name: str) -> AddedImage:
     """Take an image out of the table; a file that was downloaded for it stays.
 
@@ -137,11 +177,15 @@ def kept_file(settings: Settings, image: AddedImage) -> Path:
     return settings.releases / image.sha256 / file_name(image)
 
 
+def root_file(settings: Settings, image: AddedImage) -> Path:
+    """Return where the raw disk that was taken out of an image lies, or would lie."""
+    return settings.releases / "disks" / f"{image.sha256}.raw"
+
+
 def _line(settings: Settings, image: AddedImage) -> AvailableRelease:
     file = kept_file(settings, image)
-    release = Release(system="", image_sha256=image.sha256)
     line = AvailableRelease(
-        release=release, name=image.name, state="downloadable", url=image.url, what=image.what
+        release=release_of_added(image), name=image.name, state="downloadable", url=image.url, what=image.what
     )
     if not file.is_file():
         gone = (

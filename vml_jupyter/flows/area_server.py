@@ -18,7 +18,7 @@ from pathlib import Path
 
 import msgspec
 
-from vml_jupyter.errors import VmlError
+from vml_jupyter.errors import PortTaken, VmlError
 from vml_jupyter.machine import Host
 from vml_jupyter.repository import Repository
 from vml_jupyter.snapshot.image import AreaImage
@@ -30,7 +30,7 @@ _GRACE_S = 60.0
 
 
 class Order(msgspec.Struct, frozen=True, kw_only=True):
-    """What one server is told; ``uid`` and ``gid`` own the files in the guest."""
+    """What one server is told; ``uid`` and ``gid`` own the files in the guest; ``port`` is wanted, not needed."""
 
     logbook: str
     password: str
@@ -41,6 +41,7 @@ class Order(msgspec.Struct, frozen=True, kw_only=True):
     libvirt_uri: str
     uid: int
     gid: int
+    port: int = 0
 
 
 class Served(msgspec.Struct, frozen=True, kw_only=True):
@@ -61,7 +62,7 @@ def main() -> int:
     try:
         repository = Repository.open(order.logbook, order.password)
         image = AreaImage(repository, order.tree, uid=order.uid, gid=order.gid)
-        server = serve_image(image, token=order.token)
+        server = _serve(image, order)
         server.start()
     except VmlError as error:
         _tell(folder, Served(error=error.message, hint=error.hint))
@@ -70,6 +71,14 @@ def main() -> int:
     _serve_until_gone(server, order, stop)
     repository.close()
     return 0
+
+
+def _serve(image: AreaImage, order: Order) -> ImageServer:
+    """Bind the port where it was served before: a machine that runs looks for it there."""
+    try:
+        return serve_image(image, token=order.token, port=order.port)
+    except PortTaken:
+        return serve_image(image, token=order.token)
 
 
 def _serve_until_gone(server: ImageServer, order: Order, stop: threading.Event) -> None:

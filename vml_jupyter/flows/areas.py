@@ -33,7 +33,9 @@ class Source(msgspec.Struct, frozen=True, kw_only=True):
     tree: str
 
 
-def begin(settings: Settings, folder: Path, machine: str, source: Source, *, token: str) -> None:
+def begin(
+    settings: Settings, folder: Path, machine: str, source: Source, *, token: str, port: int = 0
+) -> None:
     """Start serving a tree of a logbook to a machine; returns at once.
 
     Args:
@@ -42,6 +44,7 @@ def begin(settings: Settings, folder: Path, machine: str, source: Source, *, tok
         machine: The machine's id, whose end is the server's end.
         source: What to serve.
         token: The value of the cookie that the machine's hypervisor must send.
+        port: Where it was served before, which is tried first; 0 means any.
     """
     password = settings.using(logbook=source.logbook).password()
     if password is None:
@@ -58,6 +61,7 @@ def begin(settings: Settings, folder: Path, machine: str, source: Source, *, tok
         libvirt_uri=settings.libvirt_uri,
         uid=GUEST_ID,
         gid=GUEST_ID,
+        port=port,
     )
     (folder / "area.json").unlink(missing_ok=True)
     (folder / "source.json").write_bytes(msgspec.json.encode(source))

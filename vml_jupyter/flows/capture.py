@@ -11,9 +11,10 @@ import msgspec
 from vml_jupyter.environment import describe
 from vml_jupyter.flows import notebooks
 from vml_jupyter.flows.entries import opened_or_created
+from vml_jupyter.flows.origins import continued
 from vml_jupyter.flows.settings import Settings
-from vml_jupyter.logbook import Logbook, checked
-from vml_jupyter.model import Entry, Query, Release, new_entry_id
+from vml_jupyter.logbook import checked
+from vml_jupyter.model import Entry, Release, new_entry_id
 from vml_jupyter.progress import SILENT, Progress
 from vml_jupyter.snapshot import take
 
@@ -85,7 +86,7 @@ def capture(
     # One lock over both: what is taken must not be pruned before the entry names it.
     with opened_or_created(settings) as logbook, logbook.repository.lock():
         progress.stage("take", "Writing the working area into the logbook")
-        previous = _previous(logbook, area)
+        previous = continued(settings, logbook, area)
         taken = take(
             logbook.repository,
             area,
@@ -106,15 +107,10 @@ def capture(
             new_bytes=taken.new_bytes,
             unreadable=len(taken.unreadable),
         )
-        return logbook.add(entry, taken.tree)
+        return logbook.add(entry, taken.tree, taken.folder)
 
 
 def _named(settings: Settings, release: str) -> Release:
     from vml_jupyter.flows.releases import named_release  # who fetches images imports more than who captures
 
     return named_release(settings, release)
-
-
-def _previous(logbook: Logbook, area: Path) -> Entry | None:
-    """Return the newest entry of the same working area: what is unchanged since then need not be read."""
-    return next(iter(logbook.listed(Query(area=str(area), limit=1)).entries), None)

@@ -11,9 +11,11 @@ from pathlib import Path
 import msgspec
 
 from vml_jupyter.environment import describe
+from vml_jupyter.environment.packages import normalised
 from vml_jupyter.errors import BadNotebook, LogbookDamaged, NotFound
 from vml_jupyter.flows import notebooks
 from vml_jupyter.flows.entries import opened
+from vml_jupyter.flows.held import Opening
 from vml_jupyter.flows.notebook_diff import LARGEST_BYTES, NotebookDiff, diff_notebooks
 from vml_jupyter.flows.settings import Settings
 from vml_jupyter.logbook import Logbook
@@ -84,6 +86,7 @@ def diff(
     area: Path | None = None,
     with_notebooks: bool = True,
     progress: Progress = SILENT,
+    opening: Opening = opened,
 ) -> Diff:
     """Return what changed from one entry to another.
 
@@ -94,12 +97,13 @@ def diff(
         area: A working area to compare ``entry_id`` with, as it is now, in the place of an entry.
         with_notebooks: Whether to look into the notebooks that changed.
         progress: Who listens.
+        opening: Opens the logbook.
 
     Raises:
         NotFound, Ambiguous: An entry is not there, or has no parent.
         BadArea: The area is none.
     """
-    with opened(settings) as logbook:
+    with opening(settings) as logbook:
         first = logbook.find(entry_id)
         progress.stage("compare", "Comparing the files")
         if area is not None:
@@ -222,8 +226,12 @@ def _file(area: Path, change: Change) -> bytes:
 def compare_environments(before: Environment, after: Environment) -> EnvironmentChange:
     """Return what two environments differ in."""
     texts = [_texts(before), _texts(after)]
-    names = sorted(before.packages.keys() | after.packages.keys(), key=str.casefold)
-    versions = {name: (before.packages.get(name), after.packages.get(name)) for name in names}
+    # Old entries have names as their authors wrote them: Jinja2 and jinja2 are one package.
+    old, new = (
+        {normalised(name): version for name, version in environment.packages.items()}
+        for environment in (before, after)
+    )
+    versions = {name: (old.get(name), new.get(name)) for name in sorted(old.keys() | new.keys())}
     return EnvironmentChange(
         fields={
             name: (texts[0][name], texts[1][name]) for name in texts[0] if texts[0][name] != texts[1][name]

@@ -148,7 +148,7 @@ def _created(settings: Settings) -> Logbook:
 def _unopenable(settings: Settings) -> LogbookMissing | WrongPassword:
     """Tell a logbook that was never made from one whose password this user does not have."""
     folder = local_folder(settings.logbook)
-    if folder and not (folder / "config").exists():
+    if folder and not any((folder / name).exists() for name in ("config", "keys")):
         return LogbookMissing(
             f"there is no logbook at {settings.logbook} yet", "Take a snapshot: the first one makes it."
         )

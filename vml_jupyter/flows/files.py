@@ -9,6 +9,7 @@ from pathlib import Path
 
 from vml_jupyter.errors import BadArea, LogbookDamaged
 from vml_jupyter.flows.entries import opened
+from vml_jupyter.flows.origins import remember
 from vml_jupyter.flows.settings import Settings
 from vml_jupyter.progress import SILENT, Progress
 from vml_jupyter.snapshot import Laid, Salvage, lay
@@ -30,14 +31,17 @@ def restore_files(settings: Settings, entry_id: str, target: Path, progress: Pro
         raise BadArea(f"{target} is a file, not a folder", "Name a folder that is new or empty.")
     with opened(settings) as logbook:
         entry = logbook.find(entry_id)
+        area = logbook.area_node(entry)
         progress.stage("lay", f"Writing the files of {entry.id}")
         try:
-            return lay(logbook.repository, logbook.area_tree(entry), target, progress)
+            laid = lay(logbook.repository, entry.tree, target, progress, area)
+            remember(settings, target, entry)
+            return laid
         except LogbookDamaged:
             progress.stage("salvage", "Something is damaged: looking for what is whole")
-            salvage = Salvage(logbook.repository, logbook.area_tree(entry), progress)
+            salvage = Salvage(logbook.repository, entry.tree, progress)
         progress.stage("lay", f"Writing the other files of {entry.id}")
-        lay(salvage.repository(), logbook.area_tree(entry), target, progress)
+        lay(salvage.repository(), entry.tree, target, progress, area)
     shown = ", ".join(salvage.lost[:_LOST_SHOWN]) + (", ..." if len(salvage.lost) > _LOST_SHOWN else "")
     raise LogbookDamaged(
         f"{len(salvage.lost)} files of the entry {entry.id} are damaged and were not written: {shown}",

@@ -9,11 +9,12 @@ import contextlib
 from collections.abc import Iterator
 from pathlib import Path
 
-from vml_jupyter.errors import LogbookError, NotFound, ReleaseNeeded, Usage
-from vml_jupyter.flows.added import added_images, drop, find_added, kept_file
+from vml_jupyter.errors import LogbookError, LogbookMissing, NotFound, ReleaseNeeded, Usage
+from vml_jupyter.flows.added import added_images, drop, find_added, kept_file, root_file
 from vml_jupyter.flows.entries import list_entries
 from vml_jupyter.flows.settings import Settings
 from vml_jupyter.machine import recorded_machines
+from vml_jupyter.model import Entry
 from vml_jupyter.progress import SILENT, Progress
 from vml_jupyter.release import Image, fits, local_images, recall
 
@@ -37,6 +38,8 @@ def remove(settings: Settings, name: str, *, force: bool = False, progress: Prog
         ReleaseNeeded: An entry or a machine needs it; or that cannot be known.
     """
     if find_added(settings, name):
+        needed = list(_needs_added(settings, name, force=force))
+        _refuse(name, needed, force=force, progress=progress)
         return _remove_added(settings, name)
     images = [image for image in local_images([settings.releases], settings.cache) if _is_named(image, name)]
     if not images:
@@ -44,7 +47,14 @@ def remove(settings: Settings, name: str, *, force: bool = False, progress: Prog
             f"no image in {settings.releases} is called {name!r}",
             "`vml releases` lists them; only images that VML downloaded itself can be removed.",
         )
-    needed = list(_needs(settings, images, force=force))
+    _refuse(name, list(_needs(settings, images, force=force)), force=force, progress=progress)
+    for image in images:
+        _unlink(settings, image.path)
+    return [image.path for image in images]
+
+
+def _refuse(name: str, needed: list[str], *, force: bool, progress: Progress) -> None:
+    """Refuse to remove what is needed, or say who needs it where the user insists."""
     if needed and not force:
         more = f" and {len(needed) - _NAMED} more" if len(needed) > _NAMED else ""
         raise ReleaseNeeded(
@@ -53,19 +63,19 @@ def remove(settings: Settings, name: str, *, force: bool = False, progress: Prog
         )
     for who in needed:
         progress.note(f"{who} needs what is removed")
-    for image in images:
-        _unlink(settings, image.path)
-    return [image.path for image in images]
 
 
 def _remove_added(settings: Settings, name: str) -> list[Path]:
     image = drop(settings, name)
     file = kept_file(settings, image)
     shared = any(other.sha256 == image.sha256 for other in added_images(settings))
-    if image.is_local or shared or not file.is_file():
+    if shared:
         return []
-    _unlink(settings, file)
-    return [file]
+    removed = [] if image.is_local else [file]
+    removed = [each for each in (*removed, root_file(settings, image)) if each.is_file()]
+    for each in removed:
+        _unlink(settings, each)
+    return removed
 
 
 def _unlink(settings: Settings, file: Path) -> None:
@@ -87,6 +97,30 @@ def _is_named(image: Image, name: str) -> bool:
     ) or (len(name) >= 8 and len(digest) == 64 and digest.startswith(name.lower()))
 
 
+def _needs_added(settings: Settings, name: str, *, force: bool) -> Iterator[str]:
+    """Yield who needs an image that the user added under this name."""
+    for spec in recorded_machines(settings.machines):
+        if spec.release.system == name:
+            yield f"machine {spec.id}"
+    for entry in _entries(settings, force=force):
+        if entry.environment.release and entry.environment.release.system == name:
+            yield f"entry {entry.id}"
+
+
+def _entries(settings: Settings, *, force: bool) -> list[Entry]:
+    """Return all entries; none where the logbook cannot be opened and the user insists."""
+    try:
+        return list_entries(settings)
+    except LogbookMissing:
+        return []
+    except LogbookError as error:
+        if force:
+            return []
+        raise ReleaseNeeded(
+            f"which entries need it is not known: {error.message}", "Open the logbook, or say --force."
+        ) from error
+
+
 def _needs(settings: Settings, images: list[Image], *, force: bool) -> Iterator[str]:
     """Yield who needs one of these images: machines that boot from it, entries that only it can bring back here."""
     paths = {image.path.resolve() for image in images}
@@ -98,17 +132,9 @@ def _needs(settings: Settings, images: list[Image], *, force: bool) -> Iterator[
         for image in local_images(settings.image_folders(), settings.cache)
         if image.path.resolve() not in paths and not image.damage
     ]
-    try:
-        entries = list_entries(settings)
-    except LogbookError as error:
-        if not force:
-            raise ReleaseNeeded(
-                f"which entries need it is not known: {error.message}", "Open the logbook, or say --force."
-            ) from error
-        return
-    for entry in entries:
+    for entry in _entries(settings, force=force):
         release = entry.environment.release
-        if release is None:
+        if release is None or release.is_cloud:
             continue
         known = [recall(image.path, settings.cache) for image in images]
         if release.image_sha256 and all(known) and release.image_sha256 not in known:

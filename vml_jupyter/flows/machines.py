@@ -1,29 +1,38 @@
-"""What can be done with machines once they are there: list, find, open, start, stop, delete."""
+"""What can be done with machines once they are there: list, find, open, start, stop, delete.
+
+How they rest is in ``life``, their standard snapshots are in ``standard``.
+"""
 
 from __future__ import annotations
 
+import time
 from contextlib import suppress
-from urllib.parse import quote, urlencode
+from typing import TYPE_CHECKING
+from urllib.parse import quote, urlencode, urlsplit
 
 import msgspec
-import nbformat
 
 from vml_jupyter.errors import Foreign, MachineGone, MachineRefused
 from vml_jupyter.flows import areas
+from vml_jupyter.flows.limits import admitted
 from vml_jupyter.flows.settings import Settings
-from vml_jupyter.guest import AgentClient, wait_ready
-from vml_jupyter.guest.notebook import execute_notebook
+from vml_jupyter.guest import AgentClient, GuestState, wait_ready
 from vml_jupyter.machine import Host, MachineSpec
 from vml_jupyter.model import Machine
 from vml_jupyter.progress import SILENT, Progress
+
+if TYPE_CHECKING:  # imported where it is used: no other verb needs notebooks
+    import nbformat
+
+_GLANCE_S = 0.5
 
 
 def list_machines(settings: Settings) -> list[Machine]:
     """Return the machines that VML made here, newest first, each with its address while it runs."""
     if not settings.machines.is_dir():
         return []
-    with _host(settings) as host:
-        return [_addressed(host, machine) for machine in host.machines()]
+    with connected(settings) as host:
+        return [addressed(host, noticed(host, machine)) for machine in host.machines()]
 
 
 def find_machine(settings: Settings, machine_id: str) -> Machine:
@@ -32,29 +41,41 @@ def find_machine(settings: Settings, machine_id: str) -> Machine:
     Raises:
         NotFound, Ambiguous: There is none, or several.
     """
-    with _host(settings) as host:
-        return _addressed(host, host.get(machine_id))
+    with connected(settings) as host:
+        return addressed(host, noticed(host, host.get(machine_id)))
 
 
 def machine_token(settings: Settings, machine_id: str) -> str:
     """Return the token of a machine's own Jupyter; never to be logged."""
-    with _host(settings) as host:
+    with connected(settings) as host:
         return host.spec(machine_id).token
 
 
 def start(settings: Settings, machine_id: str, progress: Progress = SILENT) -> Machine:
-    """Start a stopped machine again, with all that was written in it, and wait until it answers."""
-    with _host(settings) as host:
+    """Start a stopped machine again, with all that was written in it, and wait until it answers.
+
+    A suspended one is resumed, and one that runs but is broken is mended.
+
+    Raises:
+        MachineRefused: It runs already.
+        LimitReached: Too many machines run, or too much memory is theirs.
+    """
+    with connected(settings) as host:
         machine = host.get(machine_id)
+        if machine.state == "suspended" or (machine.state == "broken" and host.is_active(machine.id)):
+            from vml_jupyter.flows.life import resume
+
+            return resume(settings, machine.id, progress)
         spec = host.spec(machine.id)
-        progress.stage("start", f"Starting {machine.release.label}")
-        host.start(machine.id, area_url=_serve_again(settings, spec), progress=progress)
-        return _addressed(host, await_ready(settings, host, machine.id, progress))
+        with admitted(settings, host, machine.id, spec.shape):
+            progress.stage("start", f"Starting {machine.release.label}")
+            host.start(machine.id, serve=lambda: serve_again(settings, spec), progress=progress)
+        return addressed(host, await_ready(settings, host, machine.id, progress))
 
 
 def stop(settings: Settings, machine_id: str, progress: Progress = SILENT) -> Machine:
     """Shut a machine down; its disk is kept."""
-    with _host(settings) as host:
+    with connected(settings) as host:
         machine = host.get(machine_id)
         progress.stage("stop", f"Shutting down {machine.id}")
         host.stop(machine.id, ask=AgentClient(host.spec(machine.id).agent_socket).shut_down)
@@ -63,7 +84,7 @@ def stop(settings: Settings, machine_id: str, progress: Progress = SILENT) -> Ma
 
 def delete(settings: Settings, machine_id: str, progress: Progress = SILENT) -> Machine:
     """Remove a machine and all that belongs to it; its entry and its release image stay."""
-    with _host(settings) as host:
+    with connected(settings) as host:
         machine = host.get(machine_id)
         progress.stage("delete", f"Deleting {machine.id}")
         host.delete(machine.id)
@@ -79,7 +100,9 @@ def execute(
         MachineError: A cell failed, or the machine did not answer.
         ToolMissing: jupyter-kernel-client is not installed.
     """
-    with _host(settings) as host:
+    from vml_jupyter.guest.notebook import execute_notebook
+
+    with connected(settings) as host:
         spec = host.spec(host.get(machine_id).id)
     progress.stage("execute", f"Executing {notebook} inside {spec.release.label}")
     url = f"http://127.0.0.1:{spec.port}{spec.base_url}"
@@ -106,8 +129,8 @@ def await_ready(settings: Settings, host: Host, machine_id: str, progress: Progr
         console=lambda: host.console_tail(machine_id),
         progress=progress,
     )
-    said = state.release.system
-    if said and said != spec.release.system:
+    if not _is_itself(spec, state):
+        said = state.release.system
         raise MachineRefused(
             f"the machine came up as CernVM {said}, not as {spec.release.label}",
             "The image does not carry that system, or does not heed its pin; choose another image.",
@@ -119,6 +142,27 @@ def await_ready(settings: Settings, host: Host, machine_id: str, progress: Progr
     return host.mark_ready(machine_id)
 
 
+def noticed(host: Host, machine: Machine) -> Machine:
+    """Return a starting machine as ``running`` where it has come up though nobody waits for it any more.
+
+    Whoever started it may have been killed meanwhile.
+    """
+    if machine.state != "starting":
+        return machine
+    spec = host.spec(machine.id)
+    agent = AgentClient(spec.agent_socket)
+    with suppress(MachineGone, Foreign):
+        state = agent.state(_GLANCE_S)
+        if state.stage == "ready" and _is_itself(spec, state):
+            agent.set_clock(time.time())
+            return host.mark_ready(machine.id)
+    return machine
+
+
+def _is_itself(spec: MachineSpec, state: GuestState) -> bool:
+    return state.release.system in ("", spec.release.system)
+
+
 def address(machine: Machine, token: str) -> str:
     """Return where a browser on this host opens the machine's notebook, on an origin of the machine's own."""
     page = f"lab/tree/{quote(machine.notebook)}" if machine.notebook else "lab"
@@ -127,21 +171,22 @@ def address(machine: Machine, token: str) -> str:
     )
 
 
-def _serve_again(settings: Settings, spec: MachineSpec) -> str:
-    """Serve a stopped machine's working area on a port that is free now; return '' where it is not served."""
+def serve_again(settings: Settings, spec: MachineSpec) -> str:
+    """Serve a machine's working area again, where it was if that is free; return '' where it is not served."""
     if not spec.area_url:
         return ""
-    token = spec.area_cookie.partition("=")[2]
-    areas.begin(settings, spec.folder, spec.id, areas.source_of(spec.folder), token=token)
+    token, port = spec.area_cookie.partition("=")[2], urlsplit(spec.area_url).port or 0
+    areas.begin(settings, spec.folder, spec.id, areas.source_of(spec.folder), token=token, port=port)
     return areas.disk_url(spec.folder)
 
 
-def _addressed(host: Host, machine: Machine) -> Machine:
+def addressed(host: Host, machine: Machine) -> Machine:
     if machine.state != "running":
         return machine
     return msgspec.structs.replace(machine, url=address(machine, host.spec(machine.id).token))
 
 
-def _host(settings: Settings) -> Host:
+def connected(settings: Settings) -> Host:
+    """Connect to the user's hypervisor."""
     settings.data.mkdir(parents=True, exist_ok=True)
     return Host.connect(settings.libvirt_uri, settings.data)

@@ -14,9 +14,9 @@ import msgspec
 from vml_jupyter.errors import LogbookMissing
 from vml_jupyter.flows import notebooks
 from vml_jupyter.flows.entries import known_password
+from vml_jupyter.flows.origins import continued
 from vml_jupyter.flows.settings import Settings
 from vml_jupyter.logbook import Logbook
-from vml_jupyter.model import Query
 from vml_jupyter.progress import SILENT, Progress
 from vml_jupyter.repository import SCRYPT_N_GENERATED, Repository, memory_store, open_store
 from vml_jupyter.repository.rehearsal import Rehearsal
@@ -62,7 +62,7 @@ def preview(
     area = notebooks.checked_area(area)
     seen = survey(area, cross_mounts)
     with _rehearsed(settings) as logbook:
-        previous = next(iter(logbook.listed(Query(area=str(area), limit=1)).entries), None)
+        previous = continued(settings, logbook, area)
         progress.stage("take", "Comparing it with the logbook")
         listening = _Notes(progress)
         taken = take(

@@ -1,6 +1,6 @@
 """Restore: find the entry's release, start it as a machine, put the working area in, reopen the notebook.
 
-    entry -> release image -> context -> machine -> working-area disk -> agent ready -> notebook URL
+    entry -> pins there? -> release image -> context -> machine -> working-area disk -> agent ready -> notebook URL
 
 The area server starts as early as it can and in the background, since nothing waits for it until the machine is
 defined. Everything that is made on the way is undone if a later step fails.
@@ -9,21 +9,27 @@ defined. Everything that is made on the way is undone if a later step fails.
 from __future__ import annotations
 
 import secrets
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypedDict
 
-from vml_jupyter.context import user_data, write_context_iso
+from vml_jupyter.context import client_files, unpack_pickup, user_data, write_context_iso
+from vml_jupyter.errors import ReleaseNotFound, ReleaseUnknown
 from vml_jupyter.flows import areas
+from vml_jupyter.flows.context import chosen_pins
+from vml_jupyter.flows.differences import differences
+from vml_jupyter.flows.durability import release_choices, require
 from vml_jupyter.flows.entries import opened
+from vml_jupyter.flows.limits import claim
 from vml_jupyter.flows.machines import address, await_ready
-from vml_jupyter.flows.releases import provide, release_of
+from vml_jupyter.flows.provide import provide
+from vml_jupyter.flows.releases import release_of
 from vml_jupyter.flows.settings import Settings
-from vml_jupyter.guest import GuestConfig, pickup
+from vml_jupyter.guest import AGENT_UNIT, GuestConfig, pickup
 from vml_jupyter.machine import Host, MachineSpec, can_read_http, probe_accelerator
-from vml_jupyter.model import Entry, Machine, Release, Shape, new_entry_id
+from vml_jupyter.model import Entry, Machine, Pin, Release, Shape, new_entry_id
 from vml_jupyter.progress import SILENT, Progress, Stopwatch
 from vml_jupyter.release import ISO, kind_of
 from vml_jupyter.snapshot.image import AreaImage
@@ -46,6 +52,7 @@ def restore(
     entry_id: str,
     *,
     release: str | None = None,
+    without_pins: Sequence[str] = (),
     shape: Shape | None = None,
     base_url: str = "/",
     origin: str = "",
@@ -57,6 +64,7 @@ def restore(
         settings: Where the logbook, images and machines are.
         entry_id: The entry, or the beginning of its id.
         release: Another CernVM version than the recorded one.
+        without_pins: Repositories that follow their newest revision instead of the recorded one; ``all`` for all.
         shape: How large the machine is; the user's own default when None.
         base_url: Below which path the guest's Jupyter is reached: ``/``, or a proxy's path; ``{machine}`` in it
             stands for the machine's id, which nobody knows before.
@@ -64,7 +72,8 @@ def restore(
         progress: Who listens.
 
     Raises:
-        NotFound: No such entry.
+        NotFound: No such entry, or it has no such pin.
+        PinGone: What it recorded cannot be had any more; carries what can be asked for instead.
         ReleaseError, HostError, MachineError: What is missing here, with advice; nothing is left of the machine.
     """
     watch = Stopwatch(progress)
@@ -72,8 +81,7 @@ def restore(
     with opened(settings) as logbook:
         entry = logbook.find(entry_id)
         source = areas.Source(logbook=settings.logbook, tree=logbook.area_tree(entry))
-    wanted = release_of(settings, entry, release)
-    image = provide(settings, wanted, watch)
+    wanted, pins, image = _provided(settings, entry, release, without_pins, watch)
     watch.stage("host", "Looking at this computer")
     accelerator = probe_accelerator(settings.cache)
     if accelerator.name != "kvm":
@@ -81,12 +89,13 @@ def restore(
     machine_id = new_entry_id()
     base_url, origin = (text.replace("{machine}", machine_id) for text in (base_url, origin))
     token, area_token = secrets.token_urlsafe(32), secrets.token_urlsafe(32)
-    with _made(settings, machine_id) as (host, folder):
+    with _made(settings, machine_id, shape or settings.shape) as (host, folder):
         lazily = can_read_http()
         if lazily:
             areas.begin(settings, folder, machine_id, source, token=area_token)
         watch.stage("context", "Writing what the machine is to know")
-        context = _write_context(folder, entry, wanted, machine_id, token, base_url, origin)
+        config = _guest_config(entry, wanted, machine_id, token, base_url, origin)
+        context = _write_context(settings, folder, config, wanted, pins)
         area = (
             AreaDisk(
                 area_url=areas.disk_url(folder),
@@ -103,6 +112,7 @@ def restore(
             folder=folder,
             image=image,
             image_is_cd=kind_of(image) == ISO,
+            image_is_root=wanted.is_cloud,
             context_iso=context,
             shape=shape or settings.shape,
             title=entry.title,
@@ -111,6 +121,7 @@ def restore(
             accelerator=accelerator.name,
             **area,
             token=token,
+            differences=differences(entry.environment, wanted, pins),
         )
         host.define_and_start(spec, watch)
         machine = await_ready(settings, host, machine_id, watch)
@@ -122,6 +133,23 @@ def restore(
         seconds=watch.seconds(),
         notes=watch.notes,
     )
+
+
+def _provided(
+    settings: Settings, entry: Entry, release: str | None, without: Sequence[str], progress: Progress
+) -> tuple[Release, tuple[Pin, ...], Path]:
+    """Return the release, the pins and the image that a machine is made of, all of which can be had."""
+    recorded = entry.environment.release
+    pins = chosen_pins(entry.environment, without)
+    try:
+        wanted = release_of(settings, entry, release)
+        progress.stage("pins", f"Checking that {wanted.label} is still there as recorded")
+        for note in require(settings, entry, wanted, pins):
+            progress.note(note)
+        return wanted, pins, provide(settings, wanted, progress)
+    except (ReleaseNotFound, ReleaseUnknown) as error:
+        error.choices = release_choices(settings, recorded)
+        raise
 
 
 class AreaDisk(TypedDict, total=False):
@@ -146,13 +174,14 @@ def _write_area(settings: Settings, source: areas.Source, folder: Path, progress
 
 
 @contextmanager
-def _made(settings: Settings, machine_id: str) -> Iterator[tuple[Host, Path]]:
+def _made(settings: Settings, machine_id: str, shape: Shape) -> Iterator[tuple[Host, Path]]:
     """Give a connection and the folder of a machine to be; on failure nothing of the machine is left."""
     settings.data.mkdir(parents=True, exist_ok=True)
     with Host.connect(settings.libvirt_uri, settings.data) as host:
         host.sweep()
         with host.new_folder(machine_id) as folder:
             try:
+                claim(settings, host, folder, shape)
                 yield host, folder
             except BaseException:
                 # The machine before what stands beside it: a QEMU without its working area's server is slow to end.
@@ -160,10 +189,10 @@ def _made(settings: Settings, machine_id: str) -> Iterator[tuple[Host, Path]]:
                 raise
 
 
-def _write_context(
-    folder: Path, entry: Entry, release: Release, machine_id: str, token: str, base_url: str, origin: str
-) -> Path:
-    config = GuestConfig(
+def _guest_config(
+    entry: Entry, release: Release, machine_id: str, token: str, base_url: str, origin: str
+) -> GuestConfig:
+    return GuestConfig(
         token=token,
         base_url=base_url,
         notebook=entry.notebook,
@@ -174,6 +203,14 @@ def _write_context(
         area=Path(entry.area).name,
         origin=origin,
     )
+
+
+def _write_context(
+    settings: Settings, folder: Path, config: GuestConfig, release: Release, pins: Sequence[Pin]
+) -> Path:
     path = folder / "context.iso"
-    write_context_iso(path, user_data(release), pickup(config), machine_id)
+    # Micro-CernVM unpacks the pickup by itself.
+    cloud_config = unpack_pickup(AGENT_UNIT) if release.is_cloud else ""
+    told = user_data(release, settings.context, pins=pins, cloud_config=cloud_config)
+    write_context_iso(path, told, pickup(config, client_files(pins)), config.machine)
     return path

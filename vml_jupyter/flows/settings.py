@@ -73,11 +73,18 @@ class _File(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     shape: Shape | None = None
     ready_timeout_s: float | None = None
     bin_days: Annotated[int, msgspec.Meta(ge=0)] | None = None
+    context: dict[str, str] | None = None
+    idle_minutes: Annotated[int, msgspec.Meta(ge=0)] | None = None
+    machines_max: Annotated[int, msgspec.Meta(ge=0)] | None = None
+    machines_memory_mib: Annotated[int, msgspec.Meta(ge=0)] | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
 class Settings:
-    """Everything a flow needs to know about this user and this computer."""
+    """Everything a flow needs to know about this user and this computer.
+
+    ``context`` are keys of micro-CernVM that every machine is told: ``{"cvmfs_http_proxy": "http://p:3128;DIRECT"}``.
+    """
 
     data: Path
     config: Path
@@ -93,6 +100,13 @@ class Settings:
     shape: Shape = field(default_factory=Shape)
     ready_timeout_s: float = 300.0
     bin_days: int = 30
+    context: Mapping[str, str] = field(default_factory=dict)
+    idle_minutes: int = 60
+    """After how long a machine that nobody uses is suspended by a Jupyter server; 0 is never."""
+    machines_max: int = 0
+    """How many machines may run at once; 0 is any number."""
+    machines_memory_mib: int | None = None
+    """How much memory they may have together; 0 is any, None four fifths of this computer's."""
 
     @property
     def machines(self) -> Path:
@@ -179,6 +193,10 @@ def load(environ: Mapping[str, str] = os.environ) -> Settings:
         shape=said.shape or Shape(),
         ready_timeout_s=_seconds(environ.get("VML_READY_TIMEOUT")) or said.ready_timeout_s or 300.0,
         bin_days=30 if said.bin_days is None else said.bin_days,
+        context=said.context or {},
+        idle_minutes=60 if said.idle_minutes is None else said.idle_minutes,
+        machines_max=said.machines_max or 0,
+        machines_memory_mib=said.machines_memory_mib,
     )
 
 

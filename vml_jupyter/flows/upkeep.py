@@ -16,8 +16,19 @@ _AREA = "/area/"
 _RECORD = "/entry.json"
 
 
+_NEW_CONFIG = (
+    "wrote a new config. The number by which restic cuts files was lost with the old one, so what restic backs up from "
+    "here on may be stored a second time, but for files that did not change; entries of VML are not concerned"
+)
+
+
 def check(
-    settings: Settings, *, read_data: bool = False, repair_index: bool = False, progress: Progress = SILENT
+    settings: Settings,
+    *,
+    read_data: bool = False,
+    repair_index: bool = False,
+    repair_config: bool = False,
+    progress: Progress = SILENT,
 ) -> Report:
     """Look for what is hurt, and name the entries and files that need it.
 
@@ -25,19 +36,22 @@ def check(
         settings: Which logbook.
         read_data: Read all content, too.
         repair_index: Then make the index anew where it does not fit.
-        progress: Told the bytes read.
+        repair_config: Write a new config before, where it is lost or damaged.
+        progress: Told the bytes read, and what was written.
 
     Raises:
         LogbookMissing, WrongPassword: It cannot be opened.
         LogbookLocked: Somebody removes something from it just now.
     """
     try:
+        if repair_config:
+            _repair_config(settings, progress)
         with opened(settings) as logbook:
             upkeep = logbook.repository.upkeep
             look = upkeep.repair_index if repair_index else upkeep.check
             return _with_entries(logbook, look(progress, read_data=read_data))
     except LogbookDamaged as error:
-        if repair_index:
+        if repair_index or repair_config:
             raise
         finding = Finding(severity="damage", kind="unreadable", object="keys", message=error.message)
         return Report(findings=(finding,), snapshots=0, packs=0, blobs=0, bytes=0, read_bytes=0)
@@ -84,6 +98,12 @@ def remove_key(settings: Settings, key_id: str) -> KeyRecord:
     """Take a password away; errors as for ``repository.keys.Keys.remove``."""
     with opened(settings) as logbook:
         return logbook.repository.keys.remove(key_id)
+
+
+def _repair_config(settings: Settings, progress: Progress) -> None:
+    with opened(settings) as logbook:
+        written = logbook.repository.upkeep.repair_config()
+    progress.note(_NEW_CONFIG if written else "the config is whole, so it stays as it is")
 
 
 def _with_entries(logbook: Logbook, report: Report) -> Report:

@@ -4,10 +4,11 @@ pickup(GuestConfig)  ->  agent.py runs in the guest  <->  AgentClient, wait_read
 """
 
 from vml_jupyter.guest.client import AgentClient, GuestRelease, GuestState
-from vml_jupyter.guest.pickup import GuestConfig, pickup
+from vml_jupyter.guest.pickup import AGENT_UNIT, GuestConfig, pickup, pickup_of
 from vml_jupyter.guest.readiness import REQUIREMENTS, Requirement, wait_ready
 
 __all__ = [
+    "AGENT_UNIT",
     "REQUIREMENTS",
     "AgentClient",
     "GuestConfig",
@@ -15,5 +16,6 @@ __all__ = [
     "GuestState",
     "Requirement",
     "pickup",
+    "pickup_of",
     "wait_ready",
 ]

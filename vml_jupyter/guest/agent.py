@@ -13,6 +13,7 @@ It mounts the working area, starts Jupyter in it as the machine's user, keeps it
         <- {"v": 1, "id": 7, "do": "state"}
         -> {"v": 1, "id": 7, "state": {"stage": "ready", "detail": "", "area": "overlay", "release": {...}, ...}}
         <- {"v": 1, "id": 8, "do": "shutdown"}           or "kernel": start the notebook's kernel ahead of the browser
+        <- {"v": 1, "id": 8, "do": "clock", "time": s}   after a rest: what time it is, in seconds since 1970
         -> {"v": 1, "id": 8, "done": true}
         -> {"v": 1, "id": 9, "error": "unknown request"}
 
@@ -109,7 +110,7 @@ def find_port() -> "str | None":
     return None
 
 
-def answer(line: bytes, state: State, actions: "dict[str, Callable[[], None]]") -> "dict[str, object]":
+def answer(line: bytes, state: State, actions: "dict[str, Callable[..., None]]") -> "dict[str, object]":
     """Return the answer to one request line, as a dictionary."""
     try:
         request = json.loads(line.decode("utf-8"))
@@ -123,12 +124,20 @@ def answer(line: bytes, state: State, actions: "dict[str, Callable[[], None]]") 
         reply["error"] = "unknown version"
     elif request.get("do") == "state":
         reply["state"] = state.get()
-    elif request.get("do") in actions:
+    elif request.get("do") == "clock" and "clock" in actions and is_moment(request.get("time")):
+        actions["clock"](request["time"])
+        reply["done"] = True
+    elif request.get("do") in actions and request["do"] != "clock":
         actions[request["do"]]()
         reply["done"] = True
     else:
         reply["error"] = "unknown request"
     return reply
+
+
+def is_moment(value: object) -> bool:
+    """Tell whether a value can be a time in seconds since 1970: some moment between 2001 and 2286."""
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and 1e9 < value < 1e10
 
 
 class Lines:
@@ -161,7 +170,7 @@ class Lines:
         self._skipping = False
 
 
-def serve_channel(state: State, actions: "dict[str, Callable[[], None]]") -> None:
+def serve_channel(state: State, actions: "dict[str, Callable[..., None]]") -> None:
     """Answer the host for ever; the host may go and come back at any time."""
     while True:
         path = find_port()
@@ -180,7 +189,7 @@ def serve_channel(state: State, actions: "dict[str, Callable[[], None]]") -> Non
         time.sleep(0.1)
 
 
-def serve_fd(fd: int, state: State, actions: "dict[str, Callable[[], None]]") -> None:
+def serve_fd(fd: int, state: State, actions: "dict[str, Callable[..., None]]") -> None:
     """Serve one opening of the port. No host on the other side looks like POLLHUP and reading nothing."""
     poll = select.poll()
     poll.register(fd, select.POLLIN)
@@ -554,12 +563,20 @@ def log_tail(token: str) -> str:
 # --- all of it
 
 
+def set_clock(seconds: float) -> None:
+    """Set the clock, which stood still while the machine was saved; where that is not allowed, say so."""
+    try:
+        time.clock_settime(time.CLOCK_REALTIME, seconds)
+    except OSError as error:
+        say(f"the clock stays as it is: {error.strerror}")
+
+
 def power_off() -> None:
     """Power off in a moment, so that the answer gets out first."""
     threading.Timer(0.3, subprocess.call, (["systemctl", "poweroff"],)).start()
 
 
-def bring_up(config: "Config", state: State, actions: "dict[str, Callable[[], None]]") -> None:
+def bring_up(config: "Config", state: State, actions: "dict[str, Callable[..., None]]") -> None:
     """Start Jupyter, and give it its working area while it still reads its own code: that takes it much longer."""
     set_hostname(config.get("hostname") or "")
     user = find_user(config.get("user") or "")
@@ -582,7 +599,7 @@ def bring_up(config: "Config", state: State, actions: "dict[str, Callable[[], No
 def main() -> None:
     os.makedirs(RUN, mode=0o755, exist_ok=True)
     state = State()
-    actions = {"shutdown": power_off}  # type: dict[str, Callable[[], None]]
+    actions = {"shutdown": power_off, "clock": set_clock}  # type: dict[str, Callable[..., None]]
     threading.Thread(target=serve_channel, args=(state, actions), daemon=True).start()
     try:
         with open(CONFIG) as file:

@@ -101,9 +101,17 @@ class AgentClient:
         """
         self._ask("kernel", timeout_s)
 
-    def _ask(self, verb: str, timeout_s: float) -> _Answer:
+    def set_clock(self, seconds: float, timeout_s: float = 5.0) -> None:
+        """Tell the guest what time it is, in seconds since 1970: its clock stood still while it was saved.
+
+        Raises:
+            MachineGone, Foreign: As for state().
+        """
+        self._ask("clock", timeout_s, time=seconds)
+
+    def _ask(self, verb: str, timeout_s: float, **words: float) -> _Answer:
         number = secrets.randbelow(1 << 31)
-        request = msgspec.json.encode({"v": 1, "id": number, "do": verb}) + b"\n"
+        request = msgspec.json.encode({"v": 1, "id": number, "do": verb, **words}) + b"\n"
         deadline = time.monotonic() + timeout_s
         try:
             with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as link:

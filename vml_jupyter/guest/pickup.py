@@ -4,6 +4,7 @@
     etc/vml/machine.json                                              mode 0600: it holds the token
     etc/systemd/system/vml-agent.service
     etc/systemd/system/multi-user.target.wants/vml-agent.service ->  ../vml-agent.service
+    etc/cvmfs/config.d/<repository>.local                             and whatever else it is given
 
 The same configuration gives the same bytes. Only folders of our own are named, so that unpacking changes the mode
 of no other.
@@ -15,6 +16,8 @@ import gzip
 import io
 import re
 import tarfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from importlib import resources
 
 import msgspec
@@ -23,8 +26,9 @@ from vml_jupyter.errors import Usage
 
 AGENT = "usr/lib/vml/agent.py"
 CONFIG = "etc/vml/machine.json"
-UNIT = "etc/systemd/system/vml-agent.service"
-WANTS = "etc/systemd/system/multi-user.target.wants/vml-agent.service"
+AGENT_UNIT = "vml-agent.service"
+UNIT = f"etc/systemd/system/{AGENT_UNIT}"
+WANTS = f"etc/systemd/system/multi-user.target.wants/{AGENT_UNIT}"
 
 _UNIT = """\
 [Unit]
@@ -70,8 +74,12 @@ class GuestConfig(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
     origin: str = ""
 
 
-def pickup(config: GuestConfig) -> bytes:
+def pickup(config: GuestConfig, files: Mapping[str, bytes] | None = None) -> bytes:
     """Return the archive, a gzip'd tar.
+
+    Args:
+        config: What the agent must know.
+        files: More to unpack, content by path below the root; everybody may read them.
 
     Raises:
         Usage: A field cannot be what it says: no token, a base URL without slashes, a host name with a blank.
@@ -79,10 +87,7 @@ def pickup(config: GuestConfig) -> bytes:
     _check(config)
     config = msgspec.structs.replace(config, area=folder_name(config.area))
     buffer = io.BytesIO()
-    with (
-        gzip.GzipFile(filename="", mode="wb", fileobj=buffer, mtime=0) as packed,
-        tarfile.open(fileobj=packed, mode="w", format=tarfile.USTAR_FORMAT) as archive,
-    ):
+    with _archive(buffer) as archive:
         _add_folder(archive, "etc/vml", 0o700)
         _add_file(archive, CONFIG, msgspec.json.encode(config), 0o600)
         _add_folder(archive, "usr/lib/vml", 0o755)
@@ -91,6 +96,17 @@ def pickup(config: GuestConfig) -> bytes:
         link = tarfile.TarInfo(WANTS)
         link.type, link.linkname, link.mode = tarfile.SYMTYPE, "../vml-agent.service", 0o777
         archive.addfile(link)
+        _add_files(archive, files or {})
+    return buffer.getvalue()
+
+
+def pickup_of(files: Mapping[str, bytes]) -> bytes:
+    """Return an archive of these files alone, for a machine that nobody here will talk to; nothing for none."""
+    if not files:
+        return b""
+    buffer = io.BytesIO()
+    with _archive(buffer) as archive:
+        _add_files(archive, files)
     return buffer.getvalue()
 
 
@@ -111,6 +127,20 @@ def _check(config: GuestConfig) -> None:
         raise Usage(f"{config.base_url!r} is no base URL", "It begins and ends with a slash.")
     if config.hostname and not re.fullmatch(r"[a-z0-9][a-z0-9-]{0,62}", config.hostname):
         raise Usage(f"{config.hostname!r} is no host name")
+
+
+@contextmanager
+def _archive(buffer: io.BytesIO) -> Iterator[tarfile.TarFile]:
+    with (
+        gzip.GzipFile(filename="", mode="wb", fileobj=buffer, mtime=0) as packed,
+        tarfile.open(fileobj=packed, mode="w", format=tarfile.USTAR_FORMAT) as archive,
+    ):
+        yield archive
+
+
+def _add_files(archive: tarfile.TarFile, files: Mapping[str, bytes]) -> None:
+    for name, content in files.items():
+        _add_file(archive, name, content, 0o644)
 
 
 def _add_folder(archive: tarfile.TarFile, name: str, mode: int) -> None:

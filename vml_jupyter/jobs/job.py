@@ -2,7 +2,7 @@
 
 {"id": "k3...", "kind": "restore", "title": "Higgs fit", "state": "running", "created": "...Z",
  "stages": [{"name": "release", "title": "Getting CernVM 4.5.0.1", "seconds": 1.2, "done": 7, ...}],
- "notes": ["..."], "result": {...} | null, "error": {"code", "message", "hint", "console"} | null}
+ "notes": ["..."], "result": {...} | null, "error": {"code", "message", "hint", "console", "choices"} | null}
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import Any
 
 import msgspec
 
-from vml_jupyter.errors import VmlError, of_system
+from vml_jupyter.errors import Choice, VmlError, of_system
 
 ACTIVE = ("queued", "running")
 
@@ -35,12 +35,13 @@ class Stage(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Failure(msgspec.Struct, frozen=True, kw_only=True):
-    """Why a job failed, in the words of the error that ended it."""
+    """Why a job failed, in the words of the error that ended it, and what can be asked for instead."""
 
     code: str
     message: str
     hint: str = ""
     console: str = ""
+    choices: tuple[Choice, ...] = ()
 
     @classmethod
     def of(cls, error: Exception) -> Failure:
@@ -49,7 +50,13 @@ class Failure(msgspec.Struct, frozen=True, kw_only=True):
             error = of_system(error)
         if isinstance(error, VmlError):
             console = getattr(error, "console", "")
-            return cls(code=error.code, message=error.message, hint=error.hint, console=console)
+            return cls(
+                code=error.code,
+                message=error.message,
+                hint=error.hint,
+                console=console,
+                choices=error.choices,
+            )
         message = "".join(traceback.format_exception_only(type(error), error)).strip()
         return cls(code="unexpected", message=message, hint="The log of the Jupyter server has the details")
 

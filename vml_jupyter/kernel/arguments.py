@@ -84,6 +84,9 @@ def _parser() -> _Parser:
     restore.add_argument("entry", metavar="ENTRY", help="an entry's id, or its beginning")
     restore.add_argument("--to", type=Path, metavar="DIR", help="only the files, into a new or empty folder")
     restore.add_argument("--release", metavar="X.Y.Z.W", help="another CernVM than the recorded one")
+    restore.add_argument(
+        "--without-pin", action="append", default=[], metavar="REPO", help="let this repository be its newest"
+    )
 
     verbs.add_parser("machines", help="list the machines that were made for entries")
     for verb, what in (

@@ -152,7 +152,13 @@ def _restore(magics: VmlMagics, arguments: argparse.Namespace) -> views.View:
         if arguments.to:
             laid = files.restore_files(settings, arguments.entry, arguments.to, progress)
             return views.FilesWritten(arguments.to, laid.files, laid.bytes)
-        restored = restore.restore(settings, arguments.entry, release=arguments.release, progress=progress)
+        restored = restore.restore(
+            settings,
+            arguments.entry,
+            release=arguments.release,
+            without_pins=arguments.without_pin,
+            progress=progress,
+        )
     progress.link(restored.url)
     return views.Opened(restored.machine, restored.seconds, restored.notes, url=restored.url)
 

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from html import escape
 from typing import Any
 
-from vml_jupyter.kernel.views import printable, size
+from vml_jupyter.kernel.drawing import printable, size
 
 _EVERY_S = 0.1
 

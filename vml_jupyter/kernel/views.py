@@ -1,8 +1,6 @@
 """What ``%vml`` shows: each result as HTML for notebooks and as text for everything else.
 
-Titles, notes and names in entries may be written by others, so all text is escaped in HTML, and in plain
-text characters that a terminal would obey are replaced. Tables have a caption and header cells with a scope,
-so that a screen reader can tell what a cell belongs to.
+Titles, notes and names in entries may be written by others, so nothing is shown but through ``drawing`` or escaped.
 """
 
 from __future__ import annotations
@@ -13,12 +11,20 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from vml_jupyter.errors import VmlError
+from vml_jupyter.kernel.drawing import (
+    Rows,
+    notes_html,
+    notes_text,
+    printable,
+    size,
+    table_html,
+    table_text,
+    when,
+)
 from vml_jupyter.model import Entry, Machine
 
 if TYPE_CHECKING:
     from vml_jupyter.flows.diff import Diff
-
-Rows = Sequence[Sequence[str]]
 
 _RED, _PLAIN = "\x1b[31m", "\x1b[0m"
 
@@ -95,7 +101,7 @@ class Machines(_Listing):
 
     def __init__(self, machines: Sequence[Machine]) -> None:
         self.machines = list(machines)
-        self.rows = [(m.id, m.state, m.release.label, m.entry, m.title) for m in machines]
+        self.rows = [(m.id, m.state, m.label, m.entry, m.title) for m in machines]
 
 
 class Captured(View):
@@ -211,7 +217,7 @@ class Opened(View):
         after = f" after {sum(self.seconds.values()):.1f} s" if self.seconds else ""
         how = f", {m.accelerator}" if m.accelerator else ""
         next_step = f"%vml open {m.id} shows its link again" if self.url else f"%vml start {m.id} starts it"
-        return f"{m.release.label}{how}, is {m.state}{after}. {next_step}."
+        return f"{m.label}{how}, is {m.state}{after}. {next_step}."
 
     def html(self) -> str:
         heading = f"<strong>Machine <code>{escape(self.machine.id)}</code></strong>"
@@ -231,57 +237,6 @@ def problem(error: VmlError) -> list[str]:
     return lines + [printable(line) for line in console.splitlines()]
 
 
-def table_html(caption: str, columns: Sequence[str], rows: Rows) -> str:
-    """Return a table whose first column names its rows."""
-    head = "".join(f'<th scope="col" style="text-align: left">{escape(name)}</th>' for name in columns)
-    body = "".join(
-        f'<tr><th scope="row" style="text-align: left"><code>{escape(first)}</code></th>'
-        + "".join(f'<td style="text-align: left">{escape(cell)}</td>' for cell in rest)
-        + "</tr>"
-        for first, *rest in rows
-    )
-    return f"<table><caption>{escape(caption)}</caption><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
-
-
-def table_text(columns: Sequence[str], rows: Rows) -> str:
-    """Return the same table in columns of characters."""
-    lines = [[name.upper() for name in columns], *([printable(cell) for cell in row] for row in rows)]
-    widths = [max(len(line[column]) for line in lines) for column in range(len(columns))]
-    return "\n".join(
-        "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip()
-        for line in lines
-    )
-
-
-def notes_html(notes: Sequence[str]) -> str:
-    items = "".join(f"<li>{escape(note)}</li>" for note in notes)
-    return f"<ul>{items}</ul>" if items else ""
-
-
-def notes_text(notes: Sequence[str]) -> list[str]:
-    return [f"  note: {note}" for note in notes]
-
-
 def release_name(entry: Entry) -> str:
     release = entry.environment.release
     return release.label if release else "no CernVM"
-
-
-def when(time: str) -> str:
-    """Return the minute of an ISO 8601 time."""
-    return time[:16].replace("T", " ")
-
-
-def size(count: int) -> str:
-    """Return a number of bytes as people read it: ``12.3 MB`` (decimal units)."""
-    value, unit = float(count), "B"
-    for unit in ("B", "kB", "MB", "GB"):
-        if value < 1000 or unit == "GB":
-            break
-        value /= 1000
-    return f"{value:.0f} {unit}" if unit == "B" else f"{value:.1f} {unit}"
-
-
-def printable(text: str) -> str:
-    """Replace what a terminal would obey instead of show."""
-    return "".join(char if char.isprintable() else "\N{REPLACEMENT CHARACTER}" for char in text)

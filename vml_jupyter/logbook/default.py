@@ -2,8 +2,10 @@
 
     <folder>/                the repository
     <password file>          its generated password, mode 0600
+    <password file>.made     the repository was there: where it is not, a disk is missing, and no new one is made
 
-The password is in the user's configuration and not beside the data, so a copy of the data alone is safe.
+The password is in the user's configuration and not beside the data, so a copy of the data alone is safe. It is on the
+disk, as is its name, before the repository is made: nothing else opens that.
 """
 
 from __future__ import annotations
@@ -18,6 +20,7 @@ from pathlib import Path
 from vml_jupyter.errors import LogbookMissing, StoreUnreachable, WrongPassword
 from vml_jupyter.logbook.logbook import Logbook
 from vml_jupyter.repository import SCRYPT_N_GENERATED, generate_password
+from vml_jupyter.repository.disk import sync_folder
 
 
 def open_or_create_default(folder: Path, password_file: Path, cache: Path | None = None) -> Logbook:
@@ -25,6 +28,7 @@ def open_or_create_default(folder: Path, password_file: Path, cache: Path | None
 
     Raises:
         WrongPassword: The logbook is there, but the password file is lost or of another logbook.
+        LogbookMissing: It was there once, and is not now.
         StoreUnreachable: Folder or password file cannot be used.
         LogbookDamaged: What is there is broken.
     """
@@ -35,10 +39,11 @@ def open_or_create_default(folder: Path, password_file: Path, cache: Path | None
                 _require_no_logbook(folder, password_file)
                 password = generate_password()
                 _write(password_file, password)
-            try:
-                return Logbook.open(str(folder), password, cache=cache)
-            except LogbookMissing:
-                return Logbook.create(str(folder), password, scrypt_n=SCRYPT_N_GENERATED, cache=cache)
+            made = password_file.with_name(f"{password_file.name}.made")
+            logbook = _open_or_create(folder, password, cache, made)
+            if not made.exists():
+                made.touch(0o600)
+            return logbook
     except OSError as error:
         raise StoreUnreachable(
             f"{error.filename or password_file} cannot be used: {error.strerror}",
@@ -46,10 +51,24 @@ def open_or_create_default(folder: Path, password_file: Path, cache: Path | None
         ) from error
 
 
+def _open_or_create(folder: Path, password: str, cache: Path | None, made: Path) -> Logbook:
+    try:
+        return Logbook.open(str(folder), password, cache=cache)
+    except LogbookMissing:
+        if made.exists():
+            raise LogbookMissing(
+                f"the logbook in {folder} was there before and is not now",
+                f"Mount the disk on which it lies; to begin a new one all the same, remove {made}",
+            ) from None
+    return Logbook.create(str(folder), password, scrypt_n=SCRYPT_N_GENERATED, cache=cache)
+
+
 @contextmanager
 def _alone(folder: Path) -> Iterator[None]:
     """Let one process at a time in: two that start together must not make two passwords."""
-    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    if not folder.is_dir():
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        sync_folder(folder.parent)
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX)
@@ -73,10 +92,11 @@ def _write(path: Path, password: str) -> None:
         file.flush()
         os.fsync(descriptor)
     temporary.rename(path)
+    sync_folder(path.parent)
 
 
 def _require_no_logbook(folder: Path, password_file: Path) -> None:
-    if (folder / "config").exists():
+    if any((folder / name).exists() for name in ("config", "keys")):
         raise WrongPassword(
             f"the logbook in {folder} is there, but its password is not in {password_file}",
             "Put the password back, or move the logbook's folder away to begin a new one",

@@ -2,7 +2,7 @@
 
     snapshot    time, paths [area], tags ["vml", "entry:<id>"], in the bin also ["vml-bin", "forgotten:<time>"]
     `- root tree
-       |- area         folder: the working area
+       |- area         folder: the working area, with its own mode, times, owner and attributes
        `- entry.json   file: the Entry record, without where it lies
 
 So ``restic dump SNAPSHOT /entry.json`` prints the entry and ``restic restore`` gives the area back. The bin is
@@ -19,6 +19,7 @@ from vml_jupyter.errors import LogbookDamaged, Usage
 from vml_jupyter.model import Entry
 from vml_jupyter.repository import Node, Repository, Snapshot
 from vml_jupyter.repository.gomode import from_stat
+from vml_jupyter.repository.gotime import now
 
 TAG = "vml"
 BIN_TAG = "vml-bin"
@@ -68,6 +69,11 @@ def forgotten_at(snapshot: Snapshot) -> str:
     return next(times, "9999-12-31T23:59:59Z")
 
 
+def time_to_forget(entry: Entry) -> str:
+    """Return the present, or, where the clock stands in the past, the entry's own time: or it would expire at once."""
+    return max(time for time in (now(), entry.time, entry.edited) if _TIME.fullmatch(time))
+
+
 def checked(entry: Entry) -> Entry:
     """Return ``entry`` if it would be read again after it was written.
 
@@ -90,11 +96,19 @@ def encode_record(entry: Entry) -> bytes:
     return msgspec.json.format(msgspec.json.encode(bare), indent=2) + b"\n"
 
 
-def save_root(repository: Repository, entry: Entry, area_tree: str) -> str:
-    """Save the root tree of an entry and return its id."""
+def save_root(repository: Repository, entry: Entry, area_tree: str, folder: Node | None = None) -> str:
+    """Save the root tree of an entry and return its id.
+
+    Args:
+        repository: Where it goes.
+        entry: The record that goes beside the area.
+        area_tree: The area's tree.
+        folder: The node of the area itself, from ``take`` or ``area_node``; a plain folder if None.
+    """
     record = encode_record(entry)
     blob, _ = repository.save_blob(record, novel=True)  # it holds the entry's id
-    area = Node(name=_AREA, type="dir", mode=_FOLDER_MODE, mtime=entry.time, subtree=area_tree)
+    folder = folder or Node(name=_AREA, type="dir", mode=_FOLDER_MODE, mtime=entry.time)
+    area = msgspec.structs.replace(folder, name=_AREA, subtree=area_tree)
     file = Node(
         name=_RECORD,
         type="file",
@@ -107,16 +121,22 @@ def save_root(repository: Repository, entry: Entry, area_tree: str) -> str:
     return repository.save_tree([area, file], novel=True)
 
 
+def area_node(repository: Repository, snapshot: Snapshot) -> Node:
+    """Return the node of the working area in ``snapshot``: its tree, and what is known of the folder itself.
+
+    Raises:
+        LogbookDamaged: There is none.
+    """
+    return _nodes(repository, snapshot)[0]
+
+
 def load_entry(repository: Repository, snapshot: Snapshot) -> Entry:
     """Read the entry that lies in ``snapshot``.
 
     Raises:
         LogbookDamaged: It is missing, or no entry of ours.
     """
-    nodes = {node.name: node for node in repository.tree(snapshot.tree)}
-    area, file = nodes.get(_AREA), nodes.get(_RECORD)
-    if area is None or area.subtree is None or file is None:
-        raise _damaged(snapshot, "it holds no working area with a record")
+    area, file = _nodes(repository, snapshot)
     content = file.content or []
     if sum(map(repository.blob_size, content)) > _MAXIMUM_BYTES:
         raise _damaged(snapshot, "its record is larger than any that VML writes")
@@ -127,8 +147,17 @@ def load_entry(repository: Repository, snapshot: Snapshot) -> Entry:
     if entry.id != entry_id_of(snapshot):
         raise _damaged(snapshot, "its record is that of another entry")
     return msgspec.structs.replace(
-        entry, snapshot=snapshot.id, tree=area.subtree, forgotten=forgotten_at(snapshot)
+        entry, snapshot=snapshot.id, tree=area.subtree or "", forgotten=forgotten_at(snapshot)
     )
+
+
+def _nodes(repository: Repository, snapshot: Snapshot) -> tuple[Node, Node]:
+    """Return the nodes of the area and of the record."""
+    nodes = {node.name: node for node in repository.tree(snapshot.tree)}
+    area, file = nodes.get(_AREA), nodes.get(_RECORD)
+    if area is None or area.subtree is None or file is None:
+        raise _damaged(snapshot, "it holds no working area with a record")
+    return area, file
 
 
 def _values(tags: list[str], prefix: str) -> list[str]:

@@ -95,6 +95,13 @@ class Register:
         self._rows = rows
         return self.rows()
 
+    def learn(self, row: Row, gone: Iterable[str] = ()) -> None:
+        """Take in a snapshot that this program wrote, and that it removed others: so nobody needs to read it."""
+        if self._rows is not None:
+            kept = self._rows.keys() - set(gone)
+            self._rows = {id: known for id, known in self._rows.items() if id in kept} | {row.snapshot: row}
+            self._save(self._rows)
+
     def _load(self) -> dict[str, Row]:
         if self._file is None:
             return {}

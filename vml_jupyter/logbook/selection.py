@@ -55,6 +55,12 @@ def current(rows: Iterable[Row]) -> list[Row]:
     return sorted(latest.values(), key=_age, reverse=True)
 
 
+def by_age(rows: Sequence[Row]) -> list[Row]:
+    """Return the rows of one entry in such an order that what is shown is shown until the last of them is gone."""
+    replaced = {older for row in rows for older in row.replaces}
+    return sorted(rows, key=lambda row: (row.snapshot not in replaced, row.edited, row.snapshot))
+
+
 def select(rows: Iterable[Row], query: Query) -> list[Row]:
     """Return those of the ``current`` rows that ``query`` asks for."""
     found: Iterator[Row] = (row for row in rows if bool(row.forgotten) == query.forgotten)

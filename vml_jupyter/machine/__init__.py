@@ -6,16 +6,19 @@ Host.connect(uri) -> new_folder -> define_and_start(MachineSpec) -> mark_ready -
 from vml_jupyter.machine.accelerator import Accelerator, probe_accelerator
 from vml_jupyter.machine.disks import can_read_http
 from vml_jupyter.machine.machines import Host
-from vml_jupyter.machine.pools import pool_files
-from vml_jupyter.machine.records import recorded_machines
+from vml_jupyter.machine.pools import PoolFiles, pool_files
+from vml_jupyter.machine.records import processor_seconds, recorded_machines, taken_memory
 from vml_jupyter.machine.spec import MachineSpec
 
 __all__ = [
     "Accelerator",
     "Host",
     "MachineSpec",
+    "PoolFiles",
     "can_read_http",
     "pool_files",
     "probe_accelerator",
+    "processor_seconds",
     "recorded_machines",
+    "taken_memory",
 ]

@@ -8,7 +8,8 @@ guest of one boot sector is started twice, under emulation and under KVM with th
 Protected mode and the FPU are where half-working KVMs stop; the loop takes about 1.2 s emulated and a sixth of that on
 real hardware, and KVM must clearly win. The answer is remembered, one file:
 
-    <cache>/accelerator.json      {"<16 hex of QEMU version, CPU model, kernel, /dev/kvm>": {"name": ..., "why": ...}}
+    <cache>/accelerator.json      {"<16 hex of QEMU version, CPU model, kernel, /dev/kvm>": {"name": ..., "why": ...,
+                                   "trials": [{"name": "tcg", "seconds": 1.2}, {"name": "kvm", "why": ...}]}}
 """
 
 from __future__ import annotations
@@ -34,24 +35,34 @@ _CLEARLY = 0.6  # KVM must need at most this share of the time that emulation ne
 _ANSWER = 33  # what isa-debug-exit makes of 0x10: (value << 1) | 1
 
 
+class Trial(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """How the test guest fared with one accelerator: its seconds, or None and why it did not get through."""
+
+    name: str
+    seconds: float | None = None
+    why: str = ""
+
+
 class Accelerator(msgspec.Struct, frozen=True, kw_only=True):
     """How machines run here: ``name`` is ``kvm`` or ``tcg``, ``cpu_model`` as QEMU calls it, ``why`` for people."""
 
     name: str
     cpu_model: str
     why: str
+    trials: tuple[Trial, ...] = ()
 
 
 CPU_MODELS = {"kvm": "host", "tcg": "max"}
 
 
-def probe_accelerator(cache_dir: Path) -> Accelerator:
+def probe_accelerator(cache_dir: Path, *, again: bool = False) -> Accelerator:
     """Return the accelerator to use here, from the cache where nothing changed since.
 
     Takes about two seconds the first time, twenty at the worst, and leaves no process behind.
 
     Args:
         cache_dir: Where the answer is remembered; need not exist.
+        again: Do not believe what is remembered.
 
     Raises:
         ToolMissing: QEMU is not installed.
@@ -63,7 +74,7 @@ def probe_accelerator(cache_dir: Path) -> Accelerator:
     key = _key(program)
     path = cache_dir / "accelerator.json"
     known = _read(path)
-    if key in known:
+    if key in known and not again:
         return known[key]
     found = _decide(program)
     cache_dir.mkdir(parents=True, exist_ok=True)
@@ -81,18 +92,25 @@ def _decide(program: str) -> Accelerator:
     else:
         kvm_s, why_no_kvm = _run(program, "kvm", _PATIENCE_S if emulated_s else _DEADLINE_S)
     if kvm_s is not None and (emulated_s is None or kvm_s <= emulated_s * _CLEARLY):
-        return _accelerator("kvm", f"a test guest ran in {kvm_s:.1f} s with KVM")
+        return _accelerator("kvm", f"a test guest ran in {kvm_s:.1f} s with KVM", emulated_s, why_not, kvm_s)
     if emulated_s is None:
         raise NoAccelerator(
             f"no guest runs here: emulation: {why_not}; KVM: {why_no_kvm}", "Reinstall qemu-system-x86."
         )
     if kvm_s is not None:
         why_no_kvm = f"a test guest took {kvm_s:.1f} s with it and {emulated_s:.1f} s without"
-    return _accelerator("tcg", f"machines are emulated, as KVM is of no use here: {why_no_kvm}")
+    why = f"machines are emulated, as KVM is of no use here: {why_no_kvm}"
+    return _accelerator("tcg", why, emulated_s, why_not, kvm_s, why_no_kvm)
 
 
-def _accelerator(name: str, why: str) -> Accelerator:
-    return Accelerator(name=name, cpu_model=CPU_MODELS[name], why=why)
+def _accelerator(
+    name: str, why: str, emulated_s: float | None, why_not: str, kvm_s: float | None, why_no_kvm: str = ""
+) -> Accelerator:
+    trials = (
+        Trial(name="tcg", seconds=emulated_s, why=why_not),
+        Trial(name="kvm", seconds=kvm_s, why=why_no_kvm),
+    )
+    return Accelerator(name=name, cpu_model=CPU_MODELS[name], why=why, trials=trials)
 
 
 def _run(program: str, name: str, deadline_s: float) -> tuple[float | None, str]:
@@ -138,6 +156,16 @@ def _command(program: str, name: str, image: Path) -> list[str]:
         ),
         *("-device", "virtio-blk-pci,drive=d,bootindex=1"),
     ]
+
+
+def qemu_version() -> str:
+    """Return QEMU's version as it tells it; '' where it is not installed or says nothing."""
+    try:
+        shown = subprocess.run([QEMU, "--version"], capture_output=True, timeout=_DEADLINE_S, check=False)
+    except (FileNotFoundError, subprocess.TimeoutExpired):
+        return ""
+    first = shown.stdout.decode("utf-8", "replace").partition("\n")[0]
+    return first.removeprefix("QEMU emulator version ").strip()
 
 
 def boot_sector() -> bytes:

@@ -1,6 +1,6 @@
 """The one disk that a machine can write: blank, sparse, in its folder; and whether QEMU reads disks over http.
 
-    <folder>/scratch.qcow2      GiB as large as the shape says, 200 KiB at first
+    <folder>/scratch.qcow2      GiB as large as the shape says, 200 KiB at first; blank, or over a cloud image
 
 Micro-CernVM partitions the first writable disk without partitions, even one that holds a file system, so nothing
 else that a machine is given is writable.
@@ -19,8 +19,13 @@ _LEAST_FREE = 1 << 30  # what a fresh machine writes before anybody works in it,
 _PATIENCE_S = 30.0
 
 
-def create_scratch(path: Path, shape: Shape) -> None:
+def create_scratch(path: Path, shape: Shape, root: Path | None = None) -> None:
     """Make the scratch disk of a machine.
+
+    Args:
+        path: Where.
+        shape: Says how large it is; never smaller than what it is laid over.
+        root: A raw disk under it, which stays as it is; None for a blank disk.
 
     Raises:
         DiskFull: Not even a fresh machine would have room.
@@ -28,9 +33,9 @@ def create_scratch(path: Path, shape: Shape) -> None:
         HostError: It fails.
     """
     require_free(path.parent, _LEAST_FREE)
-    done = _qemu_img(
-        "create", "-q", "-f", "qcow2", "-o", "lazy_refcounts=on", str(path), f"{shape.scratch_gib}G"
-    )
+    size = max(shape.scratch_gib << 30, root.stat().st_size if root else 0)
+    over = ["-b", str(root.absolute()), "-F", "raw"] if root else []
+    done = _qemu_img("create", "-q", "-f", "qcow2", "-o", "lazy_refcounts=on", *over, str(path), str(size))
     if done.returncode != 0:
         said = done.stderr.decode("utf-8", "replace").strip()
         raise HostError(f"the scratch disk {path} cannot be made: {said}")

@@ -1,7 +1,7 @@
 """The description of a machine that libvirt is given.
 
     vda  boot disk      the release's image file, raw, read-only: it is never written, so it stays what was downloaded
-         (an ISO is sdb, a SATA CD-ROM)
+         (an ISO is sdb, a SATA CD-ROM; a cloud image is under the scratch disk, which is then vda)
     vdb  scratch        the blank qcow2, the only writable disk
     vdc  working area   the snapshot as a disk, over http from 127.0.0.1 with a cookie, or from a file; read-only
     sda  context        the small ISO, a SATA CD-ROM
@@ -29,6 +29,7 @@ AGENT_CHANNEL = "org.vml.agent.0"
 AREA_DISK = "vdc"
 
 _QEMU = "http://libvirt.org/schemas/domain/qemu/1.0"
+QEMU_ARGUMENT = f"{{{_QEMU}}}arg"
 _NAMESPACE = uuid.UUID("6f1d2a52-2f0a-5f0e-9a55-3d4d5e0c7a11")
 # On the root bus behind everything that libvirt places there: root ports from 1 upwards, the chip set's at 31.
 _NETWORK_SLOT = "0x10"
@@ -96,18 +97,26 @@ def _add_platform(domain: ET.Element, spec: MachineSpec) -> None:
 
 
 def _add_disks(devices: ET.Element, spec: MachineSpec) -> None:
-    if spec.image_is_cd:
+    if spec.image_is_root:
+        boot = _add_scratch(devices, "vda", spec)
+    elif spec.image_is_cd:
         boot = _add_disk(devices, "sdb", "raw", read_only=True, device="cdrom", bus="sata")
     else:
         boot = _add_disk(devices, "vda", "raw", read_only=True)
-    ET.SubElement(boot, "source", file=str(spec.image))
+    if not spec.image_is_root:
+        ET.SubElement(boot, "source", file=str(spec.image))
+        _add_scratch(devices, "vdb", spec)
     ET.SubElement(boot, "boot", order="1")
-    scratch = _add_disk(devices, "vdb", "qcow2", read_only=False)
-    ET.SubElement(scratch, "source", file=str(spec.scratch))
     if spec.area_url or spec.area_path:
         devices.append(area_disk(spec))
     context = _add_disk(devices, "sda", "raw", read_only=True, device="cdrom", bus="sata")
     ET.SubElement(context, "source", file=str(spec.context_iso))
+
+
+def _add_scratch(devices: ET.Element, target: str, spec: MachineSpec) -> ET.Element:
+    disk = _add_disk(devices, target, "qcow2", read_only=False)
+    ET.SubElement(disk, "source", file=str(spec.scratch))
+    return disk
 
 
 def area_disk(spec: MachineSpec) -> ET.Element:
@@ -169,13 +178,6 @@ def _add_small_devices(devices: ET.Element) -> None:
 
 def _add_network(domain: ET.Element, network: Network, machine_id: str) -> None:
     """Join the network by QEMU's own arguments: libvirt's back ends cannot be told what start_network() tells passt."""
-    netdev: dict[str, Any]
-    if network.socket is not None:
-        address = {"type": "unix", "path": str(network.socket)}
-        netdev = {"type": "stream", "id": "vmlnet", "server": False, "addr": address}
-    else:
-        forward = {"str": f"tcp:127.0.0.1:{network.port}-:{GUEST_PORT}"}
-        netdev = {"type": "user", "id": "vmlnet", "hostfwd": [forward]}
     card = {
         "driver": "virtio-net-pci",
         "id": "vmlcard",
@@ -186,8 +188,20 @@ def _add_network(domain: ET.Element, network: Network, machine_id: str) -> None:
         "romfile": "",  # no network boot: SeaBIOS would run iPXE first
     }
     line = ET.SubElement(domain, f"{{{_QEMU}}}commandline")
-    for argument in ("-netdev", json.dumps(netdev), "-device", json.dumps(card)):
-        ET.SubElement(line, f"{{{_QEMU}}}arg", value=argument)
+    for argument in ("-netdev", netdev_argument(network), "-device", json.dumps(card)):
+        ET.SubElement(line, QEMU_ARGUMENT, value=argument)
+
+
+def netdev_argument(network: Network) -> str:
+    """Return QEMU's argument that joins a network."""
+    netdev: dict[str, Any]
+    if network.socket is not None:
+        address = {"type": "unix", "path": str(network.socket)}
+        netdev = {"type": "stream", "id": "vmlnet", "server": False, "addr": address}
+    else:
+        forward = {"str": f"tcp:127.0.0.1:{network.port}-:{GUEST_PORT}"}
+        netdev = {"type": "user", "id": "vmlnet", "hostfwd": [forward]}
+    return json.dumps(netdev)
 
 
 def _mac(machine_id: str) -> str:

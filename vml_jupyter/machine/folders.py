@@ -17,7 +17,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from vml_jupyter.errors import NotFound
+from vml_jupyter.errors import MachineGone, NotFound
 from vml_jupyter.machine import companion
 from vml_jupyter.machine.runtime import runtime_folder
 
@@ -56,9 +56,27 @@ def new_folder(machines: Path, machine_id: str) -> Iterator[Path]:
 
 @contextmanager
 def locked(folder: Path) -> Iterator[None]:
-    """Keep others from starting, stopping or deleting the same machine meanwhile."""
+    """Keep others from starting, stopping or deleting the same machine meanwhile.
+
+    Raises:
+        MachineGone: Its folder is not there.
+    """
+    if not folder.is_dir():
+        raise MachineGone(f"the machine {folder.name} is not there", "It may have been deleted elsewhere.")
     with _held(folder / "lock"):
         yield
+
+
+@contextmanager
+def locked_if_free(folder: Path) -> Iterator[bool]:
+    """Do as locked() where nobody works on the machine, and tell whether that is so."""
+    with (folder / "lock").open("a") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            yield False
+        else:
+            yield True
 
 
 def remove_folder(folder: Path) -> None:

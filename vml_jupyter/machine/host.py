@@ -13,13 +13,15 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 
 from vml_jupyter.errors import LibvirtUnreachable, MachineGone, MachineRefused, ToolMissing
 from vml_jupyter.machine.domain_xml import METADATA, read_metadata
 from vml_jupyter.machine.session import PACKAGES, reachable_uri
+
+T = TypeVar("T")
 
 _HINT = f"Is libvirt installed? On Debian: apt install {PACKAGES}"
 
@@ -104,6 +106,26 @@ class Hypervisor:
         """Throw away the memory of a suspended machine."""
         with self._translated("discarding the machine's memory"):
             self._domain(name).managedSaveRemove()
+
+    def versions(self) -> tuple[int, int]:
+        """Return libvirt's version and that of its QEMU, each as one number."""
+        with self._translated("asking the hypervisor's version"):
+            connection = self._open()
+            return connection.getLibVersion(), connection.getVersion()
+
+    def on_domain(self, name: str, doing: str, call: Callable[[Any, Any], T]) -> T:
+        """Return what ``call(domain, libvirt)`` returns: for what needs more of libvirt than the verbs here.
+
+        Args:
+            name: The domain's name.
+            doing: What is being done, for the error.
+            call: Is given the domain and the libvirt module.
+
+        Raises:
+            MachineGone, MachineRefused, LibvirtUnreachable: As for every verb.
+        """
+        with self._translated(doing):
+            return call(self._domain(name), self._libvirt)
 
     def find(self, name: str) -> Domain | None:
         """Return a domain of ours by name; None where there is none, or where it is somebody else's."""

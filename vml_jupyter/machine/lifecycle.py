@@ -23,6 +23,8 @@ from vml_jupyter.machine.waiting import wait_until
 from vml_jupyter.progress import Progress
 
 _PORT_TRIES = 3
+AREA = "area"
+_LOST = {COMPANION: "its network has ended, so nobody reaches it", AREA: "nobody serves its working area"}
 _STOPPED = {"paused": "suspended", "saved": "suspended", "off": "stopped"}
 
 
@@ -40,18 +42,18 @@ def bring_up(hypervisor: Hypervisor, spec: MachineSpec, undo: ExitStack, progres
     spec.ready.unlink(missing_ok=True)
     undo.callback(stop_network, spec.folder)
     for _ in range(_PORT_TRIES):
-        network = _network(spec, progress)
-        placed = _placed(spec, network)
-        save_spec(placed)
-        hypervisor.define(domain_xml(placed, network))
+        network = network_of(spec, progress)
+        there = placed(spec, network)
+        save_spec(there)
+        hypervisor.define(domain_xml(there, network))
         try:
-            hypervisor.start(placed.name)
+            hypervisor.start(there.name)
         except MachineRefused as error:
             # slirp takes its port only now, so that another program may have been faster
             if "host forwarding" not in error.message:
                 raise
         else:
-            return placed
+            return there
     raise PortTaken("no free port on 127.0.0.1 was to be had", "Try again.")
 
 
@@ -84,24 +86,40 @@ def is_active(domain: Domain | None) -> bool:
     return domain is not None and domain.state in ("active", "paused")
 
 
-def machine_state(domain: Domain, spec: MachineSpec) -> str:
-    """Return what people are told of a domain: ``starting``, ``running``, ``stopped``, ``suspended``, ``broken``."""
+def machine_state(domain: Domain, spec: MachineSpec) -> tuple[str, str]:
+    """Return what people are told of a domain, and why it is ``broken`` where it is.
+
+    The state is ``starting``, ``running``, ``stopped``, ``suspended`` or ``broken``.
+    """
     if not spec.folder.is_dir():
-        return "broken"
+        return "broken", "its folder is gone: delete it, and restore the entry again"
     if domain.state != "active":
-        return _STOPPED.get(domain.state, "broken")
+        known = _STOPPED.get(domain.state, "broken")
+        return known, "" if known != "broken" else f"it {domain.state}: stop it, then start it again"
+    if lost := lost_companion(spec):
+        return "broken", f"{_LOST[lost]}: resuming it mends that"
+    return ("running" if spec.ready.exists() else "starting"), ""
+
+
+def lost_companion(spec: MachineSpec) -> str:
+    """Return which of the processes beside a running machine has ended: ``net``, ``area``, or '' for none."""
+    # passt cannot be joined again by a QEMU that runs, the server of the area only on the port that QEMU knows.
     if spec.network == "passt" and not companion.is_running(spec.folder, COMPANION):
-        return "broken"  # nobody can reach it any more: passt cannot be joined again
-    return "running" if spec.ready.exists() else "starting"
+        return COMPANION
+    if spec.area_url and not companion.is_running(spec.folder, AREA):
+        return AREA
+    return ""
 
 
-def _network(spec: MachineSpec, progress: Progress) -> Network | None:
+def network_of(spec: MachineSpec, progress: Progress) -> Network | None:
+    """Start a machine's network; None for a machine without one."""
     if spec.network == "none":
         return None
     return start_network(spec.folder, spec.network_socket, spec.port, spec.network, progress)
 
 
-def _placed(spec: MachineSpec, network: Network | None) -> MachineSpec:
+def placed(spec: MachineSpec, network: Network | None) -> MachineSpec:
+    """Return the machine with the port and the kind of network it got."""
     if network is None:
         return msgspec.structs.replace(spec, port=0, network="none")
     return msgspec.structs.replace(spec, port=network.port, network=network.kind)

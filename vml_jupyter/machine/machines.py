@@ -88,19 +88,25 @@ class Host:
         spec = msgspec.structs.replace(spec, created=spec.created or now, uri=self.hypervisor.uri)
         with folders.locked(spec.folder), ExitStack() as undo:
             undo.callback(spec.scratch.unlink, missing_ok=True)
-            create_scratch(spec.scratch, spec.shape)
+            create_scratch(spec.scratch, spec.shape, spec.image if spec.image_is_root else None)
             undo.callback((spec.folder / "machine.json").unlink, missing_ok=True)
             undo.callback(lifecycle.forget, self.hypervisor, spec.name)
             spec = lifecycle.bring_up(self.hypervisor, spec, undo, progress)
             undo.pop_all()
         return spec.machine("starting")
 
-    def start(self, machine_id: str, *, area_url: str = "", progress: Progress = SILENT) -> Machine:
+    def start(
+        self,
+        machine_id: str,
+        *,
+        serve: Callable[[], str] | None = None,
+        progress: Progress = SILENT,
+    ) -> Machine:
         """Start a stopped machine again, on the same port if that is free.
 
         Args:
             machine_id: The whole id.
-            area_url: Where its working area is served now; as before when empty.
+            serve: Has its working area served and returns where; '' means as before, as does None.
             progress: Hears what the user should know.
 
         Raises:
@@ -108,10 +114,11 @@ class Host:
             MachineRefused: It runs already, or libvirt would not.
         """
         spec = self.spec(machine_id)
-        spec = msgspec.structs.replace(spec, area_url=area_url or spec.area_url)
         with folders.locked(spec.folder), ExitStack() as undo:
             if self._state_of(machine_id) != "off":
                 raise MachineRefused(f"the machine {machine_id} is not stopped", "Stop it first.")
+            undo.callback(companion.stop_all, spec.folder)
+            spec = msgspec.structs.replace(spec, area_url=(serve() if serve else "") or spec.area_url)
             spec = lifecycle.bring_up(self.hypervisor, spec, undo, progress)
             undo.pop_all()
         return spec.machine("starting")
@@ -126,11 +133,12 @@ class Host:
                 continue
             if spec.folder.parent != self.folders:
                 continue  # of another data folder, whose owner asks with that one
-            found[spec.id] = spec.machine(lifecycle.machine_state(domain, spec))
+            found[spec.id] = spec.machine(*lifecycle.machine_state(domain, spec))
         for folder in folders.all_folders(self.folders):
             spec_there = self._spec_in(folder)
             if spec_there is not None and folder.name not in found:
-                found[folder.name] = spec_there.machine("broken")
+                gone = "the hypervisor no longer knows it: delete it, and restore the entry again"
+                found[folder.name] = spec_there.machine("broken", gone)
         return sorted(found.values(), key=lambda machine: machine.created, reverse=True)
 
     def get(self, machine_id: str) -> Machine:
@@ -228,9 +236,11 @@ class Host:
             if folders.is_left_over(folder):
                 folders.remove_folder(folder)
                 continue
-            spec = self._spec_in(folder)
-            if spec is not None and self._state_of(folder.name) in ("off", "crashed"):
-                companion.stop_all(folder)
+            if self._spec_in(folder) is None:
+                continue
+            with folders.locked_if_free(folder) as nobody_is_at_it:
+                if nobody_is_at_it and self._state_of(folder.name) in ("off", "saved", "crashed"):
+                    companion.stop_all(folder)
 
     def _state_of(self, machine_id: str) -> str:
         domain = self.hypervisor.find(f"vml-{machine_id}")

@@ -8,18 +8,26 @@ A session's pools are only asked for where one is defined, so that looking for a
 from __future__ import annotations
 
 import os
-from contextlib import suppress
 from pathlib import Path
 from urllib.parse import urlsplit
 from xml.etree import ElementTree as ET
 
+import msgspec
 import platformdirs
 
 from vml_jupyter.machine.host import Hypervisor
 from vml_jupyter.machine.session import SESSION
 
 
-def pool_files(uri: str, data: Path) -> dict[str, list[Path]]:
+class PoolFiles(msgspec.Struct, frozen=True, kw_only=True):
+    """The files in one pool, also those that only libvirt knows; ``unlisted`` says why its folder cannot be listed."""
+
+    files: tuple[Path, ...] = ()
+    folder: str = ""
+    unlisted: str = ""
+
+
+def pool_files(uri: str, data: Path) -> dict[str, PoolFiles]:
     """Return the files of each storage pool, by the pool's name; none for a hypervisor on another computer.
 
     Args:
@@ -40,11 +48,13 @@ def _session_has_pools(data: Path) -> bool:
     return any((config / "libvirt" / "storage").glob("*.xml"))
 
 
-def _files(xml: str, volumes: list[str]) -> list[Path]:
+def _files(xml: str, volumes: list[str]) -> PoolFiles:
     found = {Path(path) for path in volumes}
     pool = ET.fromstring(xml)  # noqa: S314 - libvirt wrote it
-    folder = pool.findtext("target/path")
+    folder, unlisted = pool.findtext("target/path") or "", ""
     if folder and pool.get("type") in ("dir", "fs", "netfs"):
-        with suppress(OSError):  # often root's own
+        try:
             found.update(Path(folder).iterdir())
-    return sorted(found)
+        except OSError as error:  # often root's own
+            unlisted = error.strerror or str(error)
+    return PoolFiles(files=tuple(sorted(found)), folder=folder, unlisted=unlisted)

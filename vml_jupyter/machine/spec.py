@@ -3,7 +3,7 @@
 <data>/machines/<id>/            mode 0700
   machine.json                   the MachineSpec, without secrets
   secrets.json                   its token and the cookie of its working area, mode 0600
-  scratch.qcow2                  the only disk the machine can write
+  scratch.qcow2                  the only disk the machine can write; blank, or laid over its image
   context.iso                    what tells it what it is for (written by whoever restores)
   console.log                    its serial console
   ready                          present once the machine has answered as ready
@@ -27,7 +27,7 @@ import msgspec
 
 from vml_jupyter.errors import Foreign
 from vml_jupyter.machine.runtime import runtime_folder
-from vml_jupyter.model import Machine, Release, Shape
+from vml_jupyter.model import Difference, Machine, Release, Shape
 
 
 class MachineSpec(msgspec.Struct, frozen=True, kw_only=True):
@@ -37,7 +37,9 @@ class MachineSpec(msgspec.Struct, frozen=True, kw_only=True):
     ``area_path`` is an image file where QEMU has no http driver; at most one is set. ``port`` 0 means any free
     one. ``network`` is ``passt``, ``slirp``, ``none``, or empty for the best this host has. ``token`` and
     ``area_cookie`` are secrets: they are in ``secrets.json`` and nowhere else. ``uri`` is the hypervisor's.
-    ``image_is_cd`` says that the image is an ISO, which only boots as a CD.
+    ``image_is_cd`` says that the image is an ISO, which only boots as a CD; ``image_is_root`` that it is the system's
+    own root disk, which that writes to: the scratch disk is then laid over it. ``differences`` say in what the
+    machine is not what its entry recorded.
     """
 
     id: str
@@ -47,6 +49,7 @@ class MachineSpec(msgspec.Struct, frozen=True, kw_only=True):
     image: Path
     context_iso: Path
     image_is_cd: bool = False
+    image_is_root: bool = False
     shape: Shape = Shape()
     title: str = ""
     notebook: str = ""
@@ -60,6 +63,7 @@ class MachineSpec(msgspec.Struct, frozen=True, kw_only=True):
     area_cookie: str = ""
     token: str = ""
     uri: str = ""
+    differences: tuple[Difference, ...] = ()
 
     @property
     def name(self) -> str:
@@ -96,7 +100,7 @@ class MachineSpec(msgspec.Struct, frozen=True, kw_only=True):
         """Return the same machine without its secrets."""
         return msgspec.structs.replace(self, token="", area_cookie="")
 
-    def machine(self, state: str) -> Machine:
+    def machine(self, state: str, detail: str = "") -> Machine:
         """Return what people and programs are told of it; with its address while it has one and we know the token."""
         reachable = state in ("starting", "running") and self.port > 0
         return Machine(
@@ -104,6 +108,7 @@ class MachineSpec(msgspec.Struct, frozen=True, kw_only=True):
             entry=self.entry,
             release=self.release,
             state=state,
+            detail=detail,
             created=self.created,
             title=self.title,
             notebook=self.notebook,
@@ -112,6 +117,7 @@ class MachineSpec(msgspec.Struct, frozen=True, kw_only=True):
             base_url=self.base_url,
             port=self.port if reachable else 0,
             url=self.notebook_url() if reachable and self.token else "",
+            differences=self.differences,
         )
 
     def notebook_url(self) -> str:

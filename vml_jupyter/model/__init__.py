@@ -7,19 +7,27 @@ when read, so records may grow.
 
 from vml_jupyter.model.entry import Entry, new_entry_id
 from vml_jupyter.model.environment import Checkout, Environment, Mount, Software
-from vml_jupyter.model.machine import Machine, Shape
+from vml_jupyter.model.machine import Difference, Machine, Shape, StandardSnapshot
+from vml_jupyter.model.pin import PRODUCTION, Pin, pins_of, system_pin, unpinned
 from vml_jupyter.model.query import Query
 from vml_jupyter.model.release import Release
 
 __all__ = [
+    "PRODUCTION",
     "Checkout",
+    "Difference",
     "Entry",
     "Environment",
     "Machine",
     "Mount",
+    "Pin",
     "Query",
     "Release",
     "Shape",
     "Software",
+    "StandardSnapshot",
     "new_entry_id",
+    "pins_of",
+    "system_pin",
+    "unpinned",
 ]

@@ -15,13 +15,27 @@ class Shape(msgspec.Struct, frozen=True, kw_only=True):
     scratch_gib: int = 20
 
 
+class Difference(msgspec.Struct, frozen=True, kw_only=True):
+    """One thing in which a machine is not what its entry recorded.
+
+    ``what`` is ``release``, ``bootloader``, or the name of a CernVM-FS repository; ``recorded`` and ``here`` are for
+    people. ``here`` is ``newest`` for a repository that follows its newest revision.
+    """
+
+    what: str
+    recorded: str
+    here: str
+
+
 class Machine(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One machine as it stands.
 
-    ``state`` is one of ``starting``, ``running``, ``stopped``, ``suspended``, ``broken``. ``port`` is
+    ``state`` is one of ``starting``, ``running``, ``stopped``, ``suspended``, ``broken``; ``detail`` says why a
+    broken one is, and what mends it. ``port`` is
     the port on 127.0.0.1 behind which the guest's Jupyter listens (0 when it does not).
     ``url`` is where a browser on this host opens the notebook; it contains the machine's own token, so
-    it is for the user's eyes and never for a log.
+    it is for the user's eyes and never for a log. ``differences`` say in what it is, for as long as it lives, not what
+    its entry recorded.
     """
 
     id: str
@@ -36,3 +50,31 @@ class Machine(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     base_url: str = "/"
     port: int = 0
     url: str = ""
+    detail: str = ""
+    differences: tuple[Difference, ...] = ()
+
+    @property
+    def label(self) -> str:
+        """Return what it is, and what it should be: ``CernVM 4.5.1.0 instead of 4.5.0.1``."""
+        told = {each.what: each for each in self.differences}
+        words = [self.release.label]
+        release = told.pop("release", None)
+        if release:
+            words[0] += f" instead of {release.recorded.removeprefix('CernVM ')}"
+        return "; ".join(
+            [*words, *(f"{each.what} {each.here} instead of {each.recorded}" for each in told.values())]
+        )
+
+
+class StandardSnapshot(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A machine's disk and memory at one moment, kept by the hypervisor.
+
+    ``parent`` is the name of the one that it grew out of, empty for a root; ``current`` is the one that the machine
+    was last taken to or reverted to. ``created`` is UTC, ISO 8601. ``memory_bytes`` is 0 where it cannot be told.
+    """
+
+    name: str
+    parent: str = ""
+    created: str = ""
+    current: bool = False
+    memory_bytes: int = 0

@@ -4,6 +4,8 @@
     cernvm-system-4.5.0.1                        the system: an OS snapshot in CernVM-FS
 
 The image alone never fixes the system: without a tag it boots whatever is newest that day.
+
+    debian-12                                    an ordinary cloud image, by the name that the user gave it
 """
 
 from __future__ import annotations
@@ -15,7 +17,8 @@ class Release(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Name one CernVM version exactly.
 
     ``system`` is ``X.Y.Z.W``; ``bootloader`` is ``YYYY.MM-R`` and may be empty when only the system
-    is known (as inside a container); ``image_sha256`` is 64 hex digits of the image file when known.
+    is known (as inside a container); ``image_sha256`` is 64 hex digits of the image file when known. The system of
+    an ordinary cloud image is the user's name for it, which begins with a letter; its ``image_sha256`` is always known.
     """
 
     system: str
@@ -29,9 +32,14 @@ class Release(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     @property
     def tag(self) -> str:
         """Return the CernVM-FS tag that pins the system, or '' where no system is known."""
-        return f"cernvm-system-{self.system}" if self.system else ""
+        return f"cernvm-system-{self.system}" if self.system and not self.is_cloud else ""
+
+    @property
+    def is_cloud(self) -> bool:
+        """Tell whether this is no CernVM but an ordinary cloud image that the user added."""
+        return self.system[:1].isalpha()
 
     @property
     def label(self) -> str:
-        """Return the name people use: ``CernVM 4.5.0.1``."""
-        return f"CernVM {self.system}"
+        """Return the name people use: ``CernVM 4.5.0.1``, or ``debian-12`` for a cloud image."""
+        return self.system if self.is_cloud else f"CernVM {self.system}"

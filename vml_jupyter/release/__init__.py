@@ -3,17 +3,19 @@
 available   what can be had, here or elsewhere      find_local  an image on this computer, by content
 standing    how it stands with one release          fetch       download one image, verified
 systems     the systems of a repository             judge       what to think of an image's signature
+ask_pins    whether a revision can still be had
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from vml_jupyter.model import PRODUCTION
 from vml_jupyter.release.carrier import ISO, RAW, extract, kind_of
 from vml_jupyter.release.catalog import AvailableRelease, available, standing
 from vml_jupyter.release.digests import digest, recall
 from vml_jupyter.release.fetch import fetch, fetch_file
-from vml_jupyter.release.history import PRODUCTION, STRATUM_ONES, systems
+from vml_jupyter.release.history import STRATUM_ONES, systems
 from vml_jupyter.release.identity import Image, identify, trim
 from vml_jupyter.release.local import find_local, fits, images_among, local_images
 from vml_jupyter.release.names import (
@@ -25,7 +27,9 @@ from vml_jupyter.release.names import (
     parse_tag,
     system_key,
 )
-from vml_jupyter.release.repository import Repository
+from vml_jupyter.release.pins import Answer, ask_pins, is_served
+from vml_jupyter.release.repository import Offered, Repository, ask
+from vml_jupyter.release.repository import recall as recall_offers
 from vml_jupyter.release.source import CERNVM, latest, published_digest, published_image
 from vml_jupyter.release.trust import Trust, judge, recall_judgement
 
@@ -38,12 +42,16 @@ __all__ = [
     "PRODUCTION",
     "RAW",
     "STRATUM_ONES",
+    "Answer",
     "AvailableRelease",
     "Image",
     "ImageName",
+    "Offered",
     "Repository",
     "Signature",
     "Trust",
+    "ask",
+    "ask_pins",
     "available",
     "digest",
     "extract",
@@ -54,6 +62,7 @@ __all__ = [
     "format_release",
     "identify",
     "images_among",
+    "is_served",
     "judge",
     "kind_of",
     "latest",
@@ -66,6 +75,7 @@ __all__ = [
     "published_image",
     "recall",
     "recall_judgement",
+    "recall_offers",
     "standing",
     "system_key",
     "systems",

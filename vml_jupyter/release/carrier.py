@@ -20,7 +20,7 @@ import struct
 import subprocess
 import tarfile
 import zlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -97,6 +97,41 @@ def beginning(file: Path, kind: str) -> Iterator[Path]:
                 source = _source(disk, inner)
                 _qemu_img("dd", "-U", f"if={source}", f"of={target}", "bs=1M", f"count={_HEAD_BYTES >> 20}")
         yield target
+
+
+def amiss(file: Path, kind: str) -> str:
+    """Return in words what a sparse disk lacks of itself, or has too much; '' where nothing of that can be told.
+
+    What is cut in its last cluster alone is noticed only when it is taken out.
+
+    Raises:
+        Foreign, ToolMissing, HostError: As for ``beginning``.
+    """
+    size = file.stat().st_size
+    if kind == "vdi":
+        with file.open("rb") as stream:
+            head = stream.read(392).ljust(392, b"\0")
+        start, (block, _, _, allocated) = (
+            struct.unpack_from("<I", head, 344)[0],
+            struct.unpack_from("<4I", head, 376),
+        )
+        missing = start + block * allocated - size
+        return f"it is cut: its last {missing} bytes are missing" if missing > 0 else ""
+    if kind == "vhd":
+        with file.open("rb") as stream:
+            return (
+                ""
+                if _footer(stream)[:8] == b"conectix"
+                else "it is cut, or grew: its footer is not at its end"
+            )
+    if kind != "qcow2":
+        return ""
+    checked = _qemu_img("check", "-U", "--output=json", _source(file, kind), fine=(0, 2, 3))
+    found = json.loads(checked)
+    if found.get("corruptions"):
+        return f"it is cut, or damaged: {found['corruptions']} of its clusters are not there"
+    surplus = size - int(found.get("image-end-offset", size))
+    return f"it grew: {surplus} bytes are behind its end" if surplus > 0 else ""
 
 
 def extract(file: Path, kind: str, target: Path) -> None:
@@ -190,7 +225,8 @@ def _source(disk: Path, kind: str) -> str:
     return f"json:{json.dumps(options)}"
 
 
-def _qemu_img(*words: str) -> None:
+def _qemu_img(*words: str, fine: Sequence[int] = (0,)) -> bytes:
+    """Run qemu-img and return what it printed, where it ends with one of these statuses."""
     try:
         done = subprocess.run(
             ["qemu-img", *words], capture_output=True, timeout=_PATIENCE_S, check=False, cwd="/"
@@ -199,8 +235,9 @@ def _qemu_img(*words: str) -> None:
         raise ToolMissing("qemu-img is not installed", "On Debian: apt install qemu-utils") from error
     except subprocess.TimeoutExpired as error:
         raise HostError(f"qemu-img {words[0]} does not finish") from error
-    if done.returncode != 0:
+    if done.returncode not in fine:
         said = (done.stderr.decode("utf-8", "replace").strip().splitlines() or ["qemu-img failed"])[-1]
         if "No space left" in said:
             raise DiskFull("there is no room for the disk in the image", "Make room where VML's data lies.")
         raise Foreign(f"the disk image cannot be read: {said}", "Download it again.")
+    return done.stdout

@@ -26,13 +26,11 @@ from urllib.parse import quote, urlsplit
 import msgspec
 
 from vml_jupyter.errors import Foreign
-from vml_jupyter.model import Release
+from vml_jupyter.model import PRODUCTION, Release
 from vml_jupyter.release.manifest import OBJECT, Keys, check_object, read_manifest
 from vml_jupyter.release.names import parse_tag, system_key
 from vml_jupyter.release.source import CERNVM
 from vml_jupyter.release.web import read_bounded
-
-PRODUCTION = "cernvm-prod.cern.ch"
 
 # The servers that micro-CernVM itself is built to ask; cernvm.cern.ch has the images, not the systems.
 STRATUM_ONES = (

@@ -106,7 +106,8 @@ def _facts_inside(file: Path, kind: str, cache: Path | None) -> _Facts | None:
 def _look_inside(file: Path, kind: str) -> _Facts:
     try:
         with carrier.beginning(file, kind) as disk:
-            return _from_version(_version_line(disk)) or _Facts()
+            facts = _from_version(_version_line(disk))
+        return msgspec.structs.replace(facts, damage=carrier.amiss(file, kind)) if facts else _Facts()
     except (Foreign, HostError):
         return _Facts()
 

@@ -10,38 +10,23 @@ them the files, that are really lost. Nothing is changed.
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from vml_jupyter.errors import DiskFull, LogbookDamaged, StoreUnreachable
 from vml_jupyter.progress import SILENT, Progress
-from vml_jupyter.repository.contents import BlobKey, Contents, Depot, read_contents
+from vml_jupyter.repository.contents import Contents, Depot, read_contents
+from vml_jupyter.repository.drafts import Drafts
 from vml_jupyter.repository.keys import KeyRecord
 from vml_jupyter.repository.locks import Locks, decode_lock, is_stale
 from vml_jupyter.repository.pack import Kind, pack_name
 from vml_jupyter.repository.packcheck import PackCheck
 from vml_jupyter.repository.records import Snapshot, decode_snapshot
-from vml_jupyter.repository.report import Affected, Finding, Report, Severity
-from vml_jupyter.repository.tracing import Trace, walk
+from vml_jupyter.repository.report import Report
+from vml_jupyter.repository.tracing import walk
 
-_FILES_LISTED = 100
-_PATHS_FOLLOWED = 100_000
 _SHOWN = 5
-
-
-@dataclass
-class Draft:
-    """A finding in the making, with the blobs that are hurt by it."""
-
-    severity: Severity
-    kind: str
-    object: str
-    message: str
-    blobs: set[BlobKey] = field(default_factory=set)
-    affected: dict[str, list[str]] = field(default_factory=dict)
-    totals: dict[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -100,15 +85,15 @@ class _Check:
     def __init__(self, depot: Depot, progress: Progress) -> None:
         self._depot = depot
         self._progress = progress
-        self._drafts: list[Draft] = []
+        self._drafts = Drafts()
         self._needed: dict[Kind, set[str]] = {"data": set(), "tree": set()}
 
     def run(self, keys: Iterable[KeyRecord], config: LogbookDamaged | None, read_data: bool) -> Checked:
         if config:
-            self._add("damage", "config-damaged", "config", config.message)
+            self._drafts.add("damage", "config-damaged", "config", config.message)
         for key in keys:
             if key.damage:
-                self._add(
+                self._drafts.add(
                     "damage", "key-damaged", f"keys/{key.id}", f"{key.damage}: its password opens nothing"
                 )
         snapshots = self._snapshots()
@@ -124,13 +109,16 @@ class _Check:
         self._index(contents, packs)
         self._packs(packs)
         self._lost(packs)
-        self._follow(snapshots)
-        return Checked(self._report(snapshots, contents, packs), contents, packs)
-
-    def _add(self, severity: Severity, kind: str, object: str, message: str) -> Draft:
-        draft = Draft(severity, kind, object, message)
-        self._drafts.append(draft)
-        return draft
+        self._drafts.follow(self._depot.read_trees, snapshots)
+        report = Report(
+            findings=self._drafts.findings(),
+            snapshots=len(snapshots),
+            packs=len(contents.sizes),
+            blobs=sum(map(len, packs.named.values())),
+            bytes=sum(contents.sizes.values()),
+            read_bytes=packs.read_bytes,
+        )
+        return Checked(report, contents, packs)
 
     def _snapshots(self) -> list[Snapshot]:
         documents, found = self._depot.documents, list[Snapshot]()
@@ -140,7 +128,7 @@ class _Check:
             except FileNotFoundError:
                 continue  # removed since it was listed
             except LogbookDamaged as error:
-                draft = self._add("damage", "snapshot-damaged", f"snapshots/{id}", error.message)
+                draft = self._drafts.add("damage", "snapshot-damaged", f"snapshots/{id}", error.message)
                 draft.message += ": what it names cannot be listed or restored by its name"
                 draft.affected[id] = []
         return found
@@ -150,15 +138,19 @@ class _Check:
         for id in sorted(documents.names("locks")):
             try:
                 if documents.is_empty("locks", id):
-                    self._add("note", "lock-empty", f"locks/{id}", f"locks/{id} is empty and locks nothing")
+                    self._drafts.add(
+                        "note", "lock-empty", f"locks/{id}", f"locks/{id} is empty and locks nothing"
+                    )
                 elif is_stale(decode_lock(documents.load("locks", id), id)):
-                    self._add(
+                    self._drafts.add(
                         "note", "lock-stale", f"locks/{id}", f"nobody stands behind locks/{id}: `vml unlock`"
                     )
             except FileNotFoundError:
                 continue
             except LogbookDamaged as error:
-                self._add("damage", "lock-damaged", f"locks/{id}", f"{error.message}: `vml unlock --all`")
+                self._drafts.add(
+                    "damage", "lock-damaged", f"locks/{id}", f"{error.message}: `vml unlock --all`"
+                )
 
     def _trees(self, snapshots: list[Snapshot], packs: PackCheck) -> None:
         """Collect what the snapshots need; a tree that cannot be read is looked for in its packs."""
@@ -168,7 +160,7 @@ class _Check:
             if isinstance(branches, LogbookDamaged):
                 packs.examine("tree", id)
                 if not packs.is_lost("tree", id):
-                    draft = self._add("damage", "tree-invalid", f"tree {id}", branches.message)
+                    draft = self._drafts.add("damage", "tree-invalid", f"tree {id}", branches.message)
                     draft.blobs.add(("tree", id))
                 continue
             for branch in branches:
@@ -177,7 +169,7 @@ class _Check:
 
     def _index(self, contents: Contents, packs: PackCheck) -> None:
         for name, why in contents.damaged.items():
-            self._add(
+            self._drafts.add(
                 "damage", "index-damaged", f"index/{name}", f"{why}; `vml check --repair-index` makes it anew"
             )
         for pack, blobs in packs.unnamed.items():
@@ -187,7 +179,7 @@ class _Check:
             )
             name = pack_name(pack)
             if needed:
-                self._add(
+                self._drafts.add(
                     "damage",
                     "pack-not-indexed",
                     name,
@@ -195,7 +187,7 @@ class _Check:
                     "`vml check --repair-index` mends that",
                 )
             else:
-                self._add(
+                self._drafts.add(
                     "warning",
                     "pack-unused",
                     name,
@@ -218,7 +210,7 @@ class _Check:
             if not expected:
                 how_many = "what it holds is not known"
             message = f"{pack_name(pack)} is damaged: {'; '.join(reasons[:_SHOWN])} ({how_many})"
-            draft = self._add("damage", kind, pack_name(pack), message)
+            draft = self._drafts.add("damage", kind, pack_name(pack), message)
             draft.blobs = {(kind, id) for kind, id in blobs if packs.is_lost(kind, id)}
 
     def _lost(self, packs: PackCheck) -> None:
@@ -229,48 +221,4 @@ class _Check:
         if nowhere:
             some = ", ".join(f"{kind} {id[:12]}" for kind, id in sorted(nowhere)[:_SHOWN])
             message = f"{len(nowhere)} blobs that snapshots need are in no pack: {some}"
-            self._add("damage", "blobs-missing", "index", message).blobs = nowhere
-
-    def _follow(self, snapshots: list[Snapshot]) -> None:
-        """Find the snapshots and files that need what is hurt."""
-        by_blob: dict[BlobKey, list[Draft]] = {}
-        for draft in self._drafts:
-            for blob in draft.blobs:
-                by_blob.setdefault(blob, []).append(draft)
-        if not by_blob:
-            return
-        trace = Trace(self._depot.read_trees, set(by_blob))
-        for snapshot in snapshots:
-            for path, blob in itertools.islice(trace.paths(snapshot.tree), _PATHS_FOLLOWED):
-                for draft in by_blob[blob]:
-                    files = draft.affected.setdefault(snapshot.id, [])
-                    if not files or files[-1] != path:
-                        draft.totals[snapshot.id] = draft.totals.get(snapshot.id, 0) + 1
-                        if len(files) < _FILES_LISTED:
-                            files.append(path)
-
-    def _report(self, snapshots: list[Snapshot], contents: Contents, packs: PackCheck) -> Report:
-        order = {"damage": 0, "warning": 1, "note": 2}
-        drafts = sorted(self._drafts, key=lambda draft: (order[draft.severity], draft.object))
-        return Report(
-            findings=tuple(map(_finding, drafts)),
-            snapshots=len(snapshots),
-            packs=len(contents.sizes),
-            blobs=sum(map(len, packs.named.values())),
-            bytes=sum(contents.sizes.values()),
-            read_bytes=packs.read_bytes,
-        )
-
-
-def _finding(draft: Draft) -> Finding:
-    affected = (
-        Affected(snapshot=id, files=tuple(files), files_total=draft.totals.get(id, 0))
-        for id, files in draft.affected.items()
-    )
-    return Finding(
-        severity=draft.severity,
-        kind=draft.kind,
-        object=draft.object,
-        message=draft.message,
-        affected=tuple(affected),
-    )
+            self._drafts.add("damage", "blobs-missing", "index", message).blobs = nowhere

@@ -99,6 +99,11 @@ def encode_document(json: bytes, version: int) -> bytes:
     return bytes([_ZSTD]) + compress(json) if version >= 2 else json
 
 
+def document_version(raw: bytes) -> int:
+    """Return the version of the format that a document is written in: 1 knows no compression."""
+    return 2 if raw[:1] == bytes([_ZSTD]) else 1
+
+
 def decode_document(raw: bytes) -> bytes:
     """Return the JSON of a document.
 

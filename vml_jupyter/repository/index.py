@@ -95,6 +95,11 @@ class Index:
         """Return the names of the index files, as they were listed last."""
         return self._present if self._present is not None else self.refresh()
 
+    @property
+    def is_listed(self) -> bool:
+        """Tell whether ``names`` are known without asking."""
+        return self._present is not None
+
     def refresh(self) -> frozenset[str]:
         """Look for what other programs wrote or removed since, and return the names of all index files."""
         with self._mutex:

@@ -1,11 +1,15 @@
 """restic's locks: a file that says who works here, renewed while the work goes on.
 
-    locks/<id>   {"time", "exclusive", "hostname", "username", "pid", "uid", "gid"}
+    locks/<id>   {"time", "exclusive", "hostname", "username", "pid", "uid", "gid", "vml_space"}
 
 Writers share; whoever removes packs (restic's ``prune``) is alone. A lock is made first and looked
 around from after: of two who lock at the same moment at least one sees the other. That needs a store
 that lists what it just stored, which folders and S3 do. A lock is stale when it is older than 30 minutes,
 or its process on this computer is gone. Source: restic's ``doc/design.rst``, "Locks".
+
+Others may take ours for stale all the same: this computer slept, its clock is wrong, or somebody said ``unlock``.
+So whoever is about to rely on what the lock protected asks whether it is still there (``require_held``); a lock
+that was removed stays lost, however often it is renewed.
 """
 
 from __future__ import annotations
@@ -18,17 +22,19 @@ from contextlib import contextmanager, suppress
 
 import msgspec
 
-from vml_jupyter.errors import Foreign, LogbookDamaged, LogbookLocked, StoreUnreachable
+from vml_jupyter.errors import Foreign, LogbookDamaged, LogbookLocked, VmlError
 from vml_jupyter.repository import gotime
 from vml_jupyter.repository.documents import Documents
-from vml_jupyter.repository.identity import hostname, process_exists, username
+from vml_jupyter.repository.identity import hostname, process_exists, process_space, username
 from vml_jupyter.repository.parsing import Parser
 from vml_jupyter.repository.records import LockRecord
 
 STALE_S = 30 * 60
 REFRESH_S = 5 * 60
 _LAPSED_S = STALE_S - 1.5 * REFRESH_S
+_UNSURE_S = 2 * REFRESH_S
 _DOCUMENT = "locks"
+_CLOCK = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)  # which goes on while the computer sleeps
 
 
 class Locks:
@@ -42,6 +48,7 @@ class Locks:
         self._exclusive = False
         self._id = ""
         self._renewed = 0.0
+        self._is_lost = False
         self._released = threading.Event()
         self._renewer: threading.Thread | None = None
 
@@ -84,16 +91,27 @@ class Locks:
         return lock is not None and is_stale(lock)
 
     def require_alive(self) -> None:
-        """Make sure that nobody may have taken our lock for stale.
+        """Make sure, as far as this computer knows by itself, that nobody may have taken our lock for stale.
 
         Raises:
-            LogbookLocked: It could not be renewed for so long that others may have removed it.
+            LogbookLocked: It was removed, or could not be renewed for so long that others may have removed it.
         """
-        if self._holders and time.monotonic() - self._renewed > _LAPSED_S:
-            raise LogbookLocked(
-                "the lock on the logbook could not be renewed in time, so others may be writing",
-                "Check the connection to the logbook, then try again; nothing was damaged",
-            )
+        if self._holders and (self._is_lost or now_s() - self._renewed > _LAPSED_S):
+            raise _lost()
+
+    def require_held(self) -> None:
+        """Make sure that our lock is there: asks the store.
+
+        Raises:
+            LogbookLocked: It is not.
+        """
+        while self._holders and not self._is_lost:
+            ours = self._id
+            if ours in self._documents.names(_DOCUMENT):
+                return
+            if ours == self._id:  # else it was renewed just now
+                self._is_lost = True
+        self.require_alive()
 
     def _acquire(self, exclusive: bool) -> bool:
         with self._mutex:
@@ -110,7 +128,7 @@ class Locks:
             except BaseException:
                 self._documents.delete(_DOCUMENT, self._id)
                 raise
-            self._holders, self._exclusive = 1, exclusive
+            self._holders, self._exclusive, self._is_lost = 1, exclusive, False
             self._start_renewing()
             return True
 
@@ -123,7 +141,7 @@ class Locks:
         if self._renewer is not None:
             self._renewer.join()
         # The work is done; a lock that cannot be removed is stale in half an hour and harms nobody.
-        with suppress(StoreUnreachable):
+        with suppress(VmlError):
             self._documents.delete(_DOCUMENT, self._id)
 
     def _write(self, exclusive: bool) -> str:
@@ -135,17 +153,21 @@ class Locks:
             pid=os.getpid(),
             uid=os.getuid(),
             gid=os.getgid(),
+            space=process_space(),
         )
-        self._renewed = time.monotonic()
-        return self._documents.save(_DOCUMENT, msgspec.json.encode(record))
+        begun = now_s()
+        id = self._documents.save(_DOCUMENT, msgspec.json.encode(record))
+        self._renewed = begun
+        return id
 
     def _look_around(self, exclusive: bool) -> None:
         """Raise where another lock excludes ours; remove those that are stale."""
-        for id in list(self._documents.names(_DOCUMENT)):
+        stored = self._documents.times(_DOCUMENT)
+        for id, stored_s in stored.items():
             other = self._load(id) if id != self._id else None
             if other is None:
                 continue
-            if is_stale(other):
+            if _is_abandoned(other, stored.get(self._id, stored_s) - stored_s):
                 self._documents.delete(_DOCUMENT, id)
             elif exclusive or other.exclusive:
                 raise _locked_by(other)
@@ -172,14 +194,29 @@ class Locks:
     def _renew(self, released: threading.Event) -> None:
         """Replace our lock by a fresh one from time to time: the new one first, so that one is always there."""
         while not released.wait(self._refresh_s):
-            old = self._id
             renewed = self._renewed
             try:
-                self._id = self._write(self._exclusive)
-                self._documents.delete(_DOCUMENT, old)
-            except StoreUnreachable:
+                self._replace(self._write(self._exclusive))
+            except VmlError:
                 # Once more in a while; ``require_alive`` stops the work if it never succeeds.
                 self._renewed = renewed
+
+    def _replace(self, fresh: str) -> None:
+        """Go over to another lock, and notice where ours was removed before."""
+        try:
+            is_lost = self._id not in self._documents.names(_DOCUMENT)
+        except VmlError:
+            with suppress(VmlError):
+                self._documents.delete(_DOCUMENT, fresh)
+            raise
+        self._is_lost = self._is_lost or is_lost
+        former, self._id = self._id, fresh
+        self._documents.delete(_DOCUMENT, former)
+
+
+def now_s() -> float:
+    """Return the seconds since some moment, those of sleep included; no clock that is set has a part in it."""
+    return time.clock_gettime(_CLOCK)
 
 
 def decode_lock(raw: bytes, id: str) -> LockRecord:
@@ -197,10 +234,36 @@ def decode_lock(raw: bytes, id: str) -> LockRecord:
 
 
 def is_stale(lock: LockRecord) -> bool:
-    """Tell whether nobody stands behind ``lock`` any more."""
-    if time.time() - gotime.parse_time(lock.time) / 1e9 > STALE_S:
+    """Tell whether nobody stands behind ``lock`` any more, as restic would."""
+    return _age_s(lock) > STALE_S or _is_of_the_dead(lock)
+
+
+def _is_abandoned(lock: LockRecord, stored_age_s: float) -> bool:
+    """Tell whether a lock may be removed though nobody said so.
+
+    Its age must be beyond doubt, by the clocks of whoever made it and of the store; and its process must be known
+    to be one of this computer's, or container's, of which others may have the same name.
+    """
+    if _age_s(lock) > STALE_S and stored_age_s > STALE_S:
         return True
+    if lock.space:
+        return lock.space == process_space() and not process_exists(lock.pid)
+    return stored_age_s > _UNSURE_S and _is_of_the_dead(lock)
+
+
+def _is_of_the_dead(lock: LockRecord) -> bool:
     return lock.hostname == hostname() and lock.pid > 0 and not process_exists(lock.pid)
+
+
+def _age_s(lock: LockRecord) -> float:
+    return time.time() - gotime.parse_time(lock.time) / 1e9
+
+
+def _lost() -> LogbookLocked:
+    return LogbookLocked(
+        "the lock on the logbook was lost: it could not be renewed in time, or somebody removed it",
+        "Check the connection to the logbook, and this computer's clock, then try again; nothing was damaged",
+    )
 
 
 def _locked_by(other: LockRecord) -> LogbookLocked:

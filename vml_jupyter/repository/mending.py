@@ -34,7 +34,7 @@ def mend_index(depot: Depot, checked: Checked) -> int:
         return 0
     for group in split(packs):
         depot.documents.save("index", encode_index(group))
-    depot.locks.require_alive()
+    depot.locks.require_held()
     for name in replaced:
         depot.documents.delete("index", name)
     return len(replaced)

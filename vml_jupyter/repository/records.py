@@ -14,7 +14,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     """The file ``config``: which format, which repository, and restic's chunker polynomial in hex."""
 
     version: int
-    id: str
+    id: Annotated[str, msgspec.Meta(pattern=r"^[0-9a-f]{64}\Z")]  # files of this computer are named by it
     chunker_polynomial: str
 
 
@@ -41,7 +41,10 @@ class Snapshot(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class LockRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """A file of ``locks/``."""
+    """A file of ``locks/``; ``space`` tells computers and containers of one name apart, see ``process_space``.
+
+    restic passes over the fields that it does not know, and writes no ``space``.
+    """
 
     time: str
     exclusive: bool
@@ -50,6 +53,7 @@ class LockRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     pid: Annotated[int, msgspec.Meta(lt=1 << 31)] = 0
     uid: int = 0
     gid: int = 0
+    space: str = msgspec.field(default="", name="vml_space")
 
 
 _snapshot_parser = Parser(Snapshot)

@@ -29,12 +29,18 @@ class Rehearsal:
     def put(self, name: str, pieces: Sequence[bytes]) -> None:
         return None
 
+    def create(self, name: str, content: bytes) -> None:
+        return None
+
     def list(self, folder: str) -> Iterator[str]:
         """Yield what is there; locks are others' agreement about writing, and here nobody writes."""
         return iter(()) if folder == "locks" else self._store.list(folder)
 
     def sizes(self, folder: str) -> Iterator[tuple[str, int]]:
         return self._store.sizes(folder)
+
+    def times(self, folder: str) -> Iterator[tuple[str, float]]:
+        return iter(()) if folder == "locks" else self._store.times(folder)
 
     def delete(self, name: str) -> None:
         return None

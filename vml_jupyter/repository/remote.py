@@ -14,11 +14,11 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 from urllib.parse import unquote, urlsplit
 
 import obstore
-from obstore.exceptions import BaseError
+from obstore.exceptions import AlreadyExistsError, BaseError, NotSupportedError, PreconditionError
 from obstore.store import MemoryStore, ObjectStore
 
 from vml_jupyter.errors import Usage
@@ -26,6 +26,9 @@ from vml_jupyter.repository import answers
 from vml_jupyter.repository.bucket import open_bucket, parse_url
 from vml_jupyter.repository.store import LocalFolder, Store
 from vml_jupyter.repository.windows import Windows
+
+if TYPE_CHECKING:
+    from obstore import ObjectMeta
 
 _TRIES = 4
 _FIRST_PAUSE_S = 0.2
@@ -87,12 +90,36 @@ class BucketStore:
         with self._faults():
             obstore.put(self._store, name, b"".join(pieces), use_multipart=False)
 
+    def create(self, name: str, content: bytes) -> None:
+        """Write a file unless it is there; what an older server does regardless is found out by reading it again."""
+        with self._faults():
+            try:
+                obstore.put(self._store, name, content, use_multipart=False, mode="create")
+            except (AlreadyExistsError, PreconditionError):
+                pass  # by somebody else, or by this very request, whose first answer was lost
+            except NotSupportedError:
+                self._create_unguarded(name, content)
+            if self.get(name) != content:
+                raise FileExistsError(name)
+
+    def _create_unguarded(self, name: str, content: bytes) -> None:
+        try:
+            self.get(name)
+        except FileNotFoundError:
+            self.put(name, [content])
+
     def list(self, folder: str) -> Iterator[str]:
         return (name for name, _ in self.sizes(folder))
 
     def sizes(self, folder: str) -> Iterator[tuple[str, int]]:
         with self._faults():
-            yield from self._again(lambda: self._sizes(folder + "/"))
+            for item in self._listed(folder):
+                yield _name(item), item["size"]
+
+    def times(self, folder: str) -> Iterator[tuple[str, float]]:
+        with self._faults():
+            for item in self._listed(folder):
+                yield _name(item), item["last_modified"].timestamp()
 
     def delete(self, name: str) -> None:
         try:
@@ -101,9 +128,10 @@ class BucketStore:
         except FileNotFoundError:
             return
 
-    def _sizes(self, prefix: str) -> Sequence[tuple[str, int]]:
-        batches = obstore.list(self._store, prefix=prefix)
-        return [(item["path"].rsplit("/", 1)[-1], item["size"]) for batch in batches for item in batch]
+    def _listed(self, folder: str) -> Sequence[ObjectMeta]:
+        return self._again(
+            lambda: [item for batch in obstore.list(self._store, prefix=f"{folder}/") for item in batch]
+        )
 
     def _again(self, ask: Callable[[], _T]) -> _T:
         """Ask until the answer comes whole: obstore does so itself for reading and writing, but not for these."""
@@ -129,6 +157,8 @@ class BucketStore:
         """Translate obstore's errors; a missing file is FileNotFoundError already, as is a missing bucket."""
         try:
             yield
+        except FileExistsError:
+            raise
         except (BaseError, OSError, ValueError) as error:
             code = answers.code_of(error)
             if code == "InvalidRange":
@@ -136,6 +166,10 @@ class BucketStore:
             if isinstance(error, FileNotFoundError) and code != "NoSuchBucket":
                 raise
             raise answers.translate(error, self.label) from error
+
+
+def _name(item: ObjectMeta) -> str:
+    return item["path"].rsplit("/", 1)[-1]
 
 
 class _PastTheEnd(Exception):

@@ -1,4 +1,4 @@
-"""Where a repository's files lie: six verbs, and the twin for a local folder.
+"""Where a repository's files lie: eight verbs, and the twin for a local folder.
 
     <folder>/config                          names as the format has them
     <folder>/data/21/2159dd48...             packs, fanned out by the first two digits
@@ -16,16 +16,15 @@ import errno
 import os
 import secrets
 import stat
-import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Protocol
 
 from vml_jupyter.errors import DiskFull, StoreUnreachable
-from vml_jupyter.repository.identity import process_exists, process_space
+from vml_jupyter.repository import disk
+from vml_jupyter.repository.identity import process_space
 
-_STALE_S = 86_400
 _FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
@@ -45,11 +44,21 @@ class Store(Protocol):
     def put(self, name: str, pieces: Sequence[bytes]) -> None:
         """Write a file, atomically and durably. Files are never changed, so a second time does no harm."""
 
+    def create(self, name: str, content: bytes) -> None:
+        """Write a file as ``put`` would, unless it is there: of several who do so at once, one succeeds.
+
+        Raises:
+            FileExistsError: It is there, and stays as it is.
+        """
+
     def list(self, folder: str) -> Iterator[str]:
         """Yield the names of the files below ``folder``, without the folders they lie in."""
 
     def sizes(self, folder: str) -> Iterator[tuple[str, int]]:
         """Yield what ``list`` yields, each name with the bytes of its file."""
+
+    def times(self, folder: str) -> Iterator[tuple[str, float]]:
+        """Yield what ``list`` yields, each name with the seconds at which it was stored, by the store's own clock."""
 
     def delete(self, name: str) -> None:
         """Remove a file; one that is gone already is no error."""
@@ -78,20 +87,36 @@ class LocalFolder:
                 os.close(descriptor)
 
     def put(self, name: str, pieces: Sequence[bytes]) -> None:
-        with self._faults():
-            target = self.folder / name
-            self._make_folder(self.folder / "tmp")
-            self._make_folder(target.parent)
-            temporary = self.folder / "tmp" / f"{process_space()}.{os.getpid()}.{secrets.token_hex(8)}"
+        with self._faults(), self._written(name, pieces) as temporary:
+            temporary.rename(self.folder / name)
+
+    def create(self, name: str, content: bytes) -> None:
+        is_there = False
+        with self._faults(), self._written(name, [content]) as temporary:
             try:
-                lasts = _lasts(name)
-                _write(temporary, pieces, 0o600 | self._shared_bits(0o060), lasts)
-                temporary.rename(target)
-            except BaseException:
-                temporary.unlink(missing_ok=True)
-                raise
-            if lasts:
-                _fsync_folder(target.parent)
+                disk.link(temporary, self.folder / name)
+            except FileExistsError:
+                is_there = True
+            temporary.unlink(missing_ok=True)
+        if is_there:
+            raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), f"{self.label}/{name}")
+
+    @contextmanager
+    def _written(self, name: str, pieces: Sequence[bytes]) -> Iterator[Path]:
+        """Give a finished file to be moved into its place, and see to it that it stays there."""
+        target = self.folder / name
+        self._make_folder(self.folder / "tmp")
+        self._make_folder(target.parent)
+        temporary = self.folder / "tmp" / f"{process_space()}.{os.getpid()}.{secrets.token_hex(8)}"
+        lasts = _lasts(name)
+        try:
+            disk.write(temporary, pieces, 0o600 | self._shared_bits(0o060), lasts=lasts)
+            yield temporary
+        except BaseException:
+            temporary.unlink(missing_ok=True)
+            raise
+        if lasts:
+            disk.sync_folder(target.parent)
 
     def desk(self) -> Path:
         """Return the folder in which a file may be made that ``adopt`` then takes; see ``tmp`` above."""
@@ -106,12 +131,12 @@ class LocalFolder:
             self._make_folder(target.parent)
             descriptor = os.open(file, os.O_RDONLY | os.O_CLOEXEC)
             try:
-                os.fchmod(descriptor, 0o600 | self._shared_bits(0o060))
-                os.fsync(descriptor)
+                disk.set_mode(descriptor, 0o600 | self._shared_bits(0o060))
+                disk.sync(descriptor)
             finally:
                 os.close(descriptor)
             file.rename(target)
-            _fsync_folder(target.parent)
+            disk.sync_folder(target.parent)
 
     def list(self, folder: str) -> Iterator[str]:
         with self._faults():
@@ -125,12 +150,19 @@ class LocalFolder:
                     with suppress(FileNotFoundError):  # removed since it was listed
                         yield name, os.stat(f"{path}/{name}").st_size  # noqa: PTH116 - 30,000 packs are many Paths
 
+    def times(self, folder: str) -> Iterator[tuple[str, float]]:
+        with self._faults():
+            for path, _, files in os.walk(self.folder / folder):
+                for name in files:
+                    with suppress(FileNotFoundError):
+                        yield name, os.stat(f"{path}/{name}").st_mtime  # noqa: PTH116 - as above
+
     def delete(self, name: str) -> None:
         with self._faults():
             path = self.folder / name
             path.unlink(missing_ok=True)
             if _lasts(name) and path.parent.is_dir():
-                _fsync_folder(path.parent)
+                disk.sync_folder(path.parent)
 
     def _shared_bits(self, mask: int) -> int:
         """A group that may write in the folder may use what is in it; nobody else."""
@@ -146,9 +178,9 @@ class LocalFolder:
                 self._make_folder(folder.parent)
             folder.mkdir(parents=True, exist_ok=True, mode=0o700)
             folder.chmod(folder.stat().st_mode | self._shared_bits(0o070))
-            _fsync_folder(folder.parent)
+            disk.sync_folder(folder.parent)
         elif folder.name == "tmp":
-            _remove_stale(folder)
+            disk.remove_stale(folder)
         self._made.add(folder)
 
     @contextmanager
@@ -170,37 +202,3 @@ class LocalFolder:
 def _lasts(name: str) -> bool:
     """Tell whether a file must survive a power cut; no program that holds a lock does."""
     return not name.startswith("locks/")
-
-
-def _write(path: Path, pieces: Sequence[bytes], mode: int, lasts: bool) -> None:
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode)
-    with open(descriptor, "wb", buffering=1 << 20) as file:  # noqa: PTH123 - a descriptor, no path
-        os.fchmod(descriptor, mode)
-        file.writelines(pieces)
-        file.flush()
-        if lasts:
-            os.fsync(descriptor)
-
-
-def _fsync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
-def _remove_stale(folder: Path) -> None:
-    """Remove what crashes left in ``tmp/``: of dead processes of this computer, and all that is a day old.
-
-    Another user's files there may not be ours to remove.
-    """
-    before = time.time() - _STALE_S
-    mine = process_space()
-    for path in folder.iterdir():
-        space, _, rest = path.name.partition(".")
-        pid = rest.partition(".")[0]
-        dead = space == mine and pid.isdecimal() and not process_exists(int(pid))
-        with suppress(OSError):
-            if dead or path.lstat().st_mtime < before:
-                path.unlink()

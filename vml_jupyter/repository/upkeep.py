@@ -7,7 +7,7 @@ from contextlib import contextmanager, suppress
 
 from vml_jupyter.errors import LogbookDamaged, VmlError
 from vml_jupyter.progress import SILENT, Progress
-from vml_jupyter.repository import checking, pruning
+from vml_jupyter.repository import checking, opening, pruning
 from vml_jupyter.repository.contents import Depot
 from vml_jupyter.repository.keys import Keys
 from vml_jupyter.repository.mending import mend_index
@@ -50,6 +50,18 @@ class Upkeep:
             checked = self._check(progress, read_data)
             mend_index(self._depot, checked)
         return checked.report
+
+    def repair_config(self) -> bool:
+        """Write a new config where it is lost or damaged; False where it is neither. Errors: ``opening.repair_config``.
+
+        Raises:
+            LogbookLocked: Somebody works on the repository.
+        """
+        if not self._damage:
+            return False
+        with self._alone():
+            opening.repair_config(self._depot.store, self._depot.key, self._depot.documents)
+        return True
 
     def prune(
         self,

@@ -21,9 +21,11 @@ from traitlets import Enum, Integer, List, Unicode, default
 from vml_jupyter.jobs import Job, JobDesk, Journal
 from vml_jupyter.server import events
 from vml_jupyter.server.doors import Doors
-from vml_jupyter.server.flows import Flows, LocalFlows
+from vml_jupyter.server.flows import Flows
 from vml_jupyter.server.routes import routes
+from vml_jupyter.server.shelf import Shelf
 from vml_jupyter.server.trust import TrustedEntries
+from vml_jupyter.server.watch import watch
 
 if TYPE_CHECKING:
     from jupyter_events import EventLogger
@@ -67,13 +69,33 @@ class VmlExtension(ExtensionApp):
             "'https://{machine}.vml.example.org' for 127.0.0.1:{port}. When set, it is used always."
         )
     ).tag(config=True)
+    idle_minutes = Integer(
+        None,
+        allow_none=True,
+        min=0,
+        help="After how many minutes without use a machine is suspended; 0 is never.",
+    ).tag(config=True)
+    machines_max = Integer(
+        None, allow_none=True, min=0, help="How many machines may run at once; 0 is any number."
+    ).tag(config=True)
+    machines_memory_mib = Integer(
+        None, allow_none=True, min=0, help="How much memory they may have together; 0 is any."
+    ).tag(config=True)
     workers = Integer(3, min=1, help="How many jobs run at the same time.").tag(config=True)
+
+    _watching: asyncio.Task[None] | None = None
 
     flows = AnyTrait(help="What the handlers call; see vml_jupyter.server.flows.")
 
+    shelf = AnyTrait(help="What the handlers call to look into entries; see vml_jupyter.server.shelf.")
+
+    @default("shelf")
+    def _default_shelf(self) -> Shelf:
+        return Shelf(self.user_settings)
+
     @default("flows")
     def _default_flows(self) -> Flows:
-        return LocalFlows(self.user_settings)
+        return Flows(self.user_settings)
 
     @cached_property
     def user_settings(self) -> Settings:
@@ -88,6 +110,9 @@ class VmlExtension(ExtensionApp):
             release_folders=tuple(Path(name).expanduser() for name in self.release_folders) or None,
             release_ca=Path(self.release_ca).expanduser() if self.release_ca else None,
             default_release=self.default_release or None,
+            idle_minutes=self.idle_minutes,
+            machines_max=self.machines_max,
+            machines_memory_mib=self.machines_memory_mib,
         )
 
     @cached_property
@@ -127,8 +152,14 @@ class VmlExtension(ExtensionApp):
     def initialize_handlers(self) -> None:
         self.handlers.extend(routes(self))
 
+    async def _start_jupyter_server_extension(self, serverapp: ServerApp) -> None:
+        """Begin to watch for machines that nobody uses; called by Jupyter Server once its loop runs."""
+        self._watching = asyncio.create_task(watch(self, self.log))
+
     async def stop_extension(self) -> None:
-        """End the jobs when the server stops; called by Jupyter Server."""
+        """End the watch and the jobs when the server stops; called by Jupyter Server."""
+        if self._watching is not None:
+            self._watching.cancel()
         if "desk" in self.__dict__:
             await asyncio.to_thread(self.desk.close)
 

@@ -1,4 +1,4 @@
-"""Machines: list, open, start, stop, delete."""
+"""Machines: list, open, start, stop, suspend, resume, delete; their standard snapshots; what this host can run."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from tornado import web
 
 from vml_jupyter.progress import Progress
 from vml_jupyter.server.access import access_for, address
+from vml_jupyter.server.flows import Flows
 from vml_jupyter.server.handler import VmlHandler
 from vml_jupyter.server.views import machine_view
 
@@ -60,12 +61,71 @@ class PowerHandler(VmlHandler):
     @web.authenticated
     @authorized
     async def post(self, machine: str, kind: str) -> None:
-        call = {"start": self.vml.flows.start, "stop": self.vml.flows.stop}[kind]
+        flows = self.vml.flows
+        calls = {"start": flows.start, "stop": flows.stop, "suspend": flows.suspend, "resume": flows.resume}
+        call = calls[kind]
         job = self.vml.desk.submit(kind, machine, partial(change, call, machine), subject=machine)
         self.reply({"job": job}, HTTPStatus.ACCEPTED)
 
 
+class TakeRequest(msgspec.Struct, frozen=True, kw_only=True):
+    """``name``: what the snapshot is called; the time when empty."""
+
+    name: str = ""
+
+
+class StandardHandler(VmlHandler):
+    @web.authenticated
+    @authorized
+    async def get(self, machine: str) -> None:
+        self.reply({"snapshots": await self.beside(self.vml.flows.standard, machine)})
+
+    @web.authenticated
+    @authorized
+    async def post(self, machine: str) -> None:
+        work = partial(take, self.vml.flows, machine, self.body(TakeRequest).name)
+        job = self.vml.desk.submit("take", machine, work, subject=machine)
+        self.reply({"job": job}, HTTPStatus.ACCEPTED)
+
+
+class StandardSnapshotHandler(VmlHandler):
+    @web.authenticated
+    @authorized
+    async def delete(self, machine: str, name: str) -> None:
+        work = partial(change_snapshot, self.vml.flows.delete_standard, machine, name)
+        job = self.vml.desk.submit("delete-standard", name, work, subject=machine)
+        self.reply({"job": job}, HTTPStatus.ACCEPTED)
+
+
+class RevertHandler(VmlHandler):
+    @web.authenticated
+    @authorized
+    async def post(self, machine: str, name: str) -> None:
+        work = partial(change_snapshot, self.vml.flows.revert, machine, name)
+        job = self.vml.desk.submit("revert", name, work, subject=machine)
+        self.reply({"job": job}, HTTPStatus.ACCEPTED)
+
+
+class DoctorHandler(VmlHandler):
+    @web.authenticated
+    @authorized
+    async def get(self) -> None:
+        again = self.get_query_argument("again", "") == "1"
+        self.reply(await self.beside(self.vml.flows.doctor, again))
+
+
+def take(flows: Flows, machine: str, name: str, progress: Progress) -> dict[str, Any]:
+    """Do the work of a take job."""
+    return {"machine": machine, "snapshot": flows.take_standard(machine, name, progress).name}
+
+
 def change(call: Any, machine: str, progress: Progress) -> dict[str, Any]:
-    """Do the work of a start, stop or delete job."""
+    """Do the work of a job that changes a machine."""
     call(machine, progress)
     return {"machine": machine}
+
+
+def change_snapshot(call: Any, machine: str, name: str, progress: Progress) -> dict[str, Any]:
+    """Do the work of a job that changes a standard snapshot, or goes back to one."""
+    call(machine, name, progress)
+    return {"machine": machine, "snapshot": name}

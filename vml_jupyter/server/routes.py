@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from vml_jupyter.server.compare import ChangesHandler, FileChangeHandler
 from vml_jupyter.server.entries import (
+    DurabilityHandler,
     EntriesHandler,
     EntryHandler,
     RestoreHandler,
@@ -12,14 +14,26 @@ from vml_jupyter.server.entries import (
     UnforgetHandler,
 )
 from vml_jupyter.server.jobs import JobHandler, JobsHandler
-from vml_jupyter.server.machines import MachineHandler, MachinesHandler, OpenHandler, PowerHandler
+from vml_jupyter.server.laying import EmptyBinHandler, RestoreFilesHandler
+from vml_jupyter.server.machines import (
+    DoctorHandler,
+    MachineHandler,
+    MachinesHandler,
+    OpenHandler,
+    PowerHandler,
+    RevertHandler,
+    StandardHandler,
+    StandardSnapshotHandler,
+)
 from vml_jupyter.server.proxy import MachineProxyHandler
+from vml_jupyter.server.reading import DetailsHandler, FileHandler, FolderHandler, PreviewHandler
 from vml_jupyter.server.releases import EnvironmentHandler, ReleasesHandler
 
 if TYPE_CHECKING:
     from vml_jupyter.server.app import VmlExtension
 
 _ID = r"([0-9A-Za-z-]+)"
+_NAME = r"([0-9A-Za-z._-]+)"
 
 
 def routes(vml: VmlExtension) -> list[tuple[Any, ...]]:
@@ -29,13 +43,26 @@ def routes(vml: VmlExtension) -> list[tuple[Any, ...]]:
         (rf"/vml/api/entries/{_ID}", EntryHandler),
         (rf"/vml/api/entries/{_ID}/restore", RestoreHandler),
         (rf"/vml/api/entries/{_ID}/unforget", UnforgetHandler),
+        (r"/vml/api/durability", DurabilityHandler),
+        (rf"/vml/api/entries/{_ID}/details", DetailsHandler),
+        (rf"/vml/api/entries/{_ID}/folder", FolderHandler),
+        (rf"/vml/api/entries/{_ID}/file", FileHandler),
+        (rf"/vml/api/entries/{_ID}/changes", ChangesHandler),
+        (rf"/vml/api/entries/{_ID}/file-change", FileChangeHandler),
+        (rf"/vml/api/entries/{_ID}/restore-files", RestoreFilesHandler),
+        (r"/vml/api/bin/empty", EmptyBinHandler),
+        (r"/vml/api/preview", PreviewHandler),
         (r"/vml/api/snapshots", SnapshotsHandler),
         (r"/vml/api/jobs", JobsHandler),
         (rf"/vml/api/jobs/{_ID}", JobHandler),
         (r"/vml/api/machines", MachinesHandler),
         (rf"/vml/api/machines/{_ID}", MachineHandler),
         (rf"/vml/api/machines/{_ID}/open", OpenHandler),
-        (rf"/vml/api/machines/{_ID}/(start|stop)", PowerHandler),
+        (rf"/vml/api/machines/{_ID}/(start|stop|suspend|resume)", PowerHandler),
+        (rf"/vml/api/machines/{_ID}/standard", StandardHandler),
+        (rf"/vml/api/machines/{_ID}/standard/{_NAME}", StandardSnapshotHandler),
+        (rf"/vml/api/machines/{_ID}/standard/{_NAME}/revert", RevertHandler),
+        (r"/vml/api/doctor", DoctorHandler),
         (r"/vml/api/releases", ReleasesHandler),
         (r"/vml/api/environment", EnvironmentHandler),
         (rf"/vml/machines/{_ID}(?:/.*)?", MachineProxyHandler, {"vml": vml}),

@@ -63,8 +63,11 @@ def machine_view(machine: Machine) -> dict[str, Any]:
         "title": machine.title,
         "notebook": machine.notebook,
         "state": machine.state,
+        "detail": machine.detail,
         "created": machine.created,
         "release": release_view(machine.release),
+        "differences": machine.differences,
+        "label": machine.label,
         "accelerator": machine.accelerator,
         "shape": msgspec.to_builtins(machine.shape),
     }
@@ -98,6 +101,7 @@ def restored_view(restored: Restored) -> dict[str, Any]:
     return {
         "machine": restored.machine.id,
         "release": release_view(restored.machine.release),
+        "label": restored.machine.label,
         "accelerator": restored.accelerator,
         "warm": restored.warm,
         "seconds": restored.seconds,

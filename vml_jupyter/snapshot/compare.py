@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from vml_jupyter.errors import Foreign
 from vml_jupyter.repository import Node, Repository
 from vml_jupyter.snapshot.descriptor import DEEPEST
-from vml_jupyter.snapshot.walk import printable
+from vml_jupyter.snapshot.findings import printable
 
 _MOST = 1_000_000
 

@@ -29,8 +29,9 @@ from vml_jupyter.snapshot.compare import (
 )
 from vml_jupyter.snapshot.describe import attributes_of, describe_special, is_unchanged
 from vml_jupyter.snapshot.descriptor import Descriptor
+from vml_jupyter.snapshot.findings import Findings, Item
 from vml_jupyter.snapshot.ignore import Rules
-from vml_jupyter.snapshot.walk import Findings, Folder, Item, open_area, walk
+from vml_jupyter.snapshot.walk import Folder, open_area, walk
 
 _OPEN = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
 _BLOCK = 1 << 20

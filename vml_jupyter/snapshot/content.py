@@ -1,9 +1,7 @@
-"""Read one file of a working area into blobs, and notice if it is written to meanwhile.
+"""Read files of a working area into blobs, and notice if one is written to meanwhile.
 
-    up to 512 KiB   one blob
-    more            FastCDC: pieces of 512 KiB to 8 MiB, 1 MiB on average, cut where the content says so
-
-A byte inserted at the front of a large file therefore changes one piece, not all of them.
+small files   read whole, saved together      --> their nodes, or why they cannot be read
+large ones    cut (``pieces``) as they are read
 """
 
 from __future__ import annotations
@@ -21,14 +19,9 @@ from vml_jupyter.repository import ExtendedAttribute, Node
 from vml_jupyter.repository.turn import turn
 from vml_jupyter.snapshot.describe import attributes_of, describe, describe_special
 from vml_jupyter.snapshot.descriptor import Descriptor
-from vml_jupyter.snapshot.walk import Item
+from vml_jupyter.snapshot.findings import Item
+from vml_jupyter.snapshot.pieces import BUFFER_BYTES, SMALL_BYTES, cut
 
-SMALL_BYTES = 512 << 10
-"""A file up to this size is one piece."""
-
-_AVERAGE = 1 << 20
-_LARGEST = 8 << 20
-_BLOCK = 4 << 20
 _IN_FLIGHT = 6
 _SLOW_S = 0.001
 _TELLING_FILES = 16  # of fewer, the time is that of their bytes
@@ -217,7 +210,7 @@ def _save_in_turn(saver: Saver, descriptor: int, size: int) -> tuple[list[str], 
     """Do what ``_save`` does with one buffer, some pieces at a time."""
     ids: list[str] = []
     read = stored = 0
-    for pieces in cut(descriptor, size, bytearray(_LARGEST + _BLOCK)):
+    for pieces in cut(descriptor, size, bytearray(BUFFER_BYTES)):
         read += sum(map(len, pieces))
         for id, new_bytes in saver.save_blobs(pieces):
             ids.append(id)
@@ -229,45 +222,3 @@ def _collect(saved: Future[tuple[str, int]], ids: list[str]) -> int:
     id, stored = saved.result()
     ids.append(id)
     return stored
-
-
-def cut(descriptor: int, size: int, buffer: bytearray | None = None) -> Iterator[list[memoryview]]:
-    """Yield the pieces of a file, those that end in one block together.
-
-    A cut depends on the bytes before it alone, but for the last of a block, which waits for the next.
-
-    Args:
-        descriptor: The file, at its beginning.
-        size: How many bytes to read.
-        buffer: Where to read them; then pieces are gone when the next are asked for. It has room for a block
-            after the largest piece.
-    """
-    from fastcdc.fastcdc_cy import fastcdc_cy  # its package imports a command line of its own
-
-    rest = memoryview(b"")
-    while True:
-        data, block = _read_on(descriptor, min(_BLOCK, size), rest, buffer)
-        size -= block
-        pieces = [
-            data[chunk.offset : chunk.offset + chunk.length]
-            for chunk in fastcdc_cy(data, SMALL_BYTES, _AVERAGE, _LARGEST)
-        ]
-        if not block or not size:
-            yield pieces
-            return
-        rest = pieces.pop()
-        yield pieces
-
-
-def _read_on(
-    descriptor: int, count: int, rest: memoryview, buffer: bytearray | None
-) -> tuple[memoryview, int]:
-    """Return ``rest`` and up to ``count`` bytes that follow it, and how many did."""
-    if buffer is None:
-        block = os.read(descriptor, count)
-        return memoryview(b"".join((rest, block))), len(block)
-    whole = memoryview(buffer)
-    kept = len(rest)
-    whole[:kept] = rest
-    read = os.readv(descriptor, [whole[kept : kept + count]]) if count else 0
-    return whole[: kept + read], read

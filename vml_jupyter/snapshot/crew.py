@@ -16,7 +16,6 @@ import secrets
 import selectors
 import socket
 import subprocess
-import sys
 import tempfile
 import threading
 from collections import deque
@@ -32,6 +31,7 @@ from vml_jupyter.repository.filling import FilledPack
 from vml_jupyter.repository.identity import process_space
 from vml_jupyter.snapshot.content import Content
 from vml_jupyter.snapshot.descriptor import Descriptor
+from vml_jupyter.snapshot.helper import python
 from vml_jupyter.snapshot.wire import Answer, Closed, Failure, Line, Offer, Order, Reading, Setting
 
 # Blocks of a few MiB come and go; glibc would have the kernel clear new pages for each of them.
@@ -43,7 +43,6 @@ _MALLOC = {
 
 _FULL = (errno.ENOSPC, errno.EDQUOT)
 _ORDERS = 2  # the next is there when one is done
-_BEGIN = "import sys; sys.path[:] = sys.argv[2:]; from vml_jupyter.snapshot.hand import main; main(int(sys.argv[1]))"
 
 Files = Sequence[tuple[Descriptor, str]]
 _Results = list[Content | OSError]
@@ -134,11 +133,11 @@ class Crew:
     def _start(self, number: int) -> _Hand:
         ours, theirs = socket.socketpair()
         with theirs:
-            # Isolated: a module of the working area must not be taken for one of Python's.
-            path = [folder for folder in sys.path if os.path.isabs(folder)]  # noqa: PTH117 - not Paths
-            command = [sys.executable, "-I", "-S", "-c", _BEGIN, str(theirs.fileno()), *path]
             process = subprocess.Popen(
-                command, pass_fds=[theirs.fileno()], stdin=subprocess.DEVNULL, env={**os.environ, **_MALLOC}
+                python("vml_jupyter.snapshot.hand", str(theirs.fileno())),
+                pass_fds=[theirs.fileno()],
+                stdin=subprocess.DEVNULL,
+                env={**os.environ, **_MALLOC},
             )
         hand = _Hand(process, Line(ours))
         hand.line.send(Setting(self._papers, str(self._folder), f"{self._prefix}{number}-"))

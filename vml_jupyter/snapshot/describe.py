@@ -20,7 +20,7 @@ from vml_jupyter.repository.gomode import from_stat
 from vml_jupyter.repository.gonames import quote_name
 from vml_jupyter.repository.gotime import format_time
 from vml_jupyter.snapshot.descriptor import Descriptor
-from vml_jupyter.snapshot.walk import Item
+from vml_jupyter.snapshot.findings import Item
 
 _TYPES = {
     stat.S_IFREG: "file",

@@ -11,7 +11,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from vml_jupyter.repository import Node
-from vml_jupyter.snapshot.walk import Folder, Item
+from vml_jupyter.snapshot.findings import Item
+from vml_jupyter.snapshot.walk import Folder
 
 _FILES = 256
 _BYTES = 2 << 20

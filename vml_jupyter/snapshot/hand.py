@@ -89,13 +89,13 @@ class _Asking:
             self._early.append((message, folders))
 
 
-def main(number: int) -> None:
+def main(number: str) -> None:
     """Serve the snapshot at the other end of socket ``number`` until there is no more to do."""
     # Ctrl-C goes to every process of the terminal; the snapshot decides what becomes of it.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     gc.freeze()
     gc.set_threshold(_YOUNG)  # what one file leaves behind has no cycles
-    line = Line(socket.socket(fileno=number))
+    line = Line(socket.socket(fileno=int(number)))
     try:
         setting, _ = line.order()
         if isinstance(setting, Setting):

@@ -21,8 +21,9 @@ from pathlib import Path
 from vml_jupyter.progress import SILENT, Progress
 from vml_jupyter.repository import Node, Repository
 from vml_jupyter.snapshot.batch import WHOLE_BYTES, Batch, Small, Window, meta_of, parts_of
+from vml_jupyter.snapshot.leftovers import sweep
 from vml_jupyter.snapshot.place import Places
-from vml_jupyter.snapshot.plan import Total, plan
+from vml_jupyter.snapshot.plan import Total, check, plan
 from vml_jupyter.snapshot.stage import faults, require_free, require_room, staging
 from vml_jupyter.snapshot.writers import Processes, Threads, Writers
 
@@ -40,7 +41,13 @@ class Laid:
     bytes: int
 
 
-def lay(repository: Repository, tree: str, target: Path, progress: Progress = SILENT) -> Laid:
+def lay(
+    repository: Repository,
+    tree: str,
+    target: Path,
+    progress: Progress = SILENT,
+    folder: Node | None = None,
+) -> Laid:
     """Write the snapshot ``tree`` as the folder ``target``.
 
     Args:
@@ -48,6 +55,7 @@ def lay(repository: Repository, tree: str, target: Path, progress: Progress = SI
         tree: Id of the area's tree.
         target: A folder that does not exist yet or is empty.
         progress: Told the bytes done and the total.
+        folder: What the area itself was: mode, times, owner and attributes for ``target``; nobody else's if None.
 
     Raises:
         WouldOverwrite: ``target`` holds something.
@@ -58,15 +66,21 @@ def lay(repository: Repository, tree: str, target: Path, progress: Progress = SI
         Cancelled: The user ended it. In all these cases nothing is left behind.
     """
     total = plan(repository, tree)
+    if folder is not None:
+        check(folder)
     target = target.absolute()
     with faults(target):
         require_free(target)
         target.parent.mkdir(parents=True, exist_ok=True)
+        if removed := sweep(target.parent):
+            progress.note(f"removed what restores that were killed had left in {target.parent}: {removed}")
         require_room(target.parent, total)
         with staging(target) as root:
             places = Places(root)
             with _writers(repository, root, places, total) as writers:
                 _Layer(repository, places, writers, progress, total).run(tree)
+            if folder is not None:
+                places.finish_top(meta_of(folder))
             for what, count in sorted(places.refused.items()):
                 progress.note(f"{count} {what}")
     return Laid(total.files, total.bytes)

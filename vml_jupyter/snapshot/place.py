@@ -89,6 +89,10 @@ class Places:
         finally:
             os.close(descriptor)
 
+    def finish_top(self, meta: Meta) -> None:
+        """Give the staging folder itself what it is; the last thing, as it may forbid to write in it."""
+        self._finish(self._root, meta, has_mode=False, is_folder=True)
+
     def make_special(self, folder: int, node: Node) -> None:
         """Make a symbolic link, a named pipe or a device; nothing of it is opened."""
         name, meta = node.name_bytes, meta_of(node)

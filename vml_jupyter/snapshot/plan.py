@@ -15,7 +15,7 @@ from typing import Protocol
 from vml_jupyter.errors import Foreign
 from vml_jupyter.repository import Node
 from vml_jupyter.snapshot.descriptor import DEEPEST
-from vml_jupyter.snapshot.walk import printable
+from vml_jupyter.snapshot.findings import printable
 
 _LONGEST_NAME = 255
 _LONGEST_TARGET = 4095
@@ -77,6 +77,16 @@ def plan(source: Source, tree: str) -> Total:
         waiting.pop()
         totals[id] = _sum(source, source.tree(id), totals, holes)
     return totals[tree]
+
+
+def check(node: Node) -> None:
+    """Look through a node whose name nobody is going to use: that of the area itself.
+
+    Raises:
+        Foreign: It is not what a snapshot may hold.
+    """
+    _check_numbers(node)
+    _check_attributes(node)
 
 
 def _look(nodes: tuple[Node, ...]) -> list[str]:

@@ -1,7 +1,7 @@
 """The folder in which a snapshot is laid out before it gets its name.
 
 <parent>/.vml-<random>/...    made beside the target, nobody else may look into it
-<parent>/<target>             the same folder, once all is there; on failure it is removed
+<parent>/<target>             the same folder, once all is there; on failure it is removed, see also ``leftovers``
 """
 
 from __future__ import annotations
@@ -9,18 +9,17 @@ from __future__ import annotations
 import errno
 import os
 import secrets
-import stat
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from vml_jupyter.errors import BadArea, DiskFull, WouldOverwrite
+from vml_jupyter.snapshot.leftovers import empty, marked
 from vml_jupyter.snapshot.place import make_stage
 from vml_jupyter.snapshot.plan import Total
 
 _FULL = (errno.ENOSPC, errno.EDQUOT)
 _MARGIN_BYTES = 16 << 20
-_FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
 def require_free(target: Path) -> None:
@@ -59,11 +58,13 @@ def staging(target: Path) -> Iterator[int]:
     with ExitStack() as undo:
         root = make_stage(stage)
         undo.callback(os.close, root)
+        undo.enter_context(marked(stage, root))
         try:
             yield root
             _give_name(stage, target)
         except BaseException:
-            _remove(stage)
+            empty(root)
+            stage.rmdir()
             raise
 
 
@@ -76,41 +77,6 @@ def _give_name(stage: Path, target: Path) -> None:
                 f"{target} was made by somebody meanwhile", "Choose another place"
             ) from error
         raise
-
-
-def _remove(stage: Path) -> None:
-    """Remove what was made so far, however deep, folders without write permission included.
-
-    One folder is open at a time and ``..`` leads up again: nobody but us moves anything in there.
-    """
-    descriptor = os.open(stage, _FOLDER)
-    names: list[bytes] = []
-    while True:
-        below = _empty(descriptor)
-        if below is None and not names:
-            break
-        if below is not None:
-            os.chmod(below, stat.S_IRWXU, dir_fd=descriptor)
-        step = os.open(b".." if below is None else below, _FOLDER, dir_fd=descriptor)
-        os.close(descriptor)
-        descriptor = step
-        if below is None:
-            os.rmdir(names.pop(), dir_fd=descriptor)
-        else:
-            names.append(below)
-    os.close(descriptor)
-    stage.rmdir()
-
-
-def _empty(descriptor: int) -> bytes | None:
-    """Remove all but the folders in a folder, and return one of those."""
-    os.fchmod(descriptor, stat.S_IRWXU)
-    with os.scandir(descriptor) as entries:
-        found = [(os.fsencode(entry.name), entry.is_dir(follow_symlinks=False)) for entry in entries]
-    for name, is_folder in found:
-        if not is_folder:
-            os.unlink(name, dir_fd=descriptor)
-    return next((name for name, is_folder in found if is_folder), None)
 
 
 @contextmanager

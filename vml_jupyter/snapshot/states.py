@@ -16,11 +16,12 @@ from __future__ import annotations
 
 import hashlib
 import os
-import secrets
 from contextlib import suppress
 from pathlib import Path
 
 import msgspec
+
+from vml_jupyter.repository.replacing import replace_file
 
 _FORMAT = 1
 _DIGEST_BYTES = 32
@@ -125,7 +126,7 @@ class States:
             return
         raw = _encoder.encode(_File(*self._identity, tree, sorted(index), self._new))
         with suppress(OSError):
-            _replace(self._file, [hashlib.sha256(raw).digest(), raw])
+            replace_file(self._file, [hashlib.sha256(raw).digest(), raw])
 
     def _read(self) -> _File | None:
         if self._file is None:
@@ -139,16 +140,3 @@ class States:
         except (OSError, msgspec.DecodeError, UnicodeDecodeError):
             return None
         return file if (file.format, file.repository, file.area, file.rules) == self._identity else None
-
-
-def _replace(file: Path, pieces: list[bytes]) -> None:
-    file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    temporary = file.with_name(f".{file.name}-{secrets.token_hex(4)}")
-    try:
-        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-        with open(descriptor, "wb") as stream:  # noqa: PTH123 - a descriptor, no path
-            stream.writelines(pieces)
-        temporary.replace(file)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise

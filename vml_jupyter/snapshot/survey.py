@@ -7,8 +7,9 @@ import stat
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from vml_jupyter.snapshot.findings import Findings, printable
 from vml_jupyter.snapshot.ignore import Rule, Rules
-from vml_jupyter.snapshot.walk import Findings, borders_of, open_area, printable, walk
+from vml_jupyter.snapshot.walk import borders_of, open_area, walk
 
 _LARGEST = 10
 

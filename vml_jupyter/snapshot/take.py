@@ -10,34 +10,36 @@ memory does not grow with the area.
 
 from __future__ import annotations
 
-import os
 import stat
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-import msgspec
-
 from vml_jupyter.errors import LogbookDamaged
 from vml_jupyter.progress import SILENT, Progress
 from vml_jupyter.repository import Node, Repository
-from vml_jupyter.repository.gonames import quote_name
-from vml_jupyter.repository.node import encode_tree
 from vml_jupyter.repository.turn import turn
-from vml_jupyter.snapshot.content import SMALL_BYTES, Content
-from vml_jupyter.snapshot.describe import attributes_of_folder, describe, is_unchanged
+from vml_jupyter.snapshot.content import Content
+from vml_jupyter.snapshot.findings import Findings, Item, printable
 from vml_jupyter.snapshot.growing import Batch, Growing
 from vml_jupyter.snapshot.ignore import DEFAULTS, Rules
+from vml_jupyter.snapshot.pieces import SMALL_BYTES
 from vml_jupyter.snapshot.readers import Readers
-from vml_jupyter.snapshot.states import FolderState, States
-from vml_jupyter.snapshot.walk import Findings, Folder, Item, borders_of, open_area, printable, walk
+from vml_jupyter.snapshot.states import States
+from vml_jupyter.snapshot.trees import Trees
+from vml_jupyter.snapshot.walk import Folder, borders_of, open_area, walk
 
 
 @dataclass(frozen=True)
 class Taken:
-    """A snapshot's tree, and what it cost. ``unreadable`` names what is missing in it, and why."""
+    """A snapshot's tree, and what it cost.
+
+    ``folder`` is the node of the area itself, without a name; ``unreadable`` names what is missing in
+    the tree, and why.
+    """
 
     tree: str
+    folder: Node
     files: int
     bytes: int
     new_bytes: int
@@ -116,16 +118,15 @@ class _Taker:
         states: States,
         total_bytes: int | None,
     ) -> None:
-        self._repository = repository
         self._progress = progress
         self._readers = readers
         self._states = states
+        self._trees = Trees(repository, states)
         self._total_bytes = total_bytes
         self._findings = Findings()
         self._growing: dict[str, Growing] = {}
         self._batch, self._specials = Batch(), Batch()
         self._files = self._bytes = self._new_bytes = 0
-        self._tree = ""
 
     def run(
         self, top: Folder, rules: Rules, borders: frozenset[str] | None, parent_tree: str | None
@@ -137,7 +138,11 @@ class _Taker:
         self._settle_some(everything=True)
         for note in self._findings.notes:
             self._progress.note(note)
-        return Taken(self._tree, self._files, self._bytes, self._new_bytes, self._findings.unreadable)
+        folder = self._trees.top
+        assert folder is not None, "a walk ends with its top"
+        new_bytes = self._new_bytes + self._trees.new_bytes
+        unreadable = self._findings.unreadable
+        return Taken(folder.subtree or "", folder, self._files, self._bytes, new_bytes, unreadable)
 
     def _step(self, folders: Iterator[Folder], parent_tree: str | None) -> bool:
         """Walk on by one folder; False at the end."""
@@ -150,16 +155,15 @@ class _Taker:
     def _begin(self, folder: Folder, parent_tree: str | None) -> None:
         """Keep what did not change, and have the rest read."""
         above = self._growing[folder.parent.relative] if folder.parent else None
-        known = folder.unchanged
-        if known is not None:
-            grown = Growing(folder, above, known.tree, len(folder.subfolders))
-            self._count(grown, known.files, known.bytes)
-        else:
-            grown = self._begin_changed(folder, above, parent_tree)
+        grown = self._trees.begin(folder, above, parent_tree)
+        if folder.unchanged is not None:
+            self._count(grown, folder.unchanged.files, folder.unchanged.bytes)
         if folder.subfolders:
             self._growing[folder.relative] = grown
         for item in folder.items:
-            if self._keep(grown, item):
+            node = self._trees.unchanged(grown, item)
+            if node is not None:
+                self._add(grown, node)
                 grown.missing -= 1
                 continue
             if item.status.st_size > SMALL_BYTES:
@@ -172,36 +176,6 @@ class _Taker:
             if batch.is_full:
                 self._submit_filled()
         self._finish_upwards(grown)
-
-    def _begin_changed(self, folder: Folder, above: Growing | None, parent_tree: str | None) -> Growing:
-        node = self._previous(above).get(_quoted(folder.name)) if above else None
-        tree = node.subtree if node else None if above else parent_tree
-        return Growing(folder, above, tree, len(folder.subfolders) + len(folder.items), node)
-
-    def _previous(self, grown: Growing) -> dict[str, Node]:
-        """Return the nodes of a folder's earlier tree by name."""
-        if grown.previous is None:
-            grown.previous = self._nodes_of(grown.tree)
-        return grown.previous
-
-    def _nodes_of(self, tree: str | None) -> dict[str, Node]:
-        """Return the nodes of an earlier tree by name; one that is damaged is as good as none."""
-        if tree is None:
-            return {}
-        try:
-            return {node.name: node for node in self._repository.tree(tree)}
-        except LogbookDamaged:
-            return {}
-
-    def _keep(self, grown: Growing, item: Item) -> bool:
-        """Take over the earlier node of something that did not change; False where it has to be looked at."""
-        node = self._previous(grown).get(_quoted(item.name)) if grown.tree else None
-        if node is None or not is_unchanged(node, item.status):
-            return False
-        if not all(map(self._repository.has_blob, node.content or ())):
-            return False
-        self._add(grown, node)
-        return True
 
     def _submit_filled(self) -> None:
         """Have the batches read that are being filled, and begin others."""
@@ -251,67 +225,6 @@ class _Taker:
         self._bytes += size_bytes
 
     def _finish(self, grown: Growing) -> Growing | None:
-        """Save a folder's tree, put the folder into the one above, and return that."""
         self._progress.advance(self._bytes, self._total_bytes, "B")
-        self._tree = self._save_tree(grown)
         self._growing.pop(grown.folder.relative, None)
-        self._remember(grown, self._tree)
-        above = grown.above
-        if above is not None:
-            if above.folder.unchanged is None or self._tree != grown.tree:
-                above.nodes.append(self._folder_node(grown, above, self._tree))
-            above.missing -= 1
-        return above
-
-    def _save_tree(self, grown: Growing) -> str:
-        nodes = grown.nodes
-        if grown.folder.unchanged is not None:
-            if not nodes:
-                return grown.folder.unchanged.tree
-            nodes = self._renewed(grown)
-        previous = self._previous(grown)
-        if (
-            grown.tree
-            and len(nodes) == len(previous)
-            and all(previous.get(node.name) == node for node in nodes)
-        ):
-            return grown.tree
-        tree, stored = self._repository.save_blob(encode_tree(nodes), "tree")
-        self._new_bytes += stored
-        return tree
-
-    def _renewed(self, grown: Growing) -> list[Node]:
-        """Return the earlier nodes of a folder with those of the subfolders that changed in their place.
-
-        Raises:
-            LogbookDamaged: The earlier tree cannot be read, and what is in the folder was not looked at.
-        """
-        nodes = {node.name: node for node in self._repository.tree(grown.tree or "")}
-        nodes.update((node.name, node) for node in grown.nodes)
-        return list(nodes.values())
-
-    def _remember(self, grown: Growing, tree: str) -> None:
-        folder = grown.folder
-        if folder.unchanged is not None:
-            same = folder.unchanged.tree == tree
-            self._states.remember(
-                folder.unchanged if same else msgspec.structs.replace(folder.unchanged, tree=tree)
-            )
-        elif folder.listing is not None and grown.settled:
-            entries, places, left_out = folder.listing
-            self._states.remember(
-                FolderState(folder.relative, tree, grown.files, grown.bytes, places, left_out, entries)
-            )
-
-    def _folder_node(self, grown: Growing, above: Growing, tree: str) -> Node:
-        folder = grown.folder
-        node = grown.node or self._previous(above).get(_quoted(folder.name))
-        if node is not None and node.subtree == tree and is_unchanged(node, folder.status):
-            return node
-        attributes = attributes_of_folder(folder.descriptor) if folder.descriptor else None
-        return describe(folder.name, folder.status, attributes, subtree=tree)
-
-
-def _quoted(name: str) -> str:
-    """Return a name as it stands in a tree."""
-    return quote_name(os.fsencode(name))
+        return self._trees.finish(grown)

@@ -18,16 +18,10 @@ import msgspec
 
 from vml_jupyter.errors import BadArea
 from vml_jupyter.snapshot.descriptor import DEEPEST, Descriptor
+from vml_jupyter.snapshot.findings import Findings, Item, printable
 from vml_jupyter.snapshot.ignore import FILE_NAME, Rules
 from vml_jupyter.snapshot.mounts import mounts_below
 from vml_jupyter.snapshot.states import Entry, FolderState, States, encode_entries
-
-
-class Item(NamedTuple):
-    """Something in a folder that is not left out."""
-
-    name: str
-    status: os.stat_result
 
 
 class Listing(NamedTuple):
@@ -68,24 +62,6 @@ class Folder:
         """Return the descriptor of a folder that has items, and so was entered."""
         assert self.descriptor is not None, "a folder that was not entered has no items"
         return self.descriptor
-
-
-@dataclass
-class Findings:
-    """What the walk and the readers met on the way, for people to be told."""
-
-    ignored: int = 0
-    unreadable: list[str] = field(default_factory=list)
-    notes: list[str] = field(default_factory=list)
-
-    def unread(self, relative: str, reason: OSError | str) -> None:
-        text = reason if isinstance(reason, str) else reason.strerror
-        self.unreadable.append(f"{printable(relative)}: {text}")
-
-
-def printable(name: str) -> str:
-    """Return ``name`` so that it can be shown, whatever bytes it has."""
-    return os.fsencode(name).decode("utf-8", "backslashreplace")
 
 
 def open_area(area: Path) -> Folder:

@@ -9,6 +9,7 @@ master key, and the descriptor of the folder that it writes into; it has no inde
 
 from __future__ import annotations
 
+import gc
 import os
 import struct
 import sys
@@ -20,6 +21,7 @@ from vml_jupyter.snapshot.batch import Batch
 from vml_jupyter.snapshot.place import Places
 
 _LENGTH = struct.Struct("<I")
+_YOUNG = 50_000
 
 
 class Start(msgspec.Struct, array_like=True, frozen=True):
@@ -71,6 +73,8 @@ def main() -> None:
     """Write batches until there are no more."""
     tasks, outcomes = sys.stdin.fileno(), sys.stdout.fileno()
     os.umask(0)
+    gc.freeze()
+    gc.set_threshold(_YOUNG)  # what one batch leaves behind has no cycles
     first = receive(tasks)
     if first is None:
         return
@@ -91,7 +95,3 @@ def _write(unpacker: Unpacker, places: Places, batch: Batch) -> Outcome:
     refused = dict(places.refused)
     places.refused.clear()
     return Outcome(written=written, refused=refused)
-
-
-if __name__ == "__main__":
-    main()

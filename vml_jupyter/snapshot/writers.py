@@ -12,7 +12,6 @@ from __future__ import annotations
 import os
 import select
 import subprocess
-import sys
 from collections import deque
 from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -27,6 +26,7 @@ from vml_jupyter.repository.cipher import OVERHEAD_BYTES, Buffer
 from vml_jupyter.repository.turn import turn
 from vml_jupyter.repository.unpack import Hand, announce
 from vml_jupyter.snapshot.batch import Batch
+from vml_jupyter.snapshot.helper import python
 from vml_jupyter.snapshot.place import Places
 from vml_jupyter.snapshot.worker import Outcome, Start, receive, send
 
@@ -185,12 +185,12 @@ class _Worker:
     def __init__(self, root: int) -> None:
         self.waiting: deque[Batch] = deque()
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "vml_jupyter.snapshot.worker"],
+            python("vml_jupyter.snapshot.worker"),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             pass_fds=(root,),
-            env={**os.environ, **_KEEP_MEMORY, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
+            env={**os.environ, **_KEEP_MEMORY},
             start_new_session=True,  # Ctrl-C is for us, who then end it
             bufsize=0,
             pipesize=_PIPE_BYTES,

@@ -63,16 +63,28 @@ describe('Api', () => {
   });
 
   it('asks below the base URL, with escaped names', async () => {
-    await api.restore('a/b', '4.5.0.1');
+    await api.restore('a/b', {
+      release: '4.5.0.1',
+      without_pins: ['sft.cern.ch']
+    });
     expect(asked[0].url).toMatch(
       /^http:\/\/localhost:8888\/user\/ada\/vml\/api\/entries\/a%2Fb\/restore/
     );
     expect(asked[0].method).toBe('POST');
-    expect(asked[0].body).toEqual({ release: '4.5.0.1' });
+    expect(asked[0].body).toEqual({
+      release: '4.5.0.1',
+      without_pins: ['sft.cern.ch']
+    });
   });
 
   it('returns the job of a snapshot', async () => {
-    const request = { path: 'a.ipynb', title: 't', note: '', release: '' };
+    const request = {
+      path: 'a.ipynb',
+      title: 't',
+      note: '',
+      tags: [],
+      release: ''
+    };
     expect(await api.snapshot(request)).toEqual(job());
     expect(asked[0].body).toEqual(request);
   });

@@ -6,10 +6,10 @@ import {
   bytes,
   fraction,
   jobTitle,
-  matching,
   proposedTitle,
   seconds,
-  subject
+  subject,
+  tagsOf
 } from '../format';
 import { entry, job, machine, stage } from './records';
 
@@ -104,23 +104,10 @@ describe('proposedTitle', () => {
   });
 });
 
-describe('matching', () => {
-  const entries = [
-    entry({ id: 'a', title: 'Higgs fit', note: 'used in table 3' }),
-    entry({ id: 'b', title: 'Luminosity', notebook: 'lumi.ipynb' }),
-    entry({ id: 'c', title: 'Higgs mass', release: '4.5.1.0' })
-  ];
-  it.each([
-    ['', 'abc'],
-    ['  ', 'abc'],
-    ['higgs', 'ac'],
-    ['HIGGS 4.5.1', 'c'],
-    ['table higgs', 'a'],
-    ['lumi.ipynb', 'b'],
-    ['absent', '']
-  ])('%s finds %s', (query, found) => {
-    const ids = matching(entries, query).map(entry => entry.id);
-    expect(ids.join('')).toBe(found);
+describe('tagsOf', () => {
+  it('splits at commas, once each', () => {
+    expect(tagsOf(' a, b c ,,a')).toEqual(['a', 'b c']);
+    expect(tagsOf('')).toEqual([]);
   });
 });
 

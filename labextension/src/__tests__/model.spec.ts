@@ -2,7 +2,7 @@ import { Signal } from '@lumino/signaling';
 
 import { IApi, Refusal } from '../api';
 import { failure, JOB_EVENT, LogbookModel } from '../model';
-import { IEntry, IJob, IMachine } from '../records';
+import { IDurability, IEntry, IJob, IMachine } from '../records';
 import { entry, job, machine } from './records';
 
 /**
@@ -15,9 +15,27 @@ class FakeApi {
   refusal: Refusal | null = null;
   reads: string[] = [];
 
-  entries = async () => this._read('entries', this.listed);
+  binned: IEntry[] = [];
+
+  entries = async (limit?: number) =>
+    this._read('entries', this.listed).slice(0, limit || undefined);
+  forgotten = async () => this._read('bin', this.binned);
+  forget = async (id: string) => this._move(id, this.listed, this.binned);
+  unforget = async (id: string) => this._move(id, this.binned, this.listed);
   machines = async () => this._read('machines', this.running);
   jobs = async () => this._read('jobs', this.active);
+  asked: boolean[] = [];
+  known: Record<string, IDurability> = {};
+  durability = async (asking: boolean) => {
+    this.asked.push(asking);
+    return { ...this.known };
+  };
+
+  private _move(id: string, from: IEntry[], to: IEntry[]): void {
+    this._read('move', []);
+    const at = from.findIndex(entry => entry.id === id);
+    to.unshift(...from.splice(at, 1));
+  }
 
   private _read<T>(noun: string, records: T[]): T[] {
     this.reads.push(noun);
@@ -58,6 +76,16 @@ describe('LogbookModel', () => {
     expect(model.entries).toEqual([entry()]);
     expect(model.machines).toEqual([machine()]);
     expect(model.jobs).toEqual([]);
+  });
+
+  it('learns how it stands with entries at once, and again from the servers', async () => {
+    api.known = { entry1: { state: 'gone', needs: [], choices: [] } };
+    api.asked = [];
+    await model.refresh();
+    await settled();
+    expect(model.durability('entry1')?.state).toBe('gone');
+    expect(model.durability('entry2')).toBeUndefined();
+    expect(api.asked).toEqual([false, true]);
   });
 
   it('keeps what it knew, and why nothing newer is known', async () => {
@@ -116,9 +144,34 @@ describe('LogbookModel', () => {
     expect(told).toEqual(['j2 changed']);
   });
 
-  it('drops an entry that was forgotten', () => {
-    model.forgotten('entry1');
+  it('moves an entry into the bin and back', async () => {
+    const [known] = model.entries!;
+    const asked = model.forget(known);
+    await settled();
     expect(model.entries).toEqual([]);
+    await asked;
+    expect(model.bin).toEqual([known]);
+    await model.unforget(known.id);
+    expect(model.bin).toEqual([]);
+    expect(model.entries).toEqual([known]);
+  });
+
+  it('keeps an entry that the server does not forget', async () => {
+    api.refusal = new Refusal({ code: 'logbook-locked', message: 'no' });
+    await expect(model.forget(entry())).rejects.toBe(api.refusal);
+    expect(model.entries).toEqual([entry()]);
+  });
+
+  it('shows the newest entries while the others are on their way', async () => {
+    api.listed = Array.from({ length: 150 }, (_, index) =>
+      entry({ id: `e${index}` })
+    );
+    const fresh = new LogbookModel(api as unknown as IApi);
+    const seen = new Set<number>();
+    fresh.changed.connect(() => seen.add(fresh.entries?.length ?? -1));
+    await fresh.refresh();
+    expect([...seen].filter(count => count >= 0)).toEqual([100, 150]);
+    fresh.dispose();
   });
 });
 

@@ -14,6 +14,8 @@ export function entry(
     time: '2026-01-02T08:00:00Z',
     title: 'Fit',
     note: '',
+    project: '',
+    forgotten: '',
     notebook: 'higgs.ipynb',
     area: '/home/ada/fits',
     parent: '',
@@ -40,6 +42,8 @@ export function machine(fields: Partial<IMachine> = {}): IMachine {
     state: 'running',
     created: '',
     release: null,
+    label: 'CernVM 4.5.0.1',
+    differences: [],
     accelerator: 'tcg',
     shape: { cpus: 2, memory_mib: 2048, scratch_gib: 20 },
     ...fields

@@ -33,7 +33,7 @@ def vml(jp_serverapp: Any) -> Any:
 @pytest.fixture
 def flows(vml: Any) -> FakeFlows:
     """What the server calls; two entries and one machine are there."""
-    vml.flows = FakeFlows(listed=[entry(2), entry(1)], running=[machine(1)])
+    vml.flows = vml.shelf = FakeFlows(listed=[entry(2), entry(1)], running=[machine(1)])
     return vml.flows
 
 

@@ -12,7 +12,9 @@ from typing import Any
 import msgspec
 
 from vml_jupyter.errors import NotFound
-from vml_jupyter.model import Entry, Environment, Machine, Query, Release
+from vml_jupyter.flows.doctor import Finding, Report
+from vml_jupyter.flows.durability import Durability
+from vml_jupyter.model import Entry, Environment, Machine, Query, Release, StandardSnapshot
 from vml_jupyter.progress import Progress
 from vml_jupyter.release import AvailableRelease
 
@@ -51,12 +53,14 @@ def machine(number: int, **fields: Any) -> Machine:
 
 @dataclass
 class FakeFlows:
-    """Satisfies ``vml_jupyter.server.flows.Flows``; ``calls`` keeps what was asked for."""
+    """Stands in for ``vml_jupyter.server.flows.Flows``; ``calls`` keeps what was asked for."""
 
     listed: list[Entry] = field(default_factory=list)
     bin: list[Entry] = field(default_factory=list)
     running: list[Machine] = field(default_factory=list)
+    snapshots: dict[str, StandardSnapshot] = field(default_factory=dict)
     calls: list[tuple[Any, ...]] = field(default_factory=list)
+    known: dict[str, Durability] = field(default_factory=dict)
     fails_with: Exception | None = None
     hold: threading.Event | None = None
 
@@ -116,6 +120,41 @@ class FakeFlows:
     def stop(self, machine: str, progress: Progress) -> None:
         self._switch(machine, "stopped", 0)
 
+    def suspend(self, machine: str, progress: Progress) -> None:
+        self._switch(machine, "suspended", 0)
+
+    def resume(self, machine: str, progress: Progress) -> None:
+        self._switch(machine, "running", 40000)
+
+    def idle(self) -> list[str]:
+        self._asked("idle")
+        return [machine.id for machine in self.running if machine.state == "running"]
+
+    def suspend_idle(self, machine: str, progress: Progress) -> bool:
+        self._switch(machine, "suspended", 0)
+        return True
+
+    def standard(self, machine: str) -> list[StandardSnapshot]:
+        self._asked("standard", machine)
+        return list(self.snapshots.values())
+
+    def take_standard(self, machine: str, name: str, progress: Progress) -> StandardSnapshot:
+        self._asked("take", machine, name)
+        self.snapshots[name] = StandardSnapshot(name=name, current=True)
+        return self.snapshots[name]
+
+    def revert(self, machine: str, name: str, progress: Progress) -> None:
+        self._asked("revert", machine, name)
+
+    def delete_standard(self, machine: str, name: str, progress: Progress) -> None:
+        self._asked("delete-standard", machine, name)
+        del self.snapshots[name]
+
+    def doctor(self, again: bool) -> Report:
+        self._asked("doctor", again)
+        found = Finding(what="KVM", verdict="limited", why="it hangs", fix="do without")
+        return Report(can_restore=True, accelerator="tcg", findings=(found,))
+
     def delete(self, machine: str, progress: Progress) -> None:
         self._asked("delete", machine)
         self.running.remove(_by_id(self.running, machine))
@@ -130,6 +169,10 @@ class FakeFlows:
             AvailableRelease(release=OLD, state="downloadable"),
             AvailableRelease(release=OLD, state="here", path="/images/old.hdd"),
         ]
+
+    def durabilities(self, entry: str, *, asking: bool) -> dict[str, Durability]:
+        self._asked("durabilities", entry, asking)
+        return {id: known for id, known in self.known.items() if entry in ("", id)}
 
     def environment(self) -> Environment:
         return Environment(os="Debian 12", python="3.11.2")

@@ -8,10 +8,13 @@ from typing import Any
 
 import pytest
 
-from vml_jupyter.errors import LogbookLocked
+from vml_jupyter.errors import LogbookLocked, PinGone
+from vml_jupyter.flows.durability import Durability
+from vml_jupyter.flows.needs import Need
+from vml_jupyter.model import Difference
 from vml_jupyter.server import events
 
-from .fake_flows import FakeFlows, machine
+from .fake_flows import NEW, FakeFlows, machine
 
 
 @pytest.fixture
@@ -38,14 +41,16 @@ async def test_a_snapshot_is_a_job_that_captures_the_notebooks_folder(
     api: Any, ended: Any, flows: FakeFlows, vml: Any, notebook: Path
 ) -> None:
     status, body = await api(
-        "POST", "snapshots", {"path": "fits/higgs.ipynb", "title": "Fit", "note": "n", "release": "4.5.1.0"}
+        "POST",
+        "snapshots",
+        {"path": "fits/higgs.ipynb", "title": "Fit", "note": "n", "release": "4.5.1.0", "tags": ["x"]},
     )
     assert status == 202
     assert body["job"]["kind"] == "snapshot"
     job = await ended(body["job"]["id"])
     assert job["state"] == "done"
     assert (job["result"]["entry"], job["result"]["title"]) == ("entry3", "Fit")
-    asked = {"notebook": "higgs.ipynb", "note": "n", "release": "4.5.1.0"}
+    asked = {"notebook": "higgs.ipynb", "note": "n", "release": "4.5.1.0", "tags": ("x",)}
     assert flows.calls == [("capture", notebook.parent, "Fit", asked)]
     assert "entry3" in vml.trusted
 
@@ -56,7 +61,7 @@ async def test_a_snapshot_of_a_folder_has_no_notebook(
     _, body = await api("POST", "snapshots", {"path": "fits"})
     await ended(body["job"]["id"])
     assert flows.calls == [
-        ("capture", notebook.parent, "", {"notebook": None, "note": "", "release": None}),
+        ("capture", notebook.parent, "", {"notebook": None, "note": "", "release": None, "tags": ()}),
     ]
 
 
@@ -123,6 +128,41 @@ async def test_a_restore_that_fails_says_why_in_its_job(api: Any, ended: Any) ->
     assert (job["state"], job["error"]["code"]) == ("failed", "not-found")
 
 
+async def test_a_restore_that_a_pin_stops_says_what_can_be_asked_for_instead(
+    api: Any, ended: Any, flows: FakeFlows
+) -> None:
+    choices = ({"option": "without-pin", "value": "sft.cern.ch", "label": "sft.cern.ch, newest revision"},)
+    flows.fails_with = PinGone("sft.cern.ch is gone", "Do without.", choices)
+    _, body = await api("POST", "entries/entry1/restore", {})
+    job = await ended(body["job"]["id"])
+    assert (job["error"]["code"], job["error"]["choices"]) == ("pin-gone", list(choices))
+    flows.fails_with = None
+    _, body = await api("POST", "entries/entry1/restore", {"without_pins": ["sft.cern.ch"]})
+    await ended(body["job"]["id"])
+    assert flows.calls[-1][3]["without_pins"] == ("sft.cern.ch",)
+
+
+async def test_how_it_stands_with_entries_is_told_at_once_or_after_asking(api: Any, flows: FakeFlows) -> None:
+    need = Need(kind="image", name="2021.05-1", label="µCernVM 2021.05-1", state="here", where="/images/a")
+    flows.known = {"entry1": Durability(state="there", needs=(need,)), "entry2": Durability(state="unnamed")}
+    status, body = await api("GET", "durability")
+    assert (status, set(body["entries"])) == (200, {"entry1", "entry2"})
+    assert body["entries"]["entry1"]["needs"][0]["state"] == "here"
+    _, body = await api("GET", "durability", params={"entry": "entry2", "asking": "1"})
+    assert body["entries"] == {"entry2": {"state": "unnamed", "needs": [], "choices": []}}
+    assert flows.calls == [("durabilities", "", False), ("durabilities", "entry2", True)]
+
+
+async def test_a_machine_says_in_what_it_differs(api: Any, flows: FakeFlows) -> None:
+    differs = Difference(what="release", recorded="CernVM 4.5.0.1", here="CernVM 4.5.1.0")
+    flows.running = [machine(1, release=NEW, differences=(differs,))]
+    _, body = await api("GET", "machines")
+    assert body["machines"][0]["label"] == "CernVM 4.5.1.0 instead of 4.5.0.1"
+    assert body["machines"][0]["differences"] == [
+        {"what": "release", "recorded": "CernVM 4.5.0.1", "here": "CernVM 4.5.1.0"}
+    ]
+
+
 async def test_an_entry_is_forgotten(api: Any, flows: FakeFlows) -> None:
     assert (await api("DELETE", "entries/entry1"))[0] == 200
     assert [entry.id for entry in flows.listed] == ["entry2"]
@@ -161,6 +201,7 @@ async def test_an_error_of_a_flow_keeps_its_words_and_status(api: Any, flows: Fa
         "message": "Somebody else is pruning it",
         "hint": "Wait a little",
         "console": "",
+        "choices": [],
     }
 
 
@@ -187,7 +228,10 @@ async def test_machines_are_listed_without_their_tokens(api: Any) -> None:
     assert "secret" not in str(body)
 
 
-@pytest.mark.parametrize(("kind", "state"), [("stop", "stopped"), ("start", "running")])
+@pytest.mark.parametrize(
+    ("kind", "state"),
+    [("stop", "stopped"), ("start", "running"), ("suspend", "suspended"), ("resume", "running")],
+)
 async def test_a_machine_is_switched(api: Any, ended: Any, flows: FakeFlows, kind: str, state: str) -> None:
     status, body = await api("POST", f"machines/m1/{kind}")
     assert (status, body["job"]["subject"]) == (202, "m1")
@@ -261,8 +305,15 @@ async def test_the_environment_is_told(api: Any) -> None:
         ("POST", "machines/m1/open"),
         ("POST", "machines/m1/stop"),
         ("DELETE", "machines/m1"),
+        ("POST", "machines/m1/suspend"),
+        ("GET", "machines/m1/standard"),
+        ("POST", "machines/m1/standard"),
+        ("POST", "machines/m1/standard/a/revert"),
+        ("DELETE", "machines/m1/standard/a"),
+        ("GET", "doctor"),
         ("GET", "releases"),
         ("GET", "environment"),
+        ("GET", "durability"),
     ],
 )
 async def test_nobody_else_is_let_in(api: Any, flows: FakeFlows, method: str, path: str) -> None:

@@ -4,10 +4,12 @@
       mini-ca.crt                                      who signed the image
       releases/latest                                  "2021.05-1"
       releases/ucernvm-images.<V>.cernvm.x86_64/
-        ucernvm-mini.<V>.cernvm.x86_64.hdd             the image: MBR, FAT, ext4, signature block
-        ucernvm-mini.<V>.cernvm.x86_64.hdd.sha256      64 hex digits
-      cvmfs/cernvm-prod.cern.ch/.cvmfspublished        names the history object
-      cvmfs/cernvm-prod.cern.ch/data/xx/yyyH           the history: which systems exist
+        ucernvm-mini.2021.05-1.cernvm.x86_64.hdd       MBR, FAT, ext4, signature block
+        ucernvm-v4prod.2020.07-1.cernvm.x86_64.qcow2   the same without a signature, compressed
+        <image>.sha256                                 64 hex digits
+      cvmfs/<repository>/.cvmfspublished               names the history and the newest catalog
+      cvmfs/<repository>/data/xx/yyyH                  the history: which systems (or revisions) exist
+      cvmfs/<repository>/data/xx/yyyC                  their catalogs
     <data>/mini/.lock  <data>/mini/.building-*         one build at a time; what a killed one left
 
 A folder of another digest belongs to another recipe and may be deleted when no machine uses its image.

@@ -1,11 +1,12 @@
-"""Make the base that all systems share: a minimal Debian, its kernel and the boot partition, as one tar.
+"""Make the base that all systems share: a minimal Debian, its kernel and the boot partitions, as one tar.
 
 mmdebstrap works as root, or as an ordinary user in a user namespace; nothing of the host is mounted.
 What goes in lies in ``stage``, which appears as ``/mini`` inside:
 
     stage/{customize.sh,fetch-tools.sh,masked-units.txt,rootfs/}   from image/
-    stage/{systems.txt,syslinux.cfg,version,ucernvm_boot_loader}   written here
-    stage/layers/<tag>/<path>/                                     the systems' Python packages
+    stage/{systems.txt,layers.txt,ucernvm_boot_loader}             written here
+    stage/boot/<V>/{syslinux.cfg,version,etc/ucernvm-version}      what is a bootloader's own
+    stage/layers/<folder>/                                         the systems' Python packages
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ import shutil
 import subprocess
 from pathlib import Path
 
-from vml_jupyter.release.mini import recipe
+from vml_jupyter.release.mini import recipe, stacks
 from vml_jupyter.release.mini.mirrors import debian_sources
 from vml_jupyter.release.mini.programs import Runner
 
@@ -28,15 +29,20 @@ def fill_stage(stage: Path) -> None:
     shutil.copytree(recipe.IMAGE_DATA / "rootfs", stage / "rootfs")
     for name in ("customize.sh", "fetch-tools.sh", "masked-units.txt"):
         shutil.copyfile(recipe.IMAGE_DATA / name, stage / name)
-    (stage / "syslinux.cfg").write_text(_syslinux_cfg())
-    (stage / "version").write_text(
-        f"{recipe.REPOSITORY} at {recipe.ROLLING_TAG}, uCernVM {recipe.full_version()}\n"
-    )
+    for bootloader in recipe.BOOTLOADERS:
+        _fill_boot(stage / "boot" / bootloader.version, bootloader)
     (stage / "ucernvm_boot_loader").touch()
-    rows = [f"{system.tag} {system.version} {recipe.CERNVM_PATH}\n" for system in recipe.SYSTEMS]
+    (stage / "layers.txt").write_text("".join(f"{folder}\n" for folder in stacks.all_folders()))
+    rows = [f"{s.tag} {s.version} {' '.join(stacks.stack(s))}\n" for s in recipe.SYSTEMS]
     (stage / "systems.txt").write_text("".join(rows))
-    etc = stage / "rootfs" / "etc"
-    (etc / "ucernvm-version").write_text(recipe.full_version() + "\n")
+
+
+def _fill_boot(folder: Path, bootloader: recipe.Bootloader) -> None:
+    (folder / "etc").mkdir(parents=True)
+    (folder / "etc" / "ucernvm-version").write_text(f"{bootloader.full_version}\n")
+    (folder / "syslinux.cfg").write_text(_syslinux_cfg(bootloader))
+    told = f"{recipe.REPOSITORY} at {recipe.ROLLING_TAG}, uCernVM {bootloader.full_version}\n"
+    (folder / "version").write_text(told)
 
 
 def build_base(stage: Path, tar: Path, runner: Runner) -> None:
@@ -85,11 +91,11 @@ def _temporary_folder(folder: Path) -> dict[str, str]:
     return {"TMPDIR": str(folder)} if os.geteuid() == 0 else {}
 
 
-def _syslinux_cfg() -> str:
+def _syslinux_cfg(bootloader: recipe.Bootloader) -> str:
     text = (recipe.IMAGE_DATA / "syslinux.cfg").read_text()
     for name in ("CERNVM_PATH", "REPOSITORY"):
         text = text.replace(f"@{name}@", getattr(recipe, name))
-    return text.replace("@DEFAULT_TAG@", recipe.ROLLING_TAG)
+    return text.replace("@DEFAULT_TAG@", recipe.ROLLING_TAG).replace("@OPTIONS@", bootloader.options)
 
 
 def _packages() -> list[str]:

@@ -1,6 +1,6 @@
 """Build a mini release once per recipe, one build at a time, and put it in place whole.
 
-layers -> base -> partitions -> signed image -> list of systems -> rename
+layers -> base -> partitions -> a disk for each bootloader -> signed, or made another kind of -> lists -> rename
 """
 
 from __future__ import annotations
@@ -58,13 +58,13 @@ def _build(scratch: Path, progress: Progress, lock: int) -> Path:
     progress.stage("mini-base", "Installing Debian for the mini release")
     base.fill_stage(stage)
     base.build_base(stage, scratch / "base.tar", runner)
-    progress.stage("mini-disk", "Writing the disk of the mini release")
+    progress.stage("mini-disk", "Writing the disks of the mini release")
     disk.populate(scratch, runner)
-    image = repository / recipe.image_path()
-    image.parent.mkdir(parents=True)
-    disk.assemble(scratch, image)
     progress.stage("mini-publish", "Signing and publishing the mini release")
-    _publish(repository, image, scratch)
+    with ThreadPoolExecutor() as pool:
+        list(pool.map(lambda each: _publish_image(scratch, repository, each, runner), recipe.BOOTLOADERS))
+    (repository / "releases" / "latest").write_text(f"{recipe.BOOTLOADERS[-1].version}\n")
+    stratum.publish_all(repository / "cvmfs", scratch / "history.sqlite")
     return repository
 
 
@@ -72,22 +72,34 @@ def _build_layers(scratch: Path, stage: Path, runner: programs.Runner) -> None:
     wheels = scratch / "wheels"
     with ThreadPoolExecutor() as pool:
         list(pool.map(lambda s: layers.download(s, wheels / s.version, runner), recipe.SYSTEMS))
-    for system in recipe.SYSTEMS:
-        layers.lay(wheels / system.version, stage / "layers", system, runner)
+    layers.lay(wheels, stage / "layers", runner)
 
 
-def _publish(repository: Path, image: Path, scratch: Path) -> None:
-    sha256 = signature.sign(image, repository / "mini-ca.crt")
+def _publish_image(
+    scratch: Path, repository: Path, bootloader: recipe.Bootloader, runner: programs.Runner
+) -> None:
+    """Put a bootloader's image and its digest in place; a disk is signed, other kinds hold an unsigned one."""
+    image = repository / bootloader.path
+    image.parent.mkdir(parents=True)
+    if bootloader.extension == "hdd":
+        disk.assemble(scratch, image, bootloader.version)
+        sha256 = signature.sign(image, repository / "mini-ca.crt", bootloader)
+    else:
+        raw = scratch / f"{bootloader.version}.raw"
+        disk.assemble(scratch, raw, bootloader.version)
+        command = ["qemu-img", "convert", "-f", "raw", "-O", bootloader.extension, "-c", "-m", "8", "-W"]
+        command += ["-o", "compression_type=zstd", str(raw), str(image)]
+        runner.run(f"qemu-img-{bootloader.version}", command)
+        raw.unlink()
+        sha256 = signature.hash_of(image).hexdigest()
     image.with_name(f"{image.name}.sha256").write_text(f"{sha256}\n")
-    (repository / "releases" / "latest").write_text(f"{recipe.VERSION}\n")
-    stratum.publish(repository / "cvmfs" / recipe.REPOSITORY, scratch / "history.sqlite")
     with image.open("rb") as file:
         os.fsync(file.fileno())
 
 
 def _require_tools() -> None:
     as_user = () if os.geteuid() == 0 else ("fakeroot", "newuidmap")
-    programs.require(("mmdebstrap", "mke2fs", "debugfs", "tar", *as_user))
+    programs.require(("mmdebstrap", "mke2fs", "debugfs", "tar", "qemu-img", *as_user))
 
 
 @contextmanager

@@ -1,9 +1,10 @@
-"""Assemble the bootable disk without mounting anything.
+"""Assemble the bootable disks without mounting anything.
 
     sector 0        MBR: syslinux' boot code, two partitions
-    sector 2048     partition 1, active, FAT16: syslinux, kernel, initial RAM disk
-    then, aligned   partition 2, ext4 "cernvm-mini": base/, <tag>/<path>/, systems
-    at the end      the 64 KiB signature block (see signature.py)
+    sector 2048     partition 1, active, FAT16: syslinux, kernel, initial RAM disk; each bootloader's own
+    then, aligned   partition 2, ext4 "cernvm-mini", in all disks the same: base/, <tag>/<path>/, shared/, cvmfs/,
+                    empty/, systems
+    at the end      the 64 KiB signature block (see signature.py), of those that are published as they are
 
 mke2fs fills the ext4 from a folder, so ownership needs root or fakeroot, and nothing else does.
 """
@@ -14,7 +15,7 @@ import os
 import struct
 from pathlib import Path
 
-from vml_jupyter.release.mini import recipe
+from vml_jupyter.release.mini import recipe, stacks
 from vml_jupyter.release.mini.base import BOOT_START_SECTOR
 from vml_jupyter.release.mini.programs import Runner
 
@@ -25,12 +26,17 @@ COPY_BYTES = 1 << 20
 
 
 def populate(folder: Path, runner: Runner) -> None:
-    """Turn ``folder/base.tar`` into ``folder/{boot.img,mbr.bin,system.img}``.
+    """Turn ``folder/base.tar`` into ``folder/{boot-<V>.img,mbr.bin,system.img}``.
 
     Raises:
         HostError: A program failed, e.g. for want of room.
     """
     (folder / "systems").write_text(systems_table())
+    (folder / "repositories").write_text(repositories_table())
+    for revision in recipe.REVISIONS:
+        files = folder / revision.folder
+        files.mkdir(parents=True)
+        (files / "README").write_bytes(revision.content)
     become_root = [] if os.geteuid() == 0 else ["fakeroot", "--"]
     runner.run("populate", [*become_root, "sh", str(recipe.IMAGE_DATA / "populate.sh"), str(folder)])
     commands = folder / "attributes"
@@ -39,27 +45,39 @@ def populate(folder: Path, runner: Runner) -> None:
 
 
 def systems_table() -> str:
-    """Return what the initial RAM disk reads: ``<tag> <root hash> <revision> <time>``, the newest last."""
-    return "".join(f"{s.tag} {s.root_hash} {s.revision} {s.published}\n" for s in recipe.SYSTEMS)
+    """Return what the initial RAM disk reads: ``<tag> <root hash> <revision> <time> <shared>``, the newest last.
+
+    ``<shared>`` are the folders below the system's own, joined by colons, or a dash.
+    """
+    rows = [
+        (s.tag, s.root_hash, str(s.revision), str(s.published), ":".join(stacks.stack(s)[1:]) or "-")
+        for s in recipe.SYSTEMS
+    ]
+    return "".join(f"{' '.join(row)}\n" for row in rows)
+
+
+def repositories_table() -> str:
+    """Return what the initial RAM disk mounts below /cvmfs: ``<fqrn> <folder> <root hash> <tag>``, the newest last."""
+    return "".join(f"{r.fqrn} {r.folder} {r.root_hash} {r.tag}\n" for r in recipe.REVISIONS)
 
 
 def _attributes() -> list[str]:
     """Return the extended attributes that ``attr -qg root_hash /mnt/.ro`` finds on a CernVM."""
     return [
-        f"/{system.tag} user.{name} {value}"
-        for system in recipe.SYSTEMS
+        f"/{state.folder} user.{name} {value}"
+        for state in (*recipe.SYSTEMS, *recipe.REVISIONS)
         for name, value in (
-            ("root_hash", system.root_hash),
-            ("tag", system.tag),
-            ("revision", system.revision),
-            ("fqrn", recipe.REPOSITORY),
+            ("root_hash", state.root_hash),
+            ("tag", state.tag),
+            ("revision", state.revision),
+            ("fqrn", state.fqrn),
         )
     ]
 
 
-def assemble(folder: Path, image: Path) -> None:
-    """Write ``image``, still unsigned, from what ``populate`` made in ``folder``."""
-    boot, system = folder / "boot.img", folder / "system.img"
+def assemble(folder: Path, image: Path, bootloader: str) -> None:
+    """Write the disk ``image`` of a bootloader, still unsigned, from what ``populate`` made in ``folder``."""
+    boot, system = folder / f"boot-{bootloader}.img", folder / "system.img"
     system_start = _aligned(BOOT_START_SECTOR + _sectors(boot))
     with image.open("wb") as disk:
         disk.write(_master_boot_record((folder / "mbr.bin").read_bytes(), boot, system, system_start))

@@ -1,6 +1,6 @@
-"""Lay a system's Python packages out as the folder that is stacked on the base.
+"""Lay the systems' Python packages out as the folders that are stacked on the base (see stacks.py).
 
-    locks/<tag>.txt -> pip download -> *.whl -> <layer>/usr/local/{bin,lib/python3.11/dist-packages,share}
+    locks/<tag>.txt -> pip download -> *.whl -> <folder>/usr/local/{bin,lib/python3.11/dist-packages,share}
 
 pip chooses the wheels, the package ``installer`` lays them out: neither runs anything of the guest.
 """
@@ -14,7 +14,8 @@ from pathlib import Path
 
 from vml_jupyter.errors import ToolMissing
 from vml_jupyter.release.mini.programs import Runner
-from vml_jupyter.release.mini.recipe import CERNVM_PATH, PYTHON, System
+from vml_jupyter.release.mini.recipe import PYTHON, System
+from vml_jupyter.release.mini.stacks import folder_of
 
 GLIBC_MINORS = (35, 34, 31, 28, 27, 26, 24, 17, 12, 5)
 """Which ``manylinux_2_N`` wheels Debian 12 (glibc 2.36) runs, among those that projects publish."""
@@ -51,18 +52,18 @@ def download(system: System, folder: Path, runner: Runner) -> None:
     runner.run(f"pip-{system.version}", command)
 
 
-def lay(wheels: Path, layers: Path, system: System, runner: Runner) -> None:
-    """Install every wheel of ``wheels`` under ``<layers>/<tag>/<path>/usr/local``.
+def lay(wheels: Path, layers: Path, runner: Runner) -> None:
+    """Install every wheel of ``wheels/*/`` under ``<layers>/<its folder>/usr/local``.
 
     Raises:
         ToolMissing: The Python package ``installer`` is not there.
     """
-    layer = layers / system.tag / CERNVM_PATH
-    files = sorted(wheels.glob("*.whl"))
+    files = sorted({file.name: file for file in wheels.glob("*/*.whl")}.values())
     for done, wheel in enumerate(files):
         runner.progress.advance(done, len(files), "wheels")
-        _install(wheel, layer)
-    _remove_unused(layer / "usr" / "local")
+        _install(wheel, layers / folder_of(wheel))
+    for local in layers.glob("*/*/usr/local"):
+        _remove_unused(local)
 
 
 def _install(wheel: Path, layer: Path) -> None:

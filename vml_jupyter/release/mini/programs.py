@@ -19,6 +19,7 @@ PACKAGES = {
     "mke2fs": "e2fsprogs",
     "debugfs": "e2fsprogs",
     "tar": "tar",
+    "qemu-img": "qemu-utils",
     "fakeroot": "fakeroot",
     "newuidmap": "uidmap",
 }

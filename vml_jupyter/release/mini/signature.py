@@ -44,14 +44,14 @@ HOWTO = [
 ]
 
 
-def sign(image: Path, authority_file: Path) -> str:
+def sign(image: Path, authority_file: Path, bootloader: recipe.Bootloader) -> str:
     """Append both blocks to ``image`` and write the authority's certificate beside the releases.
 
     Returns:
         The SHA-256 of the finished file, 64 hex digits.
     """
-    total = _hash_of(image)
-    first = _block(_identity())
+    total = hash_of(image)
+    first = _block(_identity(bootloader))
     total.update(first)
     key, certificate, authority = _certify()
     signature = key.sign(total.digest(), padding.PKCS1v15(), Prehashed(hashes.SHA256()))
@@ -63,7 +63,8 @@ def sign(image: Path, authority_file: Path) -> str:
     return total.hexdigest()
 
 
-def _hash_of(file: Path) -> hashlib._Hash:
+def hash_of(file: Path) -> hashlib._Hash:
+    """Return the running SHA-256 of a file."""
     total = hashlib.sha256()
     with file.open("rb") as source:
         while chunk := source.read(1 << 20):
@@ -71,10 +72,10 @@ def _hash_of(file: Path) -> hashlib._Hash:
     return total
 
 
-def _identity() -> dict[str, str]:
+def _identity(bootloader: recipe.Bootloader) -> dict[str, str]:
     return {
-        "ucernvm-version": recipe.full_version(),
-        "os-repo": recipe.FLAVOUR,
+        "ucernvm-version": bootloader.full_version,
+        "os-repo": bootloader.flavour,
         "snapshot": recipe.ROLLING_TAG,
     }
 

@@ -1,0 +1,82 @@
+/**
+ * Whether what an entry needs is still there: as a line for a tooltip, as a badge, and as a list.
+ */
+
+import { TranslationBundle } from '@jupyterlab/translation';
+import * as React from 'react';
+
+import { IDurability, INeed } from './records';
+
+/**
+ * 'µCernVM 2021.05-1: on this computer', one line for each need.
+ */
+export function needsText(
+  known: IDurability | undefined,
+  trans: TranslationBundle
+): string {
+  return (known?.needs ?? [])
+    .map(need => `${need.label}: ${stateText(need, trans)}`)
+    .join('\n');
+}
+
+/**
+ * Draw what the user should know before restoring; nothing while all is well.
+ */
+export function GoneBadge(props: {
+  known: IDurability | undefined;
+  trans: TranslationBundle;
+}): JSX.Element | null {
+  const { known, trans } = props;
+  if (known?.state !== 'gone') {
+    return null;
+  }
+  return (
+    <span
+      className="vml-Badge vml-mod-gone"
+      data-testid="vml-entry-gone"
+      title={needsText(known, trans)}
+    >
+      {trans.__('not all there')}
+    </span>
+  );
+}
+
+/**
+ * Draw all that an entry needs, with what is known of each.
+ */
+export function NeedsList(props: {
+  known: IDurability;
+  trans: TranslationBundle;
+}): JSX.Element {
+  const { known, trans } = props;
+  return (
+    <ul className="vml-Needs" data-testid="vml-needs" data-state={known.state}>
+      {known.needs.map(need => (
+        <li
+          key={`${need.kind} ${need.name}`}
+          className={`vml-mod-${need.state}`}
+        >
+          <span>{need.label}</span>
+          <span className="vml-Needs-state" title={need.reason}>
+            {stateText(need, trans)}
+          </span>
+        </li>
+      ))}
+    </ul>
+  );
+}
+
+function stateText(need: INeed, trans: TranslationBundle): string {
+  switch (need.state) {
+    case 'here':
+      return trans.__('on this computer');
+    case 'downloadable':
+      return trans.__('can be downloaded');
+    case 'there':
+      return trans.__('still published');
+    case 'gone':
+      return trans.__('gone');
+    default:
+      return trans.__('not known');
+  }
+}

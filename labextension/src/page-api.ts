@@ -1,0 +1,78 @@
+/**
+ * The part of the server's API that looks into entries. Every question can be ended by a signal.
+ */
+
+import { ServerConnection } from '@jupyterlab/services';
+
+import { ask } from './api';
+import {
+  FileChange,
+  IChanges,
+  IDetails,
+  IListing,
+  IPreview,
+  Other,
+  Shown
+} from './page-records';
+import { IJob } from './records';
+
+export class PageApi {
+  constructor(private _settings: ServerConnection.ISettings) {}
+
+  preview(path: string, signal?: AbortSignal): Promise<IPreview> {
+    return this._get(['preview'], { path }, signal);
+  }
+
+  details(entry: string, signal?: AbortSignal): Promise<IDetails> {
+    return this._get(['entries', entry, 'details'], {}, signal);
+  }
+
+  folder(entry: string, path: string, signal?: AbortSignal): Promise<IListing> {
+    return this._get(['entries', entry, 'folder'], { path }, signal);
+  }
+
+  file(entry: string, path: string, signal?: AbortSignal): Promise<Shown> {
+    return this._get(['entries', entry, 'file'], { path }, signal);
+  }
+
+  changes(
+    entry: string,
+    other: Other,
+    signal?: AbortSignal
+  ): Promise<IChanges> {
+    return this._get(['entries', entry, 'changes'], other, signal);
+  }
+
+  fileChange(
+    entry: string,
+    other: Other,
+    file: string,
+    signal?: AbortSignal
+  ): Promise<FileChange> {
+    return this._get(
+      ['entries', entry, 'file-change'],
+      { ...other, file },
+      signal
+    );
+  }
+
+  /**
+   * @param keep - Whether a folder that is there may be captured and moved aside.
+   */
+  async restoreFiles(entry: string, to: string, keep: boolean): Promise<IJob> {
+    const reply = await ask<{ job: IJob }>(
+      this._settings,
+      ['entries', entry, 'restore-files'],
+      { method: 'POST', body: { to, keep } }
+    );
+    return reply.job;
+  }
+
+  private _get<T>(
+    path: string[],
+    query: Record<string, string>,
+    signal?: AbortSignal
+  ): Promise<T> {
+    return ask<T>(this._settings, path, { query, signal });
+  }
+}

@@ -1,0 +1,1 @@
+"""Logbooks in buckets of a real S3 server."""
