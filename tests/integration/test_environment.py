@@ -79,7 +79,7 @@ def test_machines_tell_what_they_are(vml: Vml, machine_settings: Settings, area:
     assert (outside.cernvm, outside.release_chosen) == (False, True)
     assert outside.git is not None
     assert (outside.git.state, outside.packages["msgspec"]) == ("clean", msgspec.__version__)
-    entry = recorded_entry(machine_settings, area, as_inside(RIGHT, OLD_BOOTLOADER))
+    entry = recorded_entry(machine_settings, area, as_inside(RIGHT, OLD_BOOTLOADER, recipe.REVISIONS[0]))
     recorded = msgspec.convert(vml("show", entry)["environment"], Environment)
 
     probe_accelerator(
@@ -91,8 +91,12 @@ def test_machines_tell_what_they_are(vml: Vml, machine_settings: Settings, area:
     inside, same = told_by(machine_settings, right)
     other, different = told_by(machine_settings, wrong)
 
-    for told, system, bootloader in ((inside, RIGHT, OLD_BOOTLOADER), (other, WRONG, NEW_BOOTLOADER)):
-        expected = as_inside(system, bootloader)
+    # One is pinned to an older revision of the software; the other entry recorded none, so it has the newest.
+    old, new = recipe.REVISIONS[0], recipe.REVISIONS[-1]
+    for told, expected, system in (
+        (inside, as_inside(RIGHT, OLD_BOOTLOADER, old), RIGHT),
+        (other, as_inside(WRONG, NEW_BOOTLOADER, new), WRONG),
+    ):
         for name in ("release", "release_tag", "release_chosen", "cernvm", "cvmfs"):
             assert getattr(told, name) == getattr(expected, name), name
         assert told.os.startswith("Debian GNU/Linux 12")

@@ -35,7 +35,7 @@ from vml_jupyter.jobs import JobDesk, Journal
 from vml_jupyter.machine import Host, MachineSpec, session
 from vml_jupyter.machine.waiting import wait_until
 from vml_jupyter.progress import SILENT
-from vml_jupyter.server.flows import LocalFlows
+from vml_jupyter.server.flows import Flows
 from vml_jupyter.server.watch import look
 
 from .conftest import processes_naming
@@ -224,7 +224,7 @@ def test_a_machine_that_nobody_uses_is_suspended_but_never_while_a_cell_runs(
         assert [patient.look(), patient.look()] == [[], []]
 
     assert not suspend_idle(guest.settings, guest.id)
-    server = SimpleNamespace(flows=LocalFlows(settings), desk=JobDesk(Journal(tmp_path / "jobs"), workers=1))
+    server = SimpleNamespace(flows=Flows(settings), desk=JobDesk(Journal(tmp_path / "jobs"), workers=1))
     try:
         assert wait_until(lambda: bool(asyncio.run(look_once(server))), 60, 0.5)
         assert wait_until(lambda: all(job.state == "done" for job in server.desk.jobs()), 60)
