@@ -33,6 +33,9 @@ export function tracks(entries: ReadonlyArray<IEntry>): Map<string, ITrack> {
   const lanes: (string | null)[] = [];
   for (const entry of entries) {
     const own = drawn.get(entry.id);
+    if (!own && lanes.every(id => id === null)) {
+      continue;
+    }
     const from = indices(lanes, id => id === entry.id);
     const past = indices(lanes, id => id !== null && id !== entry.id);
     if (!own) {

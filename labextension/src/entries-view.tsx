@@ -112,6 +112,16 @@ function EntryList(props: {
   }
   const run = (command: string, entry: IEntry) =>
     void commands.execute(command, { entry: entry.id });
+  // The same for every row and drawing, so that scrolling draws new rows only.
+  const actions = React.useMemo<IActions>(
+    () => ({
+      open: entry => run(CommandIDs.openEntry, entry),
+      restore: entry => run(CommandIDs.restore, entry),
+      menu: (entry, at) => openMenu(commands, entry, at),
+      tag: tag => filter.set({ tag })
+    }),
+    [commands, filter]
+  );
   return (
     <Rows
       count={found.length}
@@ -144,10 +154,7 @@ function EntryList(props: {
           known={props.known(found[index].id)}
           restoring={props.restoring.has(found[index].id)}
           trans={trans}
-          onOpen={() => run(CommandIDs.openEntry, found[index])}
-          onRestore={() => run(CommandIDs.restore, found[index])}
-          onMenu={at => openMenu(commands, found[index], at)}
-          onTag={tag => filter.set({ tag })}
+          actions={actions}
         />
       )}
     />
@@ -174,7 +181,14 @@ function openMenu(
   menu.open(at.x, at.y);
 }
 
-function EntryItem(props: {
+interface IActions {
+  open: (entry: IEntry) => void;
+  restore: (entry: IEntry) => void;
+  menu: (entry: IEntry, at: { x: number; y: number }) => void;
+  tag: (tag: string) => void;
+}
+
+const EntryItem = React.memo(function EntryItem(props: {
   entry: IEntry;
   known: IDurability | undefined;
   track: ITrack | undefined;
@@ -182,12 +196,9 @@ function EntryItem(props: {
   current: boolean;
   restoring: boolean;
   trans: TranslationBundle;
-  onOpen: () => void;
-  onRestore: () => void;
-  onMenu: (at: { x: number; y: number }) => void;
-  onTag: (tag: string) => void;
+  actions: IActions;
 }): JSX.Element {
-  const { entry, known, trans } = props;
+  const { entry, known, actions, trans } = props;
   const release = entry.environment.release;
   const where = [entry.notebook, ago(entry.time)].filter(Boolean).join(' · ');
   const what = `${files(entry, trans)} · ${bytes(entry.bytes)}`;
@@ -201,7 +212,7 @@ function EntryItem(props: {
       onContextMenu={event => {
         event.preventDefault();
         event.stopPropagation();
-        props.onMenu({ x: event.clientX, y: event.clientY });
+        actions.menu(entry, { x: event.clientX, y: event.clientY });
       }}
     >
       <TrackView track={props.track} lanes={props.lanes} />
@@ -211,7 +222,7 @@ function EntryItem(props: {
             className="vml-Item-title vml-Row-main"
             tabIndex={props.current ? 0 : -1}
             title={[entry.title, entry.note].filter(Boolean).join('\n\n')}
-            onClick={props.onOpen}
+            onClick={() => actions.open(entry)}
           >
             {entry.title}
           </button>
@@ -221,7 +232,7 @@ function EntryItem(props: {
             disabled={props.restoring}
             title={trans.__('Restore')}
             aria-label={trans.__('Restore “%1”', entry.title)}
-            onClick={props.onRestore}
+            onClick={() => actions.restore(entry)}
           >
             <restoreIcon.react tag="span" />
           </button>
@@ -233,7 +244,7 @@ function EntryItem(props: {
             aria-label={trans.__('More actions for “%1”', entry.title)}
             onClick={event => {
               const box = event.currentTarget.getBoundingClientRect();
-              props.onMenu({ x: box.left, y: box.bottom });
+              actions.menu(entry, { x: box.left, y: box.bottom });
             }}
           >
             <ellipsesIcon.react tag="span" />
@@ -266,7 +277,7 @@ function EntryItem(props: {
                 key={tag}
                 className="vml-Tag"
                 title={trans.__('Show what is tagged “%1”', tag)}
-                onClick={() => props.onTag(tag)}
+                onClick={() => actions.tag(tag)}
               >
                 {tag}
               </button>
@@ -276,4 +287,4 @@ function EntryItem(props: {
       </div>
     </div>
   );
-}
+});

@@ -199,6 +199,7 @@ def in_dark_and_wide(page: Page) -> None:
     page.evaluate("document.querySelectorAll('.Toastify__close-button').forEach(one => one.click())")
     run_command(page, "apputils:change-theme", {"theme": "JupyterLab Dark"})
     expect(page.locator("body[data-jp-theme-light='false']")).to_have_count(1)
+    expect(page.locator("#jupyterlab-splash")).to_have_count(0)
     shot(page, "entries-compare-dark")
     page.set_viewport_size({"width": 1920, "height": 1080})
     shot(page, "entries-compare-dark-1920")
@@ -207,6 +208,7 @@ def in_dark_and_wide(page: Page) -> None:
     shot(page, "entries-page-dark-1920")
     run_command(page, "apputils:change-theme", {"theme": "JupyterLab Light"})
     expect(page.locator("body[data-jp-theme-light='true']")).to_have_count(1)
+    expect(page.locator("#jupyterlab-splash")).to_have_count(0)
     shot(page, "entries-page-1920")
     page.set_viewport_size({"width": 1280, "height": 800})
 
