@@ -33,7 +33,8 @@ def restore_files(settings: Settings, entry_id: str, target: Path, progress: Pro
         area = logbook.area_node(entry)
         progress.stage("lay", f"Writing the files of {entry.id}")
         try:
-            return lay(logbook.repository, entry.tree, target, progress, area)
+            expected = entry.files, entry.bytes
+            return lay(logbook.repository, entry.tree, target, progress, area, expected)
         except LogbookDamaged:
             progress.stage("salvage", "Something is damaged: looking for what is whole")
             salvage = Salvage(logbook.repository, entry.tree, progress)
