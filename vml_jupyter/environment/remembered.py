@@ -11,7 +11,6 @@ time of the interpreter, of its ``pyvenv.cfg``, or of a folder that it looks int
 from __future__ import annotations
 
 import os
-import secrets
 import time
 from collections.abc import Iterable
 from contextlib import suppress
@@ -19,6 +18,8 @@ from hashlib import sha256
 from pathlib import Path
 
 import msgspec
+
+from vml_jupyter.replacing import replace_file
 
 _FORMAT = 1
 _SETTLED_NS = 2_000_000_000  # times on some file systems are this coarse
@@ -54,16 +55,8 @@ def remember(cache: Path, about: list[str], interpreter: Path, told: Told) -> No
     if any(time.time_ns() - changed < _SETTLED_NS for _, changed in stamps):
         return
     file = _file(cache, about)
-    temporary = file.with_name(f".{file.name}-{secrets.token_hex(4)}")
     with suppress(OSError):
-        file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-        try:
-            with open(descriptor, "wb") as stream:  # noqa: PTH123 - a descriptor, no path
-                stream.write(msgspec.json.encode(_File(_FORMAT, about, stamps, told)))
-            temporary.replace(file)
-        finally:
-            temporary.unlink(missing_ok=True)
+        replace_file(file, [msgspec.json.encode(_File(_FORMAT, about, stamps, told))])
 
 
 def _file(cache: Path, about: list[str]) -> Path:

@@ -34,7 +34,8 @@ def restore_files(settings: Settings, entry_id: str, target: Path, progress: Pro
         area = logbook.area_node(entry)
         progress.stage("lay", f"Writing the files of {entry.id}")
         try:
-            laid = lay(logbook.repository, entry.tree, target, progress, area)
+            expected = entry.files, entry.bytes
+            laid = lay(logbook.repository, entry.tree, target, progress, area, expected)
             remember(settings, target, entry)
             return laid
         except LogbookDamaged:

@@ -19,6 +19,7 @@ from vml_jupyter.errors import Ambiguous, NotFound
 from vml_jupyter.flows.settings import Settings
 from vml_jupyter.logbook import Logbook
 from vml_jupyter.model import Entry, Query
+from vml_jupyter.replacing import replace_file
 from vml_jupyter.repository.gotime import now
 
 
@@ -31,12 +32,8 @@ class _Origin(msgspec.Struct, frozen=True):
 def remember(settings: Settings, area: Path, entry: Entry) -> None:
     """Keep in mind that ``area`` holds ``entry`` from now on; where that cannot be written, it is as without."""
     folder = str(area.resolve())
-    file = _file(settings, folder)
-    with suppress(OSError):
-        file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        temporary = file.with_name(f".{file.name}-{os.getpid()}")
-        temporary.write_bytes(msgspec.json.encode(_Origin(folder, entry.id, now())))
-        temporary.replace(file)
+    with suppress(OSError, UnicodeEncodeError):  # a name of bytes that are no text cannot be written down
+        replace_file(_file(settings, folder), [msgspec.json.encode(_Origin(folder, entry.id, now()))])
 
 
 def continued(settings: Settings, logbook: Logbook, area: Path) -> Entry | None:

@@ -11,9 +11,6 @@ the locks of a database are not to be relied on, is as good as any.
 
 from __future__ import annotations
 
-import os
-import secrets
-import time
 import unicodedata
 from collections.abc import Callable, Iterable
 from contextlib import suppress
@@ -23,11 +20,11 @@ import msgspec
 
 from vml_jupyter.errors import LogbookDamaged
 from vml_jupyter.model import Entry
+from vml_jupyter.replacing import replace_file
 from vml_jupyter.repository import Repository
 
 _FORMAT = 1
 _BATCH = 2_000
-_STALE_S = 3600
 
 
 class Row(msgspec.Struct, frozen=True, array_like=True):
@@ -119,7 +116,7 @@ class Register:
             return
         file = _File(_FORMAT, self._repository.id, list(rows.values()))
         with suppress(OSError):
-            _replace(self._file, self._repository.seal(msgspec.json.encode(file)))
+            replace_file(self._file, [self._repository.seal(msgspec.json.encode(file))])
 
 
 def row_of(entry: Entry, replaces: Iterable[str | None]) -> Row:
@@ -147,19 +144,3 @@ def _text(entry: Entry) -> str:
     release = entry.environment.release
     words = (entry.id, entry.title, entry.project, *entry.tags, entry.notebook, entry.area, entry.note)
     return folded("\n".join([*words, release.label if release else ""]))
-
-
-def _replace(file: Path, content: bytes) -> None:
-    file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    for path in file.parent.glob(f".{file.name}-*"):
-        if path.stat().st_mtime < time.time() - _STALE_S:
-            path.unlink()
-    temporary = file.with_name(f".{file.name}-{secrets.token_hex(4)}")
-    try:
-        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-        with open(descriptor, "wb") as stream:  # noqa: PTH123 - a descriptor, no path
-            stream.write(content)
-        temporary.replace(file)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise

@@ -9,12 +9,12 @@ is lost or damaged the files are read again, and where it cannot be written the 
 from __future__ import annotations
 
 import contextlib
-import os
-import secrets
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
 import msgspec
+
+from vml_jupyter.replacing import replace_file
 
 T = TypeVar("T")
 
@@ -69,11 +69,5 @@ def read_json(file: Path, kind: Any) -> Any:
 
 def write_whole(file: Path, content: bytes) -> None:
     """Replace a remembered file at once; where that cannot be done nothing happens."""
-    draft = file.with_name(f"{file.name}.{secrets.token_hex(4)}")
     with contextlib.suppress(OSError):
-        file.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            draft.write_bytes(content)
-            os.replace(draft, file)  # noqa: PTH105  # replaces atomically, like the rest of this package
-        finally:
-            draft.unlink(missing_ok=True)
+        replace_file(file, [content])

@@ -14,6 +14,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass
 from itertools import zip_longest
 from pathlib import Path
@@ -47,6 +48,7 @@ def lay(
     target: Path,
     progress: Progress = SILENT,
     folder: Node | None = None,
+    expected: tuple[int, int] = (0, 0),
 ) -> Laid:
     """Write the snapshot ``tree`` as the folder ``target``.
 
@@ -56,6 +58,7 @@ def lay(
         target: A folder that does not exist yet or is empty.
         progress: Told the bytes done and the total.
         folder: What the area itself was: mode, times, owner and attributes for ``target``; nobody else's if None.
+        expected: Files and bytes that somebody says it has; processes that write so much start meanwhile.
 
     Raises:
         WouldOverwrite: ``target`` holds something.
@@ -65,20 +68,22 @@ def lay(
         LogbookDamaged: A part of it is missing or altered.
         Cancelled: The user ended it. In all these cases nothing is left behind.
     """
-    total = plan(repository, tree)
-    if folder is not None:
-        check(folder)
     target = target.absolute()
     with faults(target):
         require_free(target)
         target.parent.mkdir(parents=True, exist_ok=True)
         if removed := sweep(target.parent):
             progress.note(f"removed what restores that were killed had left in {target.parent}: {removed}")
-        require_room(target.parent, total)
-        with staging(target) as root:
+        with staging(target) as root, ExitStack() as ending:
             places = Places(root)
-            with _writers(repository, root, places, total) as writers:
-                _Layer(repository, places, writers, progress, total).run(tree)
+            writers = ending.enter_context(_writers(repository, root, places, *expected))
+            total = plan(repository, tree)
+            if folder is not None:
+                check(folder)
+            require_room(target.parent, total)
+            if isinstance(writers, Threads):  # there may be more to do than was expected
+                writers = ending.enter_context(_writers(repository, root, places, total.files, total.bytes))
+            _Layer(repository, places, writers, progress, total).run(tree)
             if folder is not None:
                 places.finish_top(meta_of(folder))
             for what, count in sorted(places.refused.items()):
@@ -86,11 +91,11 @@ def lay(
     return Laid(total.files, total.bytes)
 
 
-def _writers(repository: Repository, root: int, places: Places, total: Total) -> Writers:
-    """Return who writes: starting a process takes as long as writing some thousand files."""
+def _writers(repository: Repository, root: int, places: Places, files: int, size_bytes: int) -> Writers:
+    """Return who writes so much: starting a process takes as long as writing some thousand files."""
     threads = Threads(repository, places)
     hand = repository.hand()
-    much = total.files >= _MUCH_FILES or total.bytes >= _MUCH_BYTES
+    much = files >= _MUCH_FILES or size_bytes >= _MUCH_BYTES
     if hand is None or not much or not sys.executable:
         return threads
     try:

@@ -21,7 +21,7 @@ from pathlib import Path
 
 import msgspec
 
-from vml_jupyter.repository.replacing import replace_file
+from vml_jupyter.replacing import replace_file
 
 _FORMAT = 1
 _DIGEST_BYTES = 32
