@@ -46,7 +46,7 @@ def describe(
         mode=from_stat(status.st_mode),
         mtime=mtime,
         atime=mtime,
-        ctime=format_time(status.st_ctime_ns),
+        ctime=mtime if status.st_ctime_ns == status.st_mtime_ns else format_time(status.st_ctime_ns),
         uid=status.st_uid,
         gid=status.st_gid,
         user=_user(status.st_uid),
