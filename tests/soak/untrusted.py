@@ -22,11 +22,11 @@ from vml_jupyter.repository.cipher import Forged, Key
 from vml_jupyter.repository.documents import Documents, decode_sealed
 from vml_jupyter.repository.header import parse_header, read_header
 from vml_jupyter.repository.index import IndexPack, decode_index, encode_index
-from vml_jupyter.repository.locks import decode_lock, is_stale
 from vml_jupyter.repository.node import decode_tree, encode_tree
 from vml_jupyter.repository.pack import OpenPack, PackedBlob
 from vml_jupyter.repository.parsing import Parser
 from vml_jupyter.repository.records import Config, LockRecord, decode_snapshot
+from vml_jupyter.repository.staleness import decode_lock, is_stale
 from vml_jupyter.repository.store import Store
 from vml_jupyter.snapshot.image.ranges import Unsatisfiable, parse_ranges
 from vml_jupyter.snapshot.plan import plan

@@ -12,7 +12,7 @@ import msgspec
 import pytest
 from restic_judge import Restic, needs_restic
 
-from vml_jupyter.errors import LogbookDamaged, LogbookLocked
+from vml_jupyter.errors import LogbookDamaged, LogbookLocked, StoreUnreachable
 from vml_jupyter.repository import Repository, locks, opening
 from vml_jupyter.repository.documents import Documents
 from vml_jupyter.repository.gotime import format_time
@@ -165,6 +165,25 @@ def test_a_lock_that_could_not_be_renewed_stops_the_work(documents: Documents, m
         monkeypatch.setattr(locks, "_LAPSED_S", -1.0)
         with pytest.raises(LogbookLocked):
             ours.require_alive()
+
+
+def test_a_lock_that_could_not_be_removed_does_not_exclude_whoever_made_it(
+    documents: Documents, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ours, refused = Locks(documents), []
+
+    def refuse(documents: Documents, folder: str, id: str) -> None:
+        refused.append(id)
+        raise StoreUnreachable("the disk fails")
+
+    with monkeypatch.context() as failing:
+        failing.setattr(Documents, "delete", refuse)
+        with ours.hold():
+            pass
+    assert list(documents.names("locks")) == refused
+    with ours.hold(exclusive=True):
+        assert len(locked(documents)) == 1
+    assert locked(documents) == []
 
 
 def test_threads_share_the_lock_of_their_program(documents: Documents) -> None:

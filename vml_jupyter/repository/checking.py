@@ -19,11 +19,12 @@ from vml_jupyter.progress import SILENT, Progress
 from vml_jupyter.repository.contents import Contents, Depot, read_contents
 from vml_jupyter.repository.drafts import Drafts
 from vml_jupyter.repository.keys import KeyRecord
-from vml_jupyter.repository.locks import Locks, decode_lock, is_stale
+from vml_jupyter.repository.locks import Locks
 from vml_jupyter.repository.pack import Kind, pack_name
 from vml_jupyter.repository.packcheck import PackCheck
 from vml_jupyter.repository.records import Snapshot, decode_snapshot
 from vml_jupyter.repository.report import Report
+from vml_jupyter.repository.staleness import decode_lock, is_stale
 from vml_jupyter.repository.tracing import walk
 
 _SHOWN = 5

@@ -22,17 +22,15 @@ from contextlib import contextmanager, suppress
 
 import msgspec
 
-from vml_jupyter.errors import Foreign, LogbookDamaged, LogbookLocked, VmlError
+from vml_jupyter.errors import LogbookDamaged, LogbookLocked, VmlError
 from vml_jupyter.repository import gotime
 from vml_jupyter.repository.documents import Documents
-from vml_jupyter.repository.identity import hostname, process_exists, process_space, username
-from vml_jupyter.repository.parsing import Parser
+from vml_jupyter.repository.identity import hostname, process_space, username
 from vml_jupyter.repository.records import LockRecord
+from vml_jupyter.repository.staleness import STALE_S, decode_lock, is_abandoned, is_stale
 
-STALE_S = 30 * 60
 REFRESH_S = 5 * 60
 _LAPSED_S = STALE_S - 1.5 * REFRESH_S
-_UNSURE_S = 2 * REFRESH_S
 _DOCUMENT = "locks"
 _CLOCK = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)  # which goes on while the computer sleeps
 
@@ -49,6 +47,7 @@ class Locks:
         self._id = ""
         self._renewed = 0.0
         self._is_lost = False
+        self._left: set[str] = set()  # ours, done with, and not to be removed when they should have been
         self._released = threading.Event()
         self._renewer: threading.Thread | None = None
 
@@ -140,9 +139,11 @@ class Locks:
             self._released.set()
         if self._renewer is not None:
             self._renewer.join()
-        # The work is done; a lock that cannot be removed is stale in half an hour and harms nobody.
-        with suppress(VmlError):
+        # The work is done; a lock that cannot be removed is stale when this program ends and harms nobody.
+        try:
             self._documents.delete(_DOCUMENT, self._id)
+        except VmlError:
+            self._left.add(self._id)
 
     def _write(self, exclusive: bool) -> str:
         record = LockRecord(
@@ -167,7 +168,7 @@ class Locks:
             other = self._load(id) if id != self._id else None
             if other is None:
                 continue
-            if _is_abandoned(other, stored.get(self._id, stored_s) - stored_s):
+            if id in self._left or is_abandoned(other, stored.get(self._id, stored_s) - stored_s):
                 self._documents.delete(_DOCUMENT, id)
             elif exclusive or other.exclusive:
                 raise _locked_by(other)
@@ -217,46 +218,6 @@ class Locks:
 def now_s() -> float:
     """Return the seconds since some moment, those of sleep included; no clock that is set has a part in it."""
     return time.clock_gettime(_CLOCK)
-
-
-def decode_lock(raw: bytes, id: str) -> LockRecord:
-    """Return the record of ``locks/<id>``.
-
-    Raises:
-        LogbookDamaged: It is no lock.
-    """
-    try:
-        record = Parser(LockRecord).parse(raw)
-        gotime.parse_time(record.time)
-        return record
-    except (msgspec.DecodeError, Foreign) as error:
-        raise LogbookDamaged(f"locks/{id} is damaged: {error}") from error
-
-
-def is_stale(lock: LockRecord) -> bool:
-    """Tell whether nobody stands behind ``lock`` any more, as restic would."""
-    return _age_s(lock) > STALE_S or _is_of_the_dead(lock)
-
-
-def _is_abandoned(lock: LockRecord, stored_age_s: float) -> bool:
-    """Tell whether a lock may be removed though nobody said so.
-
-    Its age must be beyond doubt, by the clocks of whoever made it and of the store; and its process must be known
-    to be one of this computer's, or container's, of which others may have the same name.
-    """
-    if _age_s(lock) > STALE_S and stored_age_s > STALE_S:
-        return True
-    if lock.space:
-        return lock.space == process_space() and not process_exists(lock.pid)
-    return stored_age_s > _UNSURE_S and _is_of_the_dead(lock)
-
-
-def _is_of_the_dead(lock: LockRecord) -> bool:
-    return lock.hostname == hostname() and lock.pid > 0 and not process_exists(lock.pid)
-
-
-def _age_s(lock: LockRecord) -> float:
-    return time.time() - gotime.parse_time(lock.time) / 1e9
 
 
 def _lost() -> LogbookLocked:
