@@ -150,7 +150,9 @@ async def test_what_others_do_to_the_logbook_meanwhile_is_seen(ask: Any, vml: An
     assert (await ask("GET", "entries/ID/file?path=a.txt"))[1]["text"] == "one\n"
     shutil.rmtree(vml.user_settings.logbook)
     assert (await ask("GET", "entries/ID/details"))[0] == 404
-    for file in vml.user_settings.password_file().parent.iterdir():  # the password, and that there was a logbook
+    for (
+        file
+    ) in vml.user_settings.password_file().parent.iterdir():  # the password, and that there was a logbook
         file.unlink()
     third = capture(vml.user_settings, area, title="of another logbook").id
     assert await titles() == ["of another logbook"]
