@@ -6,6 +6,7 @@ import ast
 import json
 import os
 import pwd
+import select
 import socket
 import stat
 import sys
@@ -231,3 +232,23 @@ def test_jupyter_answers_when_its_api_does(
 def test_a_failing_command_is_told() -> None:
     with pytest.raises(agent.Failed, match=r"ls: .*no-such-file"):
         agent.run("ls", "/no-such-file")
+
+
+def test_an_answer_waits_for_a_host_that_seems_to_be_away(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The kernel tells of a hung-up port until it has noticed that the host opened it again."""
+    host, port = os.pipe()
+    told = iter([select.POLLHUP, select.POLLHUP, select.POLLOUT])
+
+    class Port:
+        def register(self, fd: int, events: int) -> None:
+            assert (fd, events) == (port, select.POLLOUT)
+
+        def poll(self, milliseconds: int) -> list[tuple[int, int]]:
+            return [(port, next(told))]
+
+    monkeypatch.setattr(agent.select, "poll", Port)
+    agent.send(port, {"v": 1})
+    os.close(port)
+    with open(host, "rb") as answer:
+        assert answer.read() == b'\n{"v": 1}\n'
+    assert list(told) == []

@@ -95,6 +95,31 @@ def test_the_time_is_passed_on(serve: Serve) -> None:
     assert told == [1800000000.5]
 
 
+def test_a_lost_answer_is_asked_for_again(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("vml_jupyter.guest.client._AGAIN_S", 0.2)
+    asked: list[int] = []
+    answering = real(agent.State())
+
+    def forgetful(link: socket.socket) -> None:
+        asked.append(len(asked))
+        if len(asked) == 1:
+            link.makefile("rb").read()  # until the host gives up
+        else:
+            answering(link)
+
+    assert serve(forgetful).state(timeout_s=30).stage
+    assert asked == [0, 1]
+
+
+def test_an_order_is_given_once(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("vml_jupyter.guest.client._AGAIN_S", 0.1)
+    asked: list[bytes] = []
+    silent = serve(lambda link: asked.append(link.makefile("rb").read()))
+    with pytest.raises(MachineGone, match="does not answer"):
+        silent.shut_down(timeout_s=0.5)
+    assert len(asked) == 1
+
+
 def test_a_refusal_is_foreign(serve: Serve) -> None:
     with pytest.raises(Foreign, match="unknown request"):
         serve(real(agent.State())).shut_down()

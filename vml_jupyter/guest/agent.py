@@ -56,6 +56,7 @@ DISK_WAIT_S = 30
 USER_WAIT_S = 60
 JUPYTER_WAIT_S = 600
 KERNEL_WAIT_S = 20
+SEND_WAIT_S = 3
 PROGRAMS = (("lab", "jupyter-lab"), ("notebook", "jupyter-notebook"), ("server", "jupyter-server"))
 SEARCHED = "/usr/local/bin:/usr/bin:/bin:/opt/conda/bin:/usr/local/sbin:/usr/sbin:/sbin"
 
@@ -216,18 +217,22 @@ def serve_fd(fd: int, state: State, actions: "dict[str, Callable[..., None]]") -
 
 
 def send(fd: int, reply: "dict[str, object]") -> None:
-    """Write one answer; give it up when the host goes or does not read.
+    """Write one answer; give it up when the host stays away or does not read.
+
+    The port may look hung up for a moment after the host opened it: what tells of the opening comes another way than
+    what the host says, and later on a busy guest.
 
     It begins with a line end, so that it stands alone even after an answer that was cut off.
     """
     data = b"\n" + json.dumps(reply).encode("ascii") + b"\n"
-    deadline = time.time() + 5
+    deadline = time.time() + SEND_WAIT_S
     poll = select.poll()
     poll.register(fd, select.POLLOUT)
     while data and time.time() < deadline:
         events = poll.poll(1000)
         if events and events[0][1] & select.POLLHUP:
-            return
+            time.sleep(0.02)
+            continue
         try:
             data = data[os.write(fd, data) :]
         except OSError as error:

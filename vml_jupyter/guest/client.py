@@ -22,6 +22,7 @@ LINE_LIMIT = 64 * 1024
 
 _UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f-\x9f]+")
 _SHOWN = 500
+_AGAIN_S = 5.0
 
 
 class GuestRelease(msgspec.Struct, frozen=True, kw_only=True):
@@ -80,7 +81,7 @@ class AgentClient:
             MachineGone: Nobody is at the other end, or it does not answer in time.
             Foreign: It answers something that is no state.
         """
-        answer = self._ask("state", timeout_s)
+        answer = self._ask("state", timeout_s, again=True)
         if answer.state is None:
             raise Foreign("the agent answered without a state")
         return msgspec.structs.replace(answer.state, detail=shown(answer.state.detail))
@@ -109,18 +110,28 @@ class AgentClient:
         """
         self._ask("clock", timeout_s, time=seconds)
 
-    def _ask(self, verb: str, timeout_s: float, **words: float) -> _Answer:
+    def _ask(self, verb: str, timeout_s: float, *, again: bool = False, **words: float) -> _Answer:
+        """Ask and wait; ``again`` asks once more where no answer came, as one may be lost on a busy host.
+
+        A guest that has not yet noticed that the host's end was opened again drops what it says.
+        """
         number = secrets.randbelow(1 << 31)
         request = msgspec.json.encode({"v": 1, "id": number, "do": verb, **words}) + b"\n"
         deadline = time.monotonic() + timeout_s
-        try:
-            with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as link:
-                link.settimeout(timeout_s)
-                link.connect(str(self._path))
-                link.sendall(request)
-                return _receive(link, number, deadline)
-        except OSError as error:
-            raise MachineGone(f"the machine's agent does not answer: {error}") from error
+        while True:
+            patience = min(deadline, time.monotonic() + _AGAIN_S) if again else deadline
+            try:
+                return self._try(request, number, patience)
+            except OSError as error:
+                if not isinstance(error, TimeoutError) or time.monotonic() >= deadline:
+                    raise MachineGone(f"the machine's agent does not answer: {error}") from error
+
+    def _try(self, request: bytes, number: int, deadline: float) -> _Answer:
+        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as link:
+            link.settimeout(max(0.001, deadline - time.monotonic()))
+            link.connect(str(self._path))
+            link.sendall(request)
+            return _receive(link, number, deadline)
 
 
 def shown(text: str) -> str:
