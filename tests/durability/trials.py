@@ -26,7 +26,14 @@ KINDS: Sequence[Kind] = (("ENOSPC", False), ("EIO", False), ("ENOSPC", True), ("
 """How a call fails, and whether all later ones do as well."""
 KIND_NAMES = {name + "+" * for_good: (name, for_good) for name, for_good in KINDS}
 _RUNS = 3
-_REASONS = ("Free space", "cannot be used", "no room", "cannot be reached", "does not answer")
+_REASONS = (
+    "Free space",
+    "cannot be used",
+    "no room",
+    "cannot be reached",
+    "does not answer",
+    "ended early: Input/output error",
+)
 
 
 @dataclass
