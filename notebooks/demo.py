@@ -120,8 +120,9 @@ def run_here(file: Path) -> nbformat.NotebookNode:
 
 
 def results(notebook: nbformat.NotebookNode) -> list[str]:
-    """Return what the cells printed, but for those that tell where they run."""
-    return [text for cell in code_cells(notebook) if not is_environment(cell) for text in printed(cell)]
+    """Return what each cell printed, but for those that tell where they run; it may come in pieces."""
+    texts = ["".join(printed(cell)) for cell in code_cells(notebook) if not is_environment(cell)]
+    return [text for text in texts if text]
 
 
 def environment_text(notebook: nbformat.NotebookNode) -> str:

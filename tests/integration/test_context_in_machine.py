@@ -17,12 +17,14 @@ from vml_jupyter.flows import machines
 from vml_jupyter.flows.entries import opened
 from vml_jupyter.flows.settings import Settings
 from vml_jupyter.model import Mount, pins_of
+from vml_jupyter.release.mini import recipe
 
 from .conftest import Vml
 
 pytestmark = [pytest.mark.machine, pytest.mark.timeout(600), pytest.mark.usefixtures("nothing_left")]
 
-SFT = Mount(path="/cvmfs/sft.cern.ch", fqrn="sft.cern.ch", revision=4711, root_hash="ab" * 20)
+OLD = recipe.REVISIONS[0]  # the one that the servers still have
+SFT = Mount(path=f"/cvmfs/{OLD.fqrn}", fqrn=OLD.fqrn, revision=OLD.revision, root_hash=OLD.root_hash)
 ATLAS = Mount(path="/cvmfs/atlas.cern.ch", fqrn="atlas.cern.ch", tag="trunk-2021-04-30")
 LOOSE = Mount(path="/cvmfs/lhcb.cern.ch", fqrn="lhcb.cern.ch", revision=5, root_hash="cd" * 20)
 PROXY = """http://p:3128;DIRECT|x $(touch /tmp/no) 'a' "b" \\ $HOME"""
