@@ -210,8 +210,8 @@ def read():
     begin.wait()
     document.load_entry(Repository(), snapshot)
 
-record = document.encode_record(Entry(id="e1", time="", title="t", environment=Environment()))
-snapshot = Snapshot(time="", tree="2" * 64, tags=["vml", "entry:e1"], id="3" * 64)
+record = document.encode_record(Entry(id="e1", time="2026-01-01T00:00:00Z", title="t", environment=Environment()))
+snapshot = Snapshot(time="2026-01-01T00:00:00Z", tree="2" * 64, tags=["vml", "entry:e1"], id="3" * 64)
 sys.setswitchinterval(1e-6)
 begin = threading.Barrier(16)
 threads = [threading.Thread(target=read) for _ in range(16)]
