@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import stat
+import subprocess
+import sys
 from pathlib import Path
 
 import hypothesis
@@ -188,3 +190,40 @@ def test_what_this_program_wrote_is_known_as_whoever_reads_it_knows_it(
     truth = {row.snapshot: row for row in again(logbook, None)._rows()}
     assert known == truth
     assert len(known) == 5
+
+
+_READ_AT_ONCE = """
+import sys, threading
+from vml_jupyter.logbook import document
+from vml_jupyter.model import Entry, Environment
+from vml_jupyter.repository import Node, Snapshot
+
+class Repository:
+    def tree(self, id):
+        return Node(name="area", type="dir", subtree="0" * 64), Node(name="entry.json", type="file", content=["1"])
+    def blob(self, id):
+        return record
+    def blob_size(self, id):
+        return len(record)
+
+def read():
+    begin.wait()
+    document.load_entry(Repository(), snapshot)
+
+record = document.encode_record(Entry(id="e1", time="2026-01-01T00:00:00Z", title="t", environment=Environment()))
+snapshot = Snapshot(time="2026-01-01T00:00:00Z", tree="2" * 64, tags=["vml", "entry:e1"], id="3" * 64)
+sys.setswitchinterval(1e-6)
+begin = threading.Barrier(16)
+threads = [threading.Thread(target=read) for _ in range(16)]
+for thread in threads:
+    thread.start()
+for thread in threads:
+    thread.join()
+"""
+
+
+@pytest.mark.parametrize("number", range(5))
+def test_many_threads_may_read_the_first_entries_of_a_process(number: int) -> None:
+    """As a list of a bucket does. msgspec crashed in half of such processes, hence several."""
+    done = subprocess.run([sys.executable, "-c", _READ_AT_ONCE], capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (0, "")

@@ -32,6 +32,8 @@ _FOLDER_MODE = from_stat(0o040755)
 _FILE_MODE = from_stat(0o100644)
 _MAXIMUM_BYTES = 4 << 20
 _ID = re.compile(r"[0-9A-Za-z_-]{1,64}")
+# Made here for the reason that ``parsing.Parser`` gives.
+_decoder = msgspec.json.Decoder(Entry)
 _TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,9})?Z", re.ASCII)
 
 
@@ -82,7 +84,7 @@ def checked(entry: Entry) -> Entry:
     """
     try:
         record = encode_record(entry)
-        msgspec.json.decode(record, type=Entry)
+        _decoder.decode(record)
     except msgspec.ValidationError as error:
         raise Usage(f"the entry cannot be written like this: {error}", "Make it shorter") from error
     if len(record) > _MAXIMUM_BYTES:
@@ -141,7 +143,7 @@ def load_entry(repository: Repository, snapshot: Snapshot) -> Entry:
     if sum(map(repository.blob_size, content)) > _MAXIMUM_BYTES:
         raise _damaged(snapshot, "its record is larger than any that VML writes")
     try:
-        entry = msgspec.json.decode(b"".join(map(repository.blob, content)), type=Entry)
+        entry = _decoder.decode(b"".join(map(repository.blob, content)))
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise _damaged(snapshot, f"its record is not understood: {error}") from error
     if entry.id != entry_id_of(snapshot):

@@ -55,6 +55,7 @@ class _File(msgspec.Struct):
     rows: list[Row]
 
 
+_decoder = msgspec.json.Decoder(_File)  # made here for the reason that ``parsing.Parser`` gives
 Read = Callable[[Iterable[str]], list[Row]]
 
 
@@ -103,7 +104,7 @@ class Register:
         if self._file is None:
             return {}
         try:
-            file = msgspec.json.decode(self._repository.unseal(self._file.read_bytes()), type=_File)
+            file = _decoder.decode(self._repository.unseal(self._file.read_bytes()))
         except (OSError, LogbookDamaged, msgspec.DecodeError, UnicodeDecodeError):
             return {}
         if (file.format, file.repository) != (_FORMAT, self._repository.id):

@@ -47,6 +47,9 @@ class _KeyRecord(msgspec.Struct):
     encrypt: bytes
 
 
+_parser = Parser(_KeyRecord)
+
+
 class _Contexts(threading.local):
     """OpenSSL contexts of one thread: setting a key up costs more than a small blob."""
 
@@ -85,7 +88,7 @@ class Key:
         Raises:
             msgspec.DecodeError: It is no key record.
         """
-        record = Parser(_KeyRecord).parse(raw)
+        record = _parser.parse(raw)
         if [len(part) for part in (record.encrypt, record.mac.k, record.mac.r)] != [32, 16, 16]:
             raise msgspec.ValidationError("a key of this length is none")
         return cls(record.encrypt, record.mac.k, record.mac.r)

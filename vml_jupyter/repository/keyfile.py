@@ -49,6 +49,9 @@ class KeyFile(msgspec.Struct, frozen=True, kw_only=True):
     data: bytes
 
 
+_parser = Parser(KeyFile)
+
+
 def make_key_file(master: Key, password: str, scrypt_n: int) -> bytes:
     """Return a key file that opens ``master`` with ``password``."""
     salt = os.urandom(_SALT_BYTES)
@@ -88,7 +91,7 @@ def parse_key_file(raw: bytes, where: str) -> KeyFile:
         LogbookDamaged: It is no key file, or asks for more than this program would compute.
     """
     try:
-        record = Parser(KeyFile).parse(raw)
+        record = _parser.parse(raw)
     except msgspec.DecodeError as error:
         raise LogbookDamaged(f"{where} is damaged: {error}") from error
     memory = 128 * record.r * (record.n + record.p + 2)

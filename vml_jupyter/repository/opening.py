@@ -26,6 +26,7 @@ from vml_jupyter.repository.store import Store
 
 _VERSION = 2
 _VERSIONS = (1, 2)
+_parser = Parser(Config)
 
 
 def generate_password() -> str:
@@ -125,7 +126,7 @@ def open(store: Store, password: str) -> tuple[Key, Config, LogbookDamaged | Non
     for candidate in _keys(store, password):
         key = key or candidate
         try:
-            config = Parser(Config).parse(decode_sealed(candidate, sealed, f"config in {store.label}"))
+            config = _parser.parse(decode_sealed(candidate, sealed, f"config in {store.label}"))
         except (LogbookDamaged, msgspec.DecodeError) as error:
             damage = damage or _damaged(store, error)
             continue

@@ -10,7 +10,11 @@ _Record = TypeVar("_Record")
 
 
 class Parser(Generic[_Record]):
-    """A msgspec decoder that calls text which is no UTF-8 what it is: no JSON."""
+    """A msgspec decoder that calls text which is no UTF-8 what it is: no JSON.
+
+    Make one when a module is imported, where one thread at a time is: msgspec looks at a record when it is first
+    asked for, and crashes where several threads ask at once for one that is not looked at yet.
+    """
 
     def __init__(self, record: type[_Record]) -> None:
         self._decoder = msgspec.json.Decoder(record)

@@ -17,6 +17,7 @@ from vml_jupyter.repository.records import LockRecord
 
 STALE_S = 30 * 60
 _UNSURE_S = 10 * 60  # restic renews its locks every five minutes
+_parser = Parser(LockRecord)
 
 
 def decode_lock(raw: bytes, id: str) -> LockRecord:
@@ -26,7 +27,7 @@ def decode_lock(raw: bytes, id: str) -> LockRecord:
         LogbookDamaged: It is no lock.
     """
     try:
-        record = Parser(LockRecord).parse(raw)
+        record = _parser.parse(raw)
         gotime.parse_time(record.time)
         return record
     except (msgspec.DecodeError, Foreign) as error:
