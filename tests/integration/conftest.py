@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 import tempfile
@@ -18,7 +19,7 @@ from s3_proxy import Traffic, proxy
 from vml_jupyter.flows.capture import capture
 from vml_jupyter.flows.entries import opened_or_created
 from vml_jupyter.flows.settings import Settings
-from vml_jupyter.machine import Host
+from vml_jupyter.machine import Host, session
 from vml_jupyter.model import Entry, Environment, Mount, Release, new_entry_id
 from vml_jupyter.release.mini import recipe, stratum
 from vml_jupyter.release.mirror import served
@@ -149,3 +150,22 @@ def gone_revision_entry(machine_settings: Settings, dimuon: Path) -> str:
     """An entry taken in a machine whose system is still there, but not the revision of the software that it had."""
     inside = as_inside(recipe.SYSTEMS[-1], recipe.BOOTLOADERS[-1], recipe.GONE_REVISION)
     return recorded_entry(machine_settings, dimuon, inside)
+
+
+# mov dx, 0x3f8; mov al, 'V'; out dx, al; then halt for ever
+SAY_V = bytes.fromhex("baf803 b056 ee fb f4 ebfd").ljust(510, b"\0") + b"\x55\xaa" + bytes(1 << 20)
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    folder = tmp_path_factory.mktemp("data")
+    yield folder
+    if os.geteuid() == 0:
+        session.end_daemon(folder)
+
+
+@pytest.fixture(scope="module")
+def image(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("releases") / "say-v.hdd"
+    path.write_bytes(SAY_V)
+    return path

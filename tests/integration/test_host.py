@@ -23,30 +23,13 @@ from vml_jupyter.machine.runtime import runtime_folder
 from vml_jupyter.machine.waiting import wait_until
 from vml_jupyter.model import Release, Shape, new_entry_id
 
-from .conftest import processes_naming
+from .conftest import SAY_V, processes_naming
 
 pytestmark = pytest.mark.machine
 
-# mov dx, 0x3f8; mov al, 'V'; out dx, al; then halt for ever
-SAY_V = bytes.fromhex("baf803 b056 ee fb f4 ebfd").ljust(510, b"\0") + b"\x55\xaa" + bytes(1 << 20)
 COOKIE = "vml=v3ry-s3cret"
 MADE: list[str] = []
 ALONE = b"<domain type='qemu'><name>%s</name><memory>65536</memory><os><type>hvm</type></os></domain>"
-
-
-@pytest.fixture(scope="module")
-def data(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    folder = tmp_path_factory.mktemp("data")
-    yield folder
-    if os.geteuid() == 0:
-        session.end_daemon(folder)
-
-
-@pytest.fixture(scope="module")
-def image(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("releases") / "say-v.hdd"
-    path.write_bytes(SAY_V)
-    return path
 
 
 @pytest.fixture

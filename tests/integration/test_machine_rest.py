@@ -30,24 +30,9 @@ from vml_jupyter.machine.waiting import wait_until
 from vml_jupyter.model import Shape, new_entry_id
 
 from .conftest import processes_naming
-from .test_host import SAY_V, make
+from .test_host import make
 
 pytestmark = pytest.mark.machine
-
-
-@pytest.fixture(scope="module")
-def data(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    folder = tmp_path_factory.mktemp("data")
-    yield folder
-    if os.geteuid() == 0:
-        session.end_daemon(folder)
-
-
-@pytest.fixture(scope="module")
-def image(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("releases") / "say-v.hdd"
-    path.write_bytes(SAY_V)
-    return path
 
 
 @pytest.fixture
