@@ -305,6 +305,26 @@ def test_a_cloud_image_is_added_fetched_and_removed(user: Settings, site: Path, 
     assert added.added_images(user) == []
 
 
+def test_a_set_up_is_kept_with_its_image(user: Settings, tmp_path: Path) -> None:
+    image, script = tmp_path / "debian.raw", tmp_path / "setup.sh"
+    image.write_bytes(CLOUD)
+    for text in (b"pip install jupyterlab\n", b"#!/bin/sh\r\n", b"#!/bin/sh\n\xff", b"#!/bin/sh\n" * 30_000):
+        script.write_bytes(text)
+        with pytest.raises(Usage, match=r"setup\.sh"):
+            added.add(user, "debian", str(image), CLOUD_SHA, setup=script)
+    with pytest.raises(Usage, match="nothing"):
+        added.add(user, "debian", str(image), CLOUD_SHA, setup=tmp_path / "nothing")
+    assert added.added_images(user) == []
+    script.write_text("#!/bin/sh\npip install jupyterlab\n")
+    added.add(user, "debian", str(image), CLOUD_SHA, setup=script)
+    text = script.read_text()
+    script.unlink()
+    release = named_release(user, "debian")
+    assert added.setup_of(user, release) == text
+    assert added.setup_of(user, Release(system="debian", image_sha256="0" * 64)) == ""
+    assert added.setup_of(user, Release(system="4.5.0.1")) == ""
+
+
 def test_the_disk_of_a_cloud_image_is_taken_out_once_and_goes_with_it(user: Settings, tmp_path: Path) -> None:
     plain, file = tmp_path / "plain.raw", tmp_path / "debian.qcow2"
     plain.write_bytes(b"D" * (1 << 20))

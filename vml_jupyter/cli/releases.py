@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 from contextlib import closing
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from vml_jupyter.cli import output
@@ -27,6 +28,12 @@ def add_verbs(verbs: Verbs, common: argparse.ArgumentParser) -> None:
     add.add_argument("url", metavar="URL", help="where it is: a web address or a file")
     add.add_argument("--sha256", required=True, metavar="HEX", help="its published SHA-256")
     add.add_argument("--what", default="", metavar="TEXT", help="what it is, in words")
+    add.add_argument(
+        "--setup",
+        type=Path,
+        metavar="FILE",
+        help="a script that each machine of it runs at its first boot, as root: to install Jupyter, for example",
+    )
     add.set_defaults(run=_add)
     remove = more.add_parser("remove", parents=[common], help="remove an image that VML keeps")
     remove.add_argument("name", metavar="NAME", help="a bootloader (2021.05-1), a file, or an added image")
@@ -80,7 +87,15 @@ def _add(settings: Settings, arguments: argparse.Namespace) -> None:
     from vml_jupyter.flows.added import add
 
     with closing(Terminal()) as terminal:
-        image = add(settings, arguments.name, arguments.url, arguments.sha256, arguments.what, terminal)
+        image = add(
+            settings,
+            arguments.name,
+            arguments.url,
+            arguments.sha256,
+            arguments.what,
+            terminal,
+            setup=arguments.setup,
+        )
     if arguments.json:
         output.as_json(image)
         return
