@@ -89,6 +89,7 @@ def test_what_an_image_lacks_is_told_with_what_to_do(lacking: str) -> None:
     with pytest.raises(MachineNotReady, match="why not") as caught:
         wait(Agent("starting", f"failed:{lacking}"), timeout_s=60)
     assert "--setup" in caught.value.hint
+    assert ("--with-jupyter" in caught.value.hint) == (lacking == "jupyter")
 
 
 def test_time_stands_still_while_an_image_is_set_up() -> None:

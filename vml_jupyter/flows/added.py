@@ -66,7 +66,7 @@ def add(
     what: str = "",
     progress: Progress = SILENT,
     *,
-    setup: Path | None = None,
+    setup: str = "",
 ) -> AddedImage:
     """Add an image; one on this computer is verified at once, one on the web when it is fetched.
 
@@ -77,10 +77,10 @@ def add(
         sha256: 64 hex digits.
         what: What it is, in words.
         progress: Who listens.
-        setup: A script for what it lacks; its text is kept, so the file may go.
+        setup: The text of a script that puts in what it lacks, '' for none; see ``read_setup``.
 
     Raises:
-        Usage: Name, address or checksum is none, or the script is no script.
+        Usage: Name, address or checksum is none.
         WouldOverwrite: The name is taken.
         DigestMismatch: The file on this computer has another checksum.
     """
@@ -90,9 +90,7 @@ def add(
         )
     if not re.fullmatch(r"[0-9a-fA-F]{64}", sha256):
         raise Usage(f"{sha256!r} is no SHA-256", "Give the 64 hex digits that are published with the image.")
-    image = AddedImage(name=name, url=_checked_address(url), sha256=sha256.lower(), what=what)
-    if setup is not None:
-        image = msgspec.structs.replace(image, setup=_script(setup))
+    image = AddedImage(name=name, url=_checked_address(url), sha256=sha256.lower(), what=what, setup=setup)
     known = added_images(settings)
     if any(other.name == name for other in known):
         raise WouldOverwrite(
@@ -102,6 +100,24 @@ def add(
         raise DigestMismatch(f"{url} has another SHA-256", "Download it again, or check the published one.")
     _save(settings, [*known, image])
     return image
+
+
+def read_setup(file: Path) -> str:
+    """Return the text of a script that machines are to run at their first boot.
+
+    Raises:
+        Usage: It is no script, or too large for what a machine can be told.
+    """
+    try:
+        text = file.expanduser().read_bytes()[: _SCRIPT_LIMIT + 1].decode("utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise Usage(f"{file} cannot be read as text: {error}", "Name a script.") from error
+    if not text.startswith("#!/") or "\r" in text or len(text) > _SCRIPT_LIMIT:
+        raise Usage(
+            f"{file} is no script that a machine could run",
+            "It begins with a line like #!/bin/sh, ends its lines as Unix does, and has at most 256 KiB.",
+        )
+    return text
 
 
 def setup_of(settings: Settings, release: Release) -> str:
@@ -174,8 +190,8 @@ def provide_added(settings: Settings, image: AddedImage, progress: Progress = SI
         DigestMismatch: It is another file now.
         ReleaseNotFound, RepositoryUnreachable, DiskFull: It cannot be had.
     """
-    progress.stage("fetch", f"Downloading {image.name}")
     if not image.is_local:
+        progress.stage("fetch", f"Getting {image.name}")
         name = file_name(image)
         return fetch_file([image.url], name, image.sha256, settings.releases, progress, cache=settings.cache)
     file = Path(image.url)
@@ -232,19 +248,6 @@ def _checked_address(url: str) -> str:
     if "://" in url or not file.is_file():
         raise Usage(f"{url} is no web address and no file", "It must start with https:// or be a file here.")
     return str(file)
-
-
-def _script(file: Path) -> str:
-    try:
-        text = file.expanduser().read_bytes()[: _SCRIPT_LIMIT + 1].decode("utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise Usage(f"{file} cannot be read as text: {error}", "Name a script.") from error
-    if not text.startswith("#!/") or "\r" in text or len(text) > _SCRIPT_LIMIT:
-        raise Usage(
-            f"{file} is no script that a machine could run",
-            "It begins with a line like #!/bin/sh, ends its lines as Unix does, and has at most 256 KiB.",
-        )
-    return text
 
 
 def _table(settings: Settings) -> Path:

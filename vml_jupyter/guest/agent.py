@@ -412,8 +412,10 @@ def set_up(state: State) -> None:
             process.wait()
             raise Failed(f"the image's set-up takes more than {SETUP_WAIT_S} s", lacks="setup") from None
     if status != 0:
-        said = last_line(SETUP_LOG)
-        raise Failed(f"the image's set-up ended with status {status}: {said}", lacks="setup")
+        lines = last_lines(SETUP_LOG)
+        for line in lines[-20:]:
+            say(line)  # on the console, of which the host shows the end
+        raise Failed(f"the image's set-up ended with status {status}: {lines[-1]}", lacks="setup")
     os.makedirs(os.path.dirname(SETUP_DONE), exist_ok=True)
     open(SETUP_DONE, "w").close()
 
@@ -609,13 +611,13 @@ def versions(jupyter: str) -> "dict[str, str]":
 
 
 def log_tail(token: str) -> str:
-    return last_line(RUN + "/jupyter.log").replace(token, "...")
+    return last_lines(RUN + "/jupyter.log")[-1].replace(token, "...")
 
 
-def last_line(path: str) -> str:
+def last_lines(path: str) -> "list[str]":
     with open(path, errors="replace") as file:
         lines = file.read()[-4000:].strip().splitlines()
-    return lines[-1].strip() if lines else "it said nothing"
+    return [line.strip() for line in lines] or ["it said nothing"]
 
 
 # --- all of it

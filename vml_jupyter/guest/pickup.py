@@ -121,6 +121,11 @@ def agent_source() -> bytes:
     return resources.files("vml_jupyter.guest").joinpath("agent.py").read_bytes()
 
 
+def jupyter_setup() -> str:
+    """Return the script that puts JupyterLab into an image that has none."""
+    return resources.files("vml_jupyter.guest").joinpath("setup-jupyter.sh").read_text("utf-8")
+
+
 def folder_name(name: str) -> str:
     """Return a name that a folder, a mount option and a URL can all bear, as near to the given one as may be."""
     return re.sub(r"[/\x00-\x1f\x7f,:\\]+", "_", name)[:80].strip(" .") or "area"

@@ -31,10 +31,10 @@ _PAST = {
 }
 # What the user can do where the guest says that its system lacks something.
 _LACKS = {
-    "jupyter": "Add the image again with --setup FILE, a script that installs JupyterLab at a machine's first boot, or"
-    " put it into the image; the README shows both.",
-    "setup": "The whole of what it said is in the machine's /var/log/vml-setup.log; add the image again with a --setup"
-    " that works in it.",
+    "jupyter": "Remove the image from the list and add it again with --with-jupyter, which installs JupyterLab at each"
+    " machine's first boot (or --setup FILE, a script of your own), or put it into the image; the README shows each.",
+    "setup": "Has the machine a network? Else remove the image from the list and add it again with a --setup that works"
+    " in it.",
 }
 
 
