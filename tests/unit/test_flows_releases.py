@@ -18,6 +18,7 @@ from release_images import ca_file, publish, signed_disk
 from vml_jupyter.cli.main import main
 from vml_jupyter.errors import (
     DigestMismatch,
+    Foreign,
     NotFound,
     ReleaseNeeded,
     ReleaseNotFound,
@@ -345,7 +346,7 @@ def test_a_set_up_is_kept_with_its_image(user: Settings, tmp_path: Path) -> None
 
 def test_the_disk_of_a_cloud_image_is_taken_out_once_and_goes_with_it(user: Settings, tmp_path: Path) -> None:
     plain, file = tmp_path / "plain.raw", tmp_path / "debian.qcow2"
-    plain.write_bytes(b"D" * (1 << 20))
+    plain.write_bytes(b"D" * 510 + b"\x55\xaa" + b"D" * ((1 << 20) - 512))
     subprocess.run(["qemu-img", "convert", "-O", "qcow2", "-f", "raw", plain, file], check=True)
     added.add(user, "debian", str(file), hashlib.sha256(file.read_bytes()).hexdigest())
     release = named_release(user, "debian")
@@ -357,6 +358,17 @@ def test_the_disk_of_a_cloud_image_is_taken_out_once_and_goes_with_it(user: Sett
     assert all(not line.release.is_cloud or line.name for line in list_releases(user))
     assert keeping.remove(user, "debian") == [disk]
     assert file.exists()
+
+
+@pytest.mark.parametrize("content", [b"", b"<html>Log in</html>", b"D" * 4096], ids=["empty", "page", "text"])
+def test_what_no_machine_boots_from_is_refused_before_there_is_one(
+    user: Settings, tmp_path: Path, content: bytes
+) -> None:
+    file = tmp_path / "debian.raw"
+    file.write_bytes(content)
+    added.add(user, "debian", str(file), hashlib.sha256(content).hexdigest())
+    with pytest.raises(Foreign, match=r"debian\.raw is no disk that a machine could boot from"):
+        provide(user, named_release(user, "debian"))
 
 
 def test_a_cloud_image_stays_while_an_entry_needs_it(user: Settings, tmp_path: Path, dimuon: Path) -> None:

@@ -11,17 +11,16 @@ from __future__ import annotations
 
 import os
 import re
-import secrets
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 import msgspec
 
-from vml_jupyter.errors import DigestMismatch, Foreign, NotFound, ReleaseNotFound, Usage, WouldOverwrite
+from vml_jupyter.errors import DigestMismatch, NotFound, ReleaseNotFound, Usage, WouldOverwrite
 from vml_jupyter.flows.settings import Settings
 from vml_jupyter.model import Release
 from vml_jupyter.progress import SILENT, Progress
-from vml_jupyter.release import ISO, RAW, AvailableRelease, digest, extract, fetch_file, kind_of, recall
+from vml_jupyter.release import AvailableRelease, digest, fetch_file, recall
 
 _NAME = re.compile(r"[a-z][a-z0-9._-]{0,60}", re.IGNORECASE)
 _SCRIPT_LIMIT = 256 << 10
@@ -129,39 +128,6 @@ def setup_of(settings: Settings, release: Release) -> str:
 def release_of_added(image: AddedImage) -> Release:
     """Return how entries and machines name an image."""
     return Release(system=image.name, image_sha256=image.sha256)
-
-
-def provide_root(settings: Settings, release: Release, progress: Progress = SILENT) -> Path:
-    """Return the raw disk of an added image; taken out of another kind of file once, and kept by its content.
-
-    Raises:
-        ReleaseNotFound: No image of that name and checksum was added here.
-        Foreign, ToolMissing, HostError: Its disk cannot be taken out.
-        DigestMismatch, RepositoryUnreachable, DiskFull: As for ``provide_added``.
-    """
-    image = find_added(settings, release.system)
-    if image is None or image.sha256 != release.image_sha256:
-        raise ReleaseNotFound(
-            f"no image {release.system} with SHA-256 {release.image_sha256} was added on this computer",
-            f"Add it (`vml releases add {release.system} URL --sha256 HEX`), or choose another with --release.",
-        )
-    file = provide_added(settings, image, progress)
-    kind = kind_of(file)
-    if kind == RAW:
-        return file
-    if kind == ISO:
-        raise Foreign(f"{file.name} is a CD, not the disk of a system", "Add the image for clouds instead.")
-    known = root_file(settings, image)
-    if not known.is_file():
-        progress.note(f"{file.name} is a {kind} file: its disk is taken out")
-        known.parent.mkdir(parents=True, exist_ok=True)
-        draft = known.with_name(f".{secrets.token_hex(6)}.part")
-        try:
-            extract(file, kind, draft)
-            draft.replace(known)
-        finally:
-            draft.unlink(missing_ok=True)
-    return known
 
 
 def drop(settings: Settings, name: str) -> AddedImage:
