@@ -337,6 +337,14 @@ def test_a_set_up_is_kept_with_its_image(user: Settings, tmp_path: Path) -> None
         added.read_setup(tmp_path / "nothing")
     script.write_text("#!/bin/sh\npip install jupyterlab\n")
     text = added.read_setup(script)
+    added.add(user, "debian", str(image), CLOUD_SHA)
+    for wanted in (text, f"{text}exit 0\n"):
+        added.add(user, "debian", str(image), CLOUD_SHA, setup=wanted)
+        assert [each.setup for each in added.added_images(user)] == [wanted]
+    image.write_bytes(CLOUD + b"!")
+    with pytest.raises(WouldOverwrite):
+        added.add(user, "debian", str(image), hashlib.sha256(CLOUD + b"!").hexdigest(), setup=text)
+    image.write_bytes(CLOUD)
     added.add(user, "debian", str(image), CLOUD_SHA, setup=text)
     release = named_release(user, "debian")
     assert added.setup_of(user, release) == text

@@ -69,6 +69,8 @@ def add(
 ) -> AddedImage:
     """Add an image; one on this computer is verified at once, one on the web when it is fetched.
 
+    One that is there already, by name and checksum, may be added again with a set-up, which new machines then run.
+
     Args:
         settings: Where the table is.
         name: What the user calls it.
@@ -91,13 +93,14 @@ def add(
         raise Usage(f"{sha256!r} is no SHA-256", "Give the 64 hex digits that are published with the image.")
     image = AddedImage(name=name, url=_checked_address(url), sha256=sha256.lower(), what=what, setup=setup)
     known = added_images(settings)
-    if any(other.name == name for other in known):
+    before = next((other for other in known if other.name == name), None)
+    if before and not (setup and before.sha256 == image.sha256):
         raise WouldOverwrite(
             f"there is an image {name} already", f"`vml releases remove {name}` takes it away."
         )
     if image.is_local and digest(Path(image.url), settings.cache, progress) != image.sha256:
         raise DigestMismatch(f"{url} has another SHA-256", "Download it again, or check the published one.")
-    _save(settings, [*known, image])
+    _save(settings, [*(other for other in known if other is not before), image])
     return image
 
 
