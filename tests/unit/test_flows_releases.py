@@ -32,6 +32,7 @@ from vml_jupyter.flows.capture import capture
 from vml_jupyter.flows.provide import provide
 from vml_jupyter.flows.releases import list_images, list_releases, named_release
 from vml_jupyter.flows.settings import Settings, load
+from vml_jupyter.guest import jupyter_setup
 from vml_jupyter.machine.spec import MachineSpec, save_spec
 from vml_jupyter.model import Entry, Release
 from vml_jupyter.progress import SILENT, Stopwatch
@@ -457,6 +458,12 @@ def test_the_command_line(vml: Any, user: Settings, site: Path, url: str) -> Non
     (site / "alma.qcow2").write_bytes(CLOUD)
     assert vml("releases", "add", "alma", f"{url}/alma.qcow2", "--sha256", CLOUD_SHA)[0] == 0
     assert Path(vml("fetch", "alma", "--json")["path"]).read_bytes() == CLOUD
+    again = ("releases", "add", "alma", f"{url}/alma.qcow2", "--sha256", CLOUD_SHA)
+    assert vml(*again, "--with-jupyter", "--json")["setup"] == jupyter_setup()
+    (site / "own.sh").write_text("#!/bin/sh\n")
+    assert vml(*again, "--setup", str(site / "own.sh"), "--json")["setup"] == "#!/bin/sh\n"
+    with pytest.raises(SystemExit, match="2"):
+        vml(*again, "--setup", str(site / "own.sh"), "--with-jupyter")
     assert vml("releases", "remove", "2021.05-1", "--json")["removed"] == [path]
     assert vml("releases", "remove", "2021.05-1", "--json")["error"]["code"] == "not-found"
     status, out, err = vml("fetch", "4.9.9.9")
