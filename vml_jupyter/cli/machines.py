@@ -6,9 +6,9 @@ import argparse
 from contextlib import closing
 from typing import TYPE_CHECKING
 
+from vml_jupyter import api
 from vml_jupyter.cli import output
 from vml_jupyter.cli.terminal import Terminal
-from vml_jupyter.errors import MachineGone
 from vml_jupyter.flows.settings import Settings
 
 if TYPE_CHECKING:
@@ -52,23 +52,13 @@ def _machines(settings: Settings, arguments: argparse.Namespace) -> None:
 def _open(settings: Settings, arguments: argparse.Namespace) -> None:
     import webbrowser
 
-    from vml_jupyter.flows.machines import find_machine
-
-    machine = find_machine(settings, arguments.machine)
-    if not machine.url:
-        message = f"the machine {machine.id} is {machine.state}"
-        raise MachineGone(
-            message, machine.detail or _BACK.get(machine.state, "Try again in a moment.").format(machine.id)
-        )
+    machine = api.open(arguments.machine, settings=settings)
     if arguments.json:
         output.as_json({"machine": machine.id, "url": machine.url})
         return
     print(machine.url)
 
     webbrowser.open(machine.url)
-
-
-_BACK = {"suspended": "vml resume {} goes on with it.", "stopped": "vml start {} starts it."}
 
 
 def _start(settings: Settings, arguments: argparse.Namespace) -> None:

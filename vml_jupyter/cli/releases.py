@@ -6,6 +6,7 @@ import argparse
 from contextlib import closing
 from typing import TYPE_CHECKING
 
+from vml_jupyter import api
 from vml_jupyter.cli import output
 from vml_jupyter.cli.terminal import Terminal, size
 from vml_jupyter.flows.settings import Settings
@@ -99,16 +100,8 @@ def _remove(settings: Settings, arguments: argparse.Namespace) -> None:
 
 
 def _fetch(settings: Settings, arguments: argparse.Namespace) -> None:
-    from vml_jupyter.flows.added import find_added, provide_added
-    from vml_jupyter.flows.provide import provide
-    from vml_jupyter.flows.releases import named_release
-
     with closing(Terminal()) as terminal:
-        added = find_added(settings, arguments.release)
-        if added:
-            path = provide_added(settings, added, terminal)
-        else:
-            path = provide(settings, named_release(settings, arguments.release, terminal), terminal)
+        path = api.fetch(arguments.release, settings=settings, progress=terminal)
     if arguments.json:
         output.as_json({"path": str(path)})
         return
