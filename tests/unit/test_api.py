@@ -21,7 +21,7 @@ from vml_jupyter.flows.restore import Restored
 from vml_jupyter.flows.settings import Settings
 from vml_jupyter.model import Entry, Machine, Release
 
-NAMES = {"bin": ("bin_list", "bin_empty"), "config": ("config_list",)}
+NAMES = {"bin": ("bin_list", "bin_empty")}
 """Verbs whose second word is an argument, not a verb of its own."""
 
 
@@ -42,7 +42,7 @@ def verbs(parser: argparse.ArgumentParser, before: str = "") -> Iterator[str]:
 
 
 def test_every_verb_of_the_command_line_is_a_function() -> None:
-    groups = {"standard", "key"}
+    groups = {"standard", "key", "config"}
     for verb in set(verbs(parser())) - groups:
         for name in NAMES.get(verb, (verb,)):
             assert callable(getattr(vml, name)), verb

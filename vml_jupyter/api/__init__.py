@@ -15,6 +15,7 @@ Nothing is imported before it is called, and nothing here prints.
 """
 
 from vml_jupyter.api.bound import settings
+from vml_jupyter.api.config import config_get, config_list, config_set, config_unset
 from vml_jupyter.api.entries import (
     bin_empty,
     bin_list,
@@ -37,6 +38,10 @@ __all__ = [
     "bin_empty",
     "bin_list",
     "check",
+    "config_get",
+    "config_list",
+    "config_set",
+    "config_unset",
     "context",
     "delete",
     "diff",

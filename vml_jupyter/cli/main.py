@@ -40,6 +40,7 @@ def parser(
         with_version: Whether it can be asked for its version.
     """
     from vml_jupyter.cli import (
+        config,
         context,
         diff,
         doctor,
@@ -74,6 +75,7 @@ def parser(
         machines,
         standard,
         doctor,
+        config,
     ):
         room.add_verbs(verbs, _common())
     return top
@@ -116,7 +118,11 @@ def joined(words: Sequence[str]) -> list[str]:
 
 def _common() -> argparse.ArgumentParser:
     common = argparse.ArgumentParser(add_help=False)
-    common.add_argument("--logbook", metavar="URL", help="the logbook (default: VML_LOGBOOK, else your own)")
+    common.add_argument(
+        "--logbook",
+        metavar="LOGBOOK",
+        help="the logbook: a place, or a name among `logbooks` (default: your own)",
+    )
     common.add_argument(
         "--password-file", metavar="FILE", type=Path, help="file whose first line is its password"
     )

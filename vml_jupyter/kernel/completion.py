@@ -18,6 +18,7 @@ from IPython.core.completer import CompletionContext, SimpleCompletion, SimpleMa
 
 from vml_jupyter import api
 from vml_jupyter.errors import VmlError
+from vml_jupyter.flows.setting_table import SETTINGS
 from vml_jupyter.kernel.arguments import below, grammar
 
 _LINE = re.compile(r"^\s*(?:[\w.]+\s*=\s*)?%vml\s+(?P<words>.*)$")
@@ -138,6 +139,14 @@ def _releases() -> list[Offer]:
     return [(line.name or line.release.system, line.state) for line in api.releases(asking=False)]
 
 
+def _settings() -> list[Offer]:
+    return [(setting.name, setting.help) for setting in SETTINGS]
+
+
+def _logbooks() -> list[Offer]:
+    return list(api.settings().logbooks.items())
+
+
 _KINDS: dict[str, Callable[[], list[Offer]]] = {
     "ENTRY": _entries,
     "A": _entries,
@@ -146,4 +155,6 @@ _KINDS: dict[str, Callable[[], list[Offer]]] = {
     "RELEASE": _releases,
     "X.Y.Z.W": _releases,
     "X.Y": _releases,
+    "SETTING": _settings,
+    "LOGBOOK": _logbooks,
 }
