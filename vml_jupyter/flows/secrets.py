@@ -56,8 +56,11 @@ class Scan(msgspec.Struct, frozen=True, kw_only=True):
 class Source(Protocol):
     """One file: its name, with ``/``, and its beginning, which is read when it is asked for."""
 
-    path: str
-    size_bytes: int
+    @property
+    def path(self) -> str: ...
+
+    @property
+    def size_bytes(self) -> int: ...
 
     def head(self, length: int) -> bytes: ...
 
