@@ -11,7 +11,7 @@ from __future__ import annotations
 import secrets
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypedDict
 
@@ -41,7 +41,7 @@ class Restored:
     """A machine in which an entry's notebook is open, and what getting there took, in seconds per stage."""
 
     machine: Machine
-    url: str
+    url: str = field(repr=False)  # it holds the machine's key, and notebooks save what they show
     accelerator: str
     warm: bool
     seconds: dict[str, float]
