@@ -432,8 +432,9 @@ def find_jupyter() -> "tuple[str, str]":
             if os.access(path, os.X_OK):
                 return kind, path
     sought = " or ".join(program for _, program in PROGRAMS)
+    places = SEARCHED.replace(":", ", ")
     raise Failed(
-        f"there is no Jupyter in this system: no {sought} in {SEARCHED} or {SEARCHED_TOO}", lacks="jupyter"
+        f"there is no Jupyter in this system: no {sought} in {places} or {SEARCHED_TOO}", lacks="jupyter"
     )
 
 
