@@ -32,6 +32,7 @@ if TYPE_CHECKING:
         entries,
         environment,
         fetch,
+        find_machine,
         forget,
         images,
         key_add,
@@ -61,10 +62,14 @@ if TYPE_CHECKING:
         unlock,
     )
     from vml_jupyter.api import entries as list  # the command line's word for it
+    from vml_jupyter.kernel.widgets import Logbook, Machine
 
 __version__ = "0.1.0"
 
+_WIDGETS = ("Logbook", "Machine")
 __all__ = [
+    "Logbook",
+    "Machine",
     "bin_empty",
     "bin_list",
     "check",
@@ -81,6 +86,7 @@ __all__ = [
     "entries",
     "environment",
     "fetch",
+    "find_machine",
     "forget",
     "images",
     "key_add",
@@ -123,7 +129,8 @@ class _Package(ModuleType):
 def __getattr__(name: str) -> Any:
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    found = globals()[name] = getattr(import_module("vml_jupyter.api"), name)
+    room = "vml_jupyter.kernel.widgets" if name in _WIDGETS else "vml_jupyter.api"
+    found = globals()[name] = getattr(import_module(room), name)
     return found
 
 

@@ -26,6 +26,17 @@ def machines(*, settings: Settings | None = None) -> list[Machine]:
     return list_machines(bound(settings))
 
 
+def find_machine(machine: str, *, settings: Settings | None = None) -> Machine:
+    """Return one machine as it stands.
+
+    Raises:
+        NotFound, Ambiguous: There is no such machine.
+    """
+    from vml_jupyter.flows import machines as flow
+
+    return flow.find_machine(bound(settings), machine)
+
+
 def open(machine: str, *, settings: Settings | None = None) -> Machine:
     """Return a machine whose notebook can be opened now: at its ``url``, which holds the machine's key.
 
@@ -33,9 +44,7 @@ def open(machine: str, *, settings: Settings | None = None) -> Machine:
         NotFound, Ambiguous: There is no such machine.
         MachineGone: It does not run; the hint says how to bring it back.
     """
-    from vml_jupyter.flows.machines import find_machine
-
-    found = find_machine(bound(settings), machine)
+    found = find_machine(machine, settings=settings)
     if not found.url:
         way_back = found.detail or _BACK.get(found.state, "Try again in a moment.").format(found.id)
         raise MachineGone(f"the machine {found.id} is {found.state}", way_back)
