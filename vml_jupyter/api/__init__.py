@@ -28,7 +28,18 @@ from vml_jupyter.api.entries import (
     show,
     unforget,
 )
-from vml_jupyter.api.machines import delete, find_machine, machines, open, resume, start, stop, suspend
+from vml_jupyter.api.machines import (
+    delete,
+    execute,
+    find_machine,
+    machines,
+    open,
+    resume,
+    run,
+    start,
+    stop,
+    suspend,
+)
 from vml_jupyter.api.releases import doctor, fetch, images, releases, releases_add, releases_remove
 from vml_jupyter.api.standard import standard_delete, standard_list, standard_revert, standard_take
 from vml_jupyter.api.upkeep import check, key_add, key_list, key_remove, prune, unlock
@@ -50,6 +61,7 @@ __all__ = [
     "edit",
     "entries",
     "environment",
+    "execute",
     "fetch",
     "find_machine",
     "forget",
@@ -68,6 +80,7 @@ __all__ = [
     "restore",
     "restore_files",
     "resume",
+    "run",
     "settings",
     "show",
     "snapshot",

@@ -13,7 +13,7 @@ from typing import NoReturn
 
 from vml_jupyter import __version__
 from vml_jupyter.cli import output, passwords
-from vml_jupyter.errors import Cancelled, Usage, VmlError, of_system
+from vml_jupyter.errors import Cancelled, SecretsFound, Usage, VmlError, of_system
 from vml_jupyter.flows.settings import Settings, load
 
 FAILED = 1
@@ -49,6 +49,7 @@ def parser(
         machines,
         releases,
         restore,
+        sharing,
         show,
         snapshot,
         standard,
@@ -74,6 +75,7 @@ def parser(
         releases,
         machines,
         standard,
+        sharing,
         doctor,
         config,
     ):
@@ -139,9 +141,13 @@ def settings_of(arguments: argparse.Namespace) -> Settings:
 def _say(error: VmlError, as_json: bool) -> None:
     for line in f"vml: {error}".splitlines():
         print(output.plain(line), file=sys.stderr)
+    findings = error.findings if isinstance(error, SecretsFound) else ()
+    for each in findings:
+        print(output.plain("  {path} {where}: {kind}".format(**each)), file=sys.stderr)
     if as_json:
-        told = {"code": error.code, "message": error.message, "hint": error.hint}
-        output.as_json({"error": {**told, "choices": error.choices} if error.choices else told})
+        told: dict[str, object] = {"code": error.code, "message": error.message, "hint": error.hint}
+        told |= {"choices": error.choices} if error.choices else {}
+        output.as_json({"error": told | ({"findings": findings} if findings else {})})
 
 
 def _interrupt(number: int, frame: object) -> NoReturn:

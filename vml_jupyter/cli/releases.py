@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from vml_jupyter import api
@@ -27,6 +28,18 @@ def add_verbs(verbs: Verbs, common: argparse.ArgumentParser) -> None:
     add.add_argument("url", metavar="URL", help="where it is: a web address or a file")
     add.add_argument("--sha256", required=True, metavar="HEX", help="its published SHA-256")
     add.add_argument("--what", default="", metavar="TEXT", help="what it is, in words")
+    lacking = add.add_mutually_exclusive_group()
+    lacking.add_argument(
+        "--with-jupyter",
+        action="store_true",
+        help="the image has no Jupyter: each machine installs JupyterLab at its first boot, from the network",
+    )
+    lacking.add_argument(
+        "--setup",
+        type=Path,
+        metavar="FILE",
+        help="a script of your own that each machine runs as root at its first boot, for what the image lacks",
+    )
     add.set_defaults(run=_add)
     remove = more.add_parser("remove", parents=[common], help="remove an image that VML keeps")
     remove.add_argument("name", metavar="NAME", help="a bootloader (2021.05-1), a file, or an added image")
@@ -59,7 +72,15 @@ def _releases(settings: Settings, arguments: argparse.Namespace) -> None:
         )
         for each in known
     ]
-    output.table(("RELEASE", "STATE", "PUBLISHED", "SIZE", "WHAT", "WHERE"), rows, "Releases")
+    if rows:
+        output.table(("RELEASE", "STATE", "PUBLISHED", "SIZE", "WHAT", "WHERE"), rows, "Releases")
+    else:
+        output.line(
+            "No release is known here. `vml fetch X.Y.Z.W` downloads one once a release repository answers;"
+        )
+        output.line(
+            "an image in ~/Downloads is found there, and `vml releases add` takes an ordinary cloud image."
+        )
     if images:
         output.line("")
         output.table(
@@ -80,10 +101,22 @@ def _image_row(known: KnownImage) -> tuple[str, ...]:
 
 
 def _add(settings: Settings, arguments: argparse.Namespace) -> None:
-    from vml_jupyter.flows.added import add
+    from vml_jupyter.flows.added import add, read_setup
+    from vml_jupyter.guest import jupyter_setup
 
+    setup = jupyter_setup() if arguments.with_jupyter else ""
+    if arguments.setup:
+        setup = read_setup(arguments.setup)
     with output.progress() as terminal:
-        image = add(settings, arguments.name, arguments.url, arguments.sha256, arguments.what, terminal)
+        image = add(
+            settings,
+            arguments.name,
+            arguments.url,
+            arguments.sha256,
+            arguments.what,
+            terminal,
+            setup=setup,
+        )
     output.result(image)
     if arguments.json:
         output.as_json(image)

@@ -33,14 +33,19 @@ def add_verbs(verbs: Verbs, common: argparse.ArgumentParser) -> None:
 def _show(settings: Settings, arguments: argparse.Namespace) -> None:
     from vml_jupyter.flows.durability import durability
     from vml_jupyter.flows.entries import find_entry
+    from vml_jupyter.flows.trust import trusted
 
     entry = find_entry(settings, arguments.entry)
     known = durability(settings, entry, anew=arguments.check)
     output.result(entry)
+    foreign = trusted(settings).is_foreign(entry.id)
     if arguments.json:
-        output.as_json({**msgspec.to_builtins(entry), "durability": known})
+        told = {**msgspec.to_builtins(entry), "durability": known}
+        output.as_json(told | ({"foreign": True} if foreign else {}))
         return
     _print_entry(entry)
+    if foreign:
+        output.line(f"It was imported and is not trusted; `vml trust {entry.id}` changes that.")
     _print_durability(entry, known)
     if entry.note:
         output.line("")

@@ -18,6 +18,7 @@ from typing import TypedDict
 from vml_jupyter.context import client_files, unpack_pickup, user_data, write_context_iso
 from vml_jupyter.errors import ReleaseNotFound, ReleaseUnknown
 from vml_jupyter.flows import areas
+from vml_jupyter.flows.added import setup_of
 from vml_jupyter.flows.context import chosen_pins
 from vml_jupyter.flows.differences import differences
 from vml_jupyter.flows.durability import release_choices, require
@@ -212,5 +213,6 @@ def _write_context(
     # Micro-CernVM unpacks the pickup by itself.
     cloud_config = unpack_pickup(AGENT_UNIT) if release.is_cloud else ""
     told = user_data(release, settings.context, pins=pins, cloud_config=cloud_config)
-    write_context_iso(path, told, pickup(config, client_files(pins)), config.machine)
+    archive = pickup(config, client_files(pins), setup_of(settings, release))
+    write_context_iso(path, told, archive, config.machine)
     return path

@@ -19,6 +19,7 @@ from jupyter_server.utils import url_path_join
 from traitlets import Any as AnyTrait
 from traitlets import Enum, Integer, Unicode, default
 
+from vml_jupyter.flows.trust import TrustedEntries
 from vml_jupyter.jobs import Job, JobDesk, Journal
 from vml_jupyter.server import events
 from vml_jupyter.server.doors import Doors
@@ -26,7 +27,6 @@ from vml_jupyter.server.flows import Flows
 from vml_jupyter.server.routes import routes
 from vml_jupyter.server.shelf import Shelf
 from vml_jupyter.server.traits import UserTraits
-from vml_jupyter.server.trust import TrustedEntries
 from vml_jupyter.server.watch import watch
 
 if TYPE_CHECKING:
