@@ -1,12 +1,14 @@
-"""The verbs of machines: machines, open, suspend, resume, stop, start, delete."""
+"""The verbs of machines: machines, open, capture, suspend, resume, stop, start, delete."""
 
 from __future__ import annotations
 
 import argparse
+import time
 from contextlib import closing
 from typing import TYPE_CHECKING
 
 from vml_jupyter.cli import output
+from vml_jupyter.cli.snapshot import written
 from vml_jupyter.cli.terminal import Terminal
 from vml_jupyter.errors import MachineGone
 from vml_jupyter.flows.settings import Settings
@@ -30,6 +32,19 @@ def add_verbs(verbs: Verbs, common: argparse.ArgumentParser) -> None:
         verb = verbs.add_parser(name, parents=[common], help=what)
         verb.add_argument("machine", metavar="M", help="a machine's id, or the beginning of it")
         verb.set_defaults(run=run)
+    capture = verbs.add_parser(
+        "capture", parents=[common], help="write what changed in a machine as a new entry"
+    )
+    capture.add_argument("machine", metavar="M", help="a machine's id, or the beginning of it")
+    capture.add_argument("--notebook", metavar="REL", help="the notebook to reopen (default: as restored)")
+    capture.add_argument("-m", "--message", "--title", dest="title", default="", help="the entry's title")
+    capture.add_argument("--note", default="", help="a note in Markdown")
+    capture.add_argument("--tag", action="append", default=[], metavar="TAG", help="may be repeated")
+    capture.add_argument("--project", metavar="NAME", help="what it belongs to (default: as restored)")
+    capture.add_argument(
+        "--at-most", type=int, metavar="GIB", help="how much may have changed (default: what its disk holds)"
+    )
+    capture.set_defaults(run=_capture)
 
 
 def _machines(settings: Settings, arguments: argparse.Namespace) -> None:
@@ -69,6 +84,25 @@ def _open(settings: Settings, arguments: argparse.Namespace) -> None:
 
 
 _BACK = {"suspended": "vml resume {} goes on with it.", "stopped": "vml start {} starts it."}
+
+
+def _capture(settings: Settings, arguments: argparse.Namespace) -> None:
+    from vml_jupyter.flows.machine_capture import capture_machine
+
+    begun = time.monotonic()
+    with closing(Terminal()) as terminal:
+        entry = capture_machine(
+            settings,
+            arguments.machine,
+            notebook=arguments.notebook,
+            title=arguments.title,
+            note=arguments.note,
+            tags=arguments.tag,
+            project=arguments.project,
+            at_most_gib=arguments.at_most,
+            progress=terminal,
+        )
+    written(arguments, entry, time.monotonic() - begun)
 
 
 def _start(settings: Settings, arguments: argparse.Namespace) -> None:

@@ -14,6 +14,7 @@ It mounts the working area, starts Jupyter in it as the machine's user, keeps it
         -> {"v": 1, "id": 7, "state": {"stage": "ready", "detail": "", "area": "overlay", "release": {...}, ...}}
         <- {"v": 1, "id": 8, "do": "shutdown"}           or "kernel": start the notebook's kernel ahead of the browser
         <- {"v": 1, "id": 8, "do": "clock", "time": s}   after a rest: what time it is, in seconds since 1970
+        <- {"v": 1, "id": 8, "do": "tell", "nonce": ...}  start the teller (teller.py), which tells what changed
         -> {"v": 1, "id": 8, "done": true}
         -> {"v": 1, "id": 9, "error": "unknown request"}
 
@@ -22,7 +23,7 @@ configuration and nowhere else: not to a command line, a log or the console.
 """
 
 # pathlib would cost time at every boot; Jupyter listens on all of the guest's addresses on purpose.
-# ruff: noqa: PTH101, PTH103, PTH104, PTH108, PTH110, PTH112, PTH116, PTH118, PTH119, PTH123, PTH207, PTH208, S104
+# ruff: noqa: PTH100, PTH101, PTH103, PTH104, PTH108, PTH110, PTH112, PTH116, PTH118, PTH119, PTH120, PTH123, PTH207, PTH208, S104
 
 import errno
 import glob
@@ -30,6 +31,7 @@ import http.client
 import json
 import os
 import pwd
+import re
 import select
 import signal
 import socket
@@ -49,6 +51,7 @@ CONFIG = "/etc/vml/machine.json"
 RUN = "/run/vml"
 LABEL = b"VML_AREA"
 PORT_NAME = "org.vml.agent.0"
+TELLER_PORT = "org.vml.changes.0"
 LINE_LIMIT = 64 * 1024
 JUPYTER_PORT = 8888
 RESTARTS = 3
@@ -99,14 +102,14 @@ class State:
 # --- the channel to the host
 
 
-def find_port() -> "str | None":
-    """Return the device of our virtio-serial port, or None while its driver is not there yet."""
-    path = "/dev/virtio-ports/" + PORT_NAME
+def find_port(name: str = PORT_NAME) -> "str | None":
+    """Return the device of a virtio-serial port of ours, or None while its driver is not there yet."""
+    path = "/dev/virtio-ports/" + name
     if os.path.exists(path):
         return path
     for name_file in glob.glob("/sys/class/virtio-ports/*/name"):  # where udev makes no links
         with open(name_file) as file:
-            if file.read().strip() == PORT_NAME:
+            if file.read().strip() == name:
                 return "/dev/" + name_file.split("/")[-2]
     return None
 
@@ -128,7 +131,10 @@ def answer(line: bytes, state: State, actions: "dict[str, Callable[..., None]]")
     elif request.get("do") == "clock" and "clock" in actions and is_moment(request.get("time")):
         actions["clock"](request["time"])
         reply["done"] = True
-    elif request.get("do") in actions and request["do"] != "clock":
+    elif request.get("do") == "tell" and "tell" in actions and is_nonce(request.get("nonce")):
+        actions["tell"](request["nonce"])
+        reply["done"] = True
+    elif request.get("do") in actions and request["do"] not in ("clock", "tell"):
         actions[request["do"]]()
         reply["done"] = True
     else:
@@ -139,6 +145,11 @@ def answer(line: bytes, state: State, actions: "dict[str, Callable[..., None]]")
 def is_moment(value: object) -> bool:
     """Tell whether a value can be a time in seconds since 1970: some moment between 2001 and 2286."""
     return isinstance(value, (int, float)) and not isinstance(value, bool) and 1e9 < value < 1e10
+
+
+def is_nonce(value: object) -> bool:
+    """Tell whether a value can be the word that a teller begins with: 32 hexadecimal digits."""
+    return isinstance(value, str) and re.match("[0-9a-f]{32}$", value) is not None
 
 
 class Lines:
@@ -339,13 +350,20 @@ def mount_area(config: "Config", user: pwd.struct_passwd, target: str) -> str:
     make_folder(upper, user, os.stat(lower).st_mode & 0o777 | 0o700)
     os.makedirs(work, exist_ok=True)
     try:
-        options = f"nosuid,nodev,lowerdir={lower},upperdir={upper},workdir={work}"
+        options = f"nosuid,nodev,lowerdir={lower},upperdir={upper},workdir={work}{plain_options()}"
         run("mount", "-t", "overlay", "-o", options, "vml", target)
     except Failed as error:
         say(f"no overlay: {error}; copying the working area")
         copy_once(lower, target, os.path.join(base, "copied"))
         return "copy"
     return "overlay"
+
+
+def plain_options() -> str:
+    """Return the options that keep the upper folder readable by itself, as far as this kernel knows them."""
+    known = "/sys/module/overlay/parameters/"
+    wanted = ("redirect_dir", "metacopy", "index")
+    return "".join(f",{name}=off" for name in wanted if os.path.exists(known + name))
 
 
 def writable_folder() -> str:
@@ -371,6 +389,40 @@ def run(*command: str) -> None:
     output = done.communicate()[0]
     if done.returncode != 0:
         raise Failed(f"{command[0]}: {output.decode('utf-8', 'replace').strip()}")
+
+
+# --- telling what changed
+
+
+class Teller:
+    """The process that tells the host what changed; one at a time, as the port is."""
+
+    def __init__(self, config: "Config", user: pwd.struct_passwd, area: str, how: str) -> None:
+        base = writable_folder()
+        self._order = {
+            "upper": os.path.join(base, "upper") if how == "overlay" else "",
+            "target": area,
+            "mark": os.path.join(base, "captured"),
+            "user": user.pw_name,
+            "token": config["token"],
+            "base_url": base_url_of(config),
+            "jupyter_port": JUPYTER_PORT,
+        }  # type: dict[str, object]
+        self._process = None  # type: subprocess.Popen[bytes] | None
+
+    def start(self, nonce: str) -> None:
+        """Begin anew; what it is to know goes through a pipe, as one may see command lines."""
+        if self._process is not None:
+            end(self._process)
+        port = find_port(TELLER_PORT)
+        if port is None:
+            say("there is no port to tell changes through")
+            return
+        program = os.path.join(os.path.dirname(os.path.abspath(__file__)), "teller.py")
+        self._process = subprocess.Popen([sys.executable, "-IS", program], stdin=subprocess.PIPE)
+        assert self._process.stdin is not None
+        self._process.stdin.write(json.dumps(dict(self._order, port=port, nonce=nonce)).encode("ascii"))
+        self._process.stdin.close()
 
 
 # --- Jupyter
@@ -595,7 +647,9 @@ def bring_up(config: "Config", state: State, actions: "dict[str, Callable[..., N
     ).start()
     try:
         state.set(stage="area", app=kind, release=identity())
-        state.set(stage="jupyter", area=mount_area(config, user, area))
+        how = mount_area(config, user, area)
+        actions["tell"] = Teller(config, user, area, how).start
+        state.set(stage="jupyter", area=how)
         supervise(process, config, user, state)
     finally:
         end(process)

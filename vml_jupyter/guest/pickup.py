@@ -1,6 +1,6 @@
 """The archive that a fresh machine unpacks into ``/`` at its first boot: the agent and what it must know.
 
-    usr/lib/vml/agent.py
+    usr/lib/vml/agent.py, teller.py
     etc/vml/machine.json                                              mode 0600: it holds the token
     etc/systemd/system/vml-agent.service
     etc/systemd/system/multi-user.target.wants/vml-agent.service ->  ../vml-agent.service
@@ -25,6 +25,7 @@ import msgspec
 from vml_jupyter.errors import Usage
 
 AGENT = "usr/lib/vml/agent.py"
+TELLER = "usr/lib/vml/teller.py"
 CONFIG = "etc/vml/machine.json"
 AGENT_UNIT = "vml-agent.service"
 UNIT = f"etc/systemd/system/{AGENT_UNIT}"
@@ -92,6 +93,7 @@ def pickup(config: GuestConfig, files: Mapping[str, bytes] | None = None) -> byt
         _add_file(archive, CONFIG, msgspec.json.encode(config), 0o600)
         _add_folder(archive, "usr/lib/vml", 0o755)
         _add_file(archive, AGENT, agent_source(), 0o755)
+        _add_file(archive, TELLER, teller_source(), 0o755)
         _add_file(archive, UNIT, _UNIT.encode("ascii"), 0o644)
         link = tarfile.TarInfo(WANTS)
         link.type, link.linkname, link.mode = tarfile.SYMTYPE, "../vml-agent.service", 0o777
@@ -113,6 +115,11 @@ def pickup_of(files: Mapping[str, bytes]) -> bytes:
 def agent_source() -> bytes:
     """Return the agent's source text."""
     return resources.files("vml_jupyter.guest").joinpath("agent.py").read_bytes()
+
+
+def teller_source() -> bytes:
+    """Return the source text of what tells the changes."""
+    return resources.files("vml_jupyter.guest").joinpath("teller.py").read_bytes()
 
 
 def folder_name(name: str) -> str:
