@@ -19,15 +19,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from vml_jupyter.guest import agent
-from vml_jupyter.guest.pickup import agent_source
+from vml_jupyter.guest.pickup import agent_source, teller_source
 
 STANDARD = {
     "errno",
     "glob",
     "http.client",
+    "importlib",
     "json",
     "os",
     "pwd",
+    "re",
     "select",
     "signal",
     "socket",
@@ -37,6 +39,14 @@ STANDARD = {
     "time",
 }
 ME = pwd.getpwuid(os.geteuid())
+
+
+def test_a_teller_is_standard_library_for_python_3_6() -> None:
+    tree = ast.parse(teller_source(), feature_version=(3, 6))
+    running = [node for node in tree.body if isinstance(node, ast.Import)]
+    assert {
+        alias.name.partition(".")[0] for node in running for alias in node.names
+    } <= sys.stdlib_module_names
 
 
 def test_it_is_one_file_of_standard_library_for_python_3_6() -> None:

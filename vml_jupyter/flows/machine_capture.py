@@ -102,8 +102,7 @@ def capture_machine(
             captured = _captured(spec)
             previous = _find(logbook, changes.mark) if changes.mark in captured else None
             reopened = notebook or (restored.notebook if restored else spec.notebook)
-            progress.stage("environment", "Asking the machine what it runs")
-            environment = describe_told(changes.surroundings(reopened, VARIABLES), spec.release)
+            changes.look_around(reopened, VARIABLES)
             progress.stage("take", "Writing what changed into the logbook")
             taken = take_changes(
                 logbook.repository,
@@ -118,6 +117,8 @@ def capture_machine(
             )
             for name in taken.unreadable:
                 progress.note(f"could not be read and is not in the entry: {name}")
+            progress.stage("environment", "Asking the machine what it runs")
+            environment = describe_told(changes.surroundings(), spec.release)
             progress.stage("entry", "Writing the entry")
             parent = previous or restored
             draft = Entry(

@@ -28,6 +28,7 @@ configuration and nowhere else: not to a command line, a log or the console.
 import errno
 import glob
 import http.client
+import importlib
 import json
 import os
 import pwd
@@ -60,6 +61,7 @@ USER_WAIT_S = 60
 JUPYTER_WAIT_S = 600
 KERNEL_WAIT_S = 20
 SEND_WAIT_S = 3
+TELLER_LATER_S = 60
 PROGRAMS = (("lab", "jupyter-lab"), ("notebook", "jupyter-notebook"), ("server", "jupyter-server"))
 SEARCHED = "/usr/local/bin:/usr/bin:/bin:/opt/conda/bin:/usr/local/sbin:/usr/sbin:/sbin"
 
@@ -395,34 +397,76 @@ def run(*command: str) -> None:
 
 
 class Teller:
-    """The process that tells the host what changed; one at a time, as the port is."""
+    """The process that tells the host what changed; one at a time, as the port is.
+
+    It is a fork of this one, because a Python that starts takes an emulated machine seconds; its own code is loaded
+    when everything else has had its time.
+    """
 
     def __init__(self, config: "Config", user: pwd.struct_passwd, area: str, how: str) -> None:
-        base = writable_folder()
-        self._order = {
-            "upper": os.path.join(base, "upper") if how == "overlay" else "",
-            "target": area,
-            "mark": os.path.join(base, "captured"),
-            "user": user.pw_name,
-            "token": config["token"],
-            "base_url": base_url_of(config),
-            "jupyter_port": JUPYTER_PORT,
-        }  # type: dict[str, object]
-        self._process = None  # type: subprocess.Popen[bytes] | None
+        self._config, self._user, self._area, self._how = config, user, area, how
+        self._module = None  # type: Any
+        self._lock = threading.Lock()
+        self._process = 0
+        timer = threading.Timer(TELLER_LATER_S, self._prepare)
+        timer.daemon = True
+        timer.start()
 
     def start(self, nonce: str) -> None:
-        """Begin anew; what it is to know goes through a pipe, as one may see command lines."""
-        if self._process is not None:
-            end(self._process)
+        """Begin anew."""
+        self._end()
         port = find_port(TELLER_PORT)
         if port is None:
             say("there is no port to tell changes through")
             return
-        program = os.path.join(os.path.dirname(os.path.abspath(__file__)), "teller.py")
-        self._process = subprocess.Popen([sys.executable, "-IS", program], stdin=subprocess.PIPE)
-        assert self._process.stdin is not None
-        self._process.stdin.write(json.dumps(dict(self._order, port=port, nonce=nonce)).encode("ascii"))
-        self._process.stdin.close()
+        order = self._order(port, nonce)
+        module = self._load()
+        self._process = os.fork()
+        if not self._process:
+            try:
+                os.closerange(3, 256)
+                module.tell(order)
+            finally:
+                os._exit(0)
+
+    def _prepare(self) -> None:
+        """Have what takes long ready before it is asked for: the code, and what the kernel's Python says of itself."""
+        module = self._load()
+        try:
+            module.environment(self._order("", ""), self._config.get("notebook") or "", [])
+        except (OSError, ValueError, KeyError) as error:
+            say(f"nothing is known of the kernel yet: {type(error).__name__}")
+
+    def _order(self, port: str, nonce: str) -> "dict[str, object]":
+        base = writable_folder()
+        return {
+            "port": port,
+            "nonce": nonce,
+            "upper": os.path.join(base, "upper") if self._how == "overlay" else "",
+            "target": self._area,
+            "mark": os.path.join(base, "captured"),
+            "pythons": RUN + "/pythons.json",
+            "user": self._user.pw_name,
+            "token": self._config["token"],
+            "base_url": base_url_of(self._config),
+            "jupyter_port": JUPYTER_PORT,
+        }
+
+    def _load(self) -> "Any":
+        with self._lock:
+            if self._module is None:
+                sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+                self._module = importlib.import_module("teller")
+            return self._module
+
+    def _end(self) -> None:
+        if self._process:
+            try:
+                os.kill(self._process, signal.SIGKILL)
+                os.waitpid(self._process, 0)
+            except OSError as error:
+                say(f"the last teller: {error.strerror}")
+            self._process = 0
 
 
 # --- Jupyter

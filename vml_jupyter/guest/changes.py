@@ -144,10 +144,14 @@ class ChangesClient:
                 left -= 1
                 yield Closed(number, changed, shown(error))
 
-    def surroundings(self, notebook: str, variables: Sequence[str]) -> Surroundings:
-        """Return what the notebook runs in; of its variables only those that are named here."""
+    def look_around(self, notebook: str, variables: Sequence[str]) -> None:
+        """Have it find out what the notebook runs in, beside all else; of its variables only those that are named."""
         self._send(b"e", _ascii({"notebook": notebook, "variables": list(variables)}))
-        return self._expect(b"e", Surroundings)
+
+    def surroundings(self) -> Surroundings:
+        """Return what it found out."""
+        self._send(b"E")
+        return self._expect(b"E", Surroundings)
 
     def keep_mark(self, entry: str) -> None:
         """Have the machine keep the name of the entry that was captured, with its disk."""

@@ -1,6 +1,6 @@
 """The teller: one file of Python's standard library (3.6 and later) that runs as root in a machine.
 
-The agent starts it for a capture, with an order on standard input. It tells what lies in the overlay's upper folder,
+The agent forks for a capture and calls ``tell``. That tells what lies in the overlay's upper folder,
 which is what changed since the restore, and reads out the files that the host asks for. Where there is no overlay it
 tells all that lies in the working area, and the host compares.
 
@@ -14,8 +14,9 @@ tells all that lies in the working area, and the host compares.
     <- r [[number, path, [[bytes, sha256], ...]], ...]   read these files, of which the host has such pieces
     -> o [number, row]  d <bytes>  s [first, count]  c [number, changed, error]
     -> w                                              the overlay holds what is not understood: all is told instead
-    <- e {"notebook": "a.ipynb", "variables": [...]}  what does it run in?
-    -> e {...}
+    <- e {"notebook": "a.ipynb", "variables": [...]}  find out what it runs in, meanwhile
+    <- E                                              ... and tell
+    -> E {...}
     <- m {"entry": "..."}                             it is captured now: keep that name with the disk
     -> m
     <- q
@@ -28,7 +29,7 @@ waits longer than it is given.
 """
 
 # pathlib would cost time, and annotations are comments where they name what is only imported for them.
-# ruff: noqa: PTH104, PTH112, PTH113, PTH115, PTH118, PTH119, PTH123, PTH208
+# ruff: noqa: PTH104, PTH113, PTH115, PTH116, PTH118, PTH119, PTH123, PTH208
 
 import base64
 import errno
@@ -58,6 +59,7 @@ FOLDER_BYTES = 200000
 OUT_BYTES = 256 * 1024
 READ_BYTES = 256 * 1024
 LONGEST_PIECE = 64 << 20
+HASHED_PER_S = 50e6
 PATIENCE_S = 60.0
 HUNG_UP_S = 3.0
 ATTRIBUTES_BYTES = 64 * 1024
@@ -82,17 +84,7 @@ TEXTS = (
     "mnt/.rw/aux/cvmfs_snapshot",
     "mnt/.rw/context/ucontext",
 )
-ASK_PYTHON = """
-import json, os, sys
-found = []
-for folder in sys.path[1:]:
-    try:
-        names = [name for name in os.listdir(folder) if name.endswith((".dist-info", ".egg-info"))]
-    except OSError:
-        names = []
-    found.append([folder, sorted(names)])
-print(json.dumps([sys.version.split()[0], found]))
-"""
+ASK_PYTHON = "import json, sys; print(json.dumps([sys.version.split()[0], sys.path[1:]]))"
 
 
 class Gone(Exception):
@@ -342,6 +334,8 @@ def stamp(status: os.stat_result) -> "tuple[int, int, int]":
 
 def tell_content(link: Link, fd: int, left: int, pieces: "list[Any]") -> bool:
     """Tell a file's bytes, of pieces that the host has only that; False where it ends early."""
+    if left > FRAME_LIMIT and not hashes_quickly():
+        pieces = []  # an emulated processor hashes slower than the channel takes it
     for place, (length, digest) in enumerate(pieces):
         if not 0 < length <= min(left, LONGEST_PIECE):
             break
@@ -361,6 +355,13 @@ def tell_content(link: Link, fd: int, left: int, pieces: "list[Any]") -> bool:
         left -= len(data)
         link.put(b"d", data)
     return True
+
+
+def hashes_quickly(probe_bytes: int = 1 << 17) -> bool:
+    """Tell whether comparing pieces takes less time than sending them."""
+    begun = time.perf_counter()
+    hashlib.sha256(bytes(probe_bytes)).digest()
+    return probe_bytes / max(time.perf_counter() - begun, 1e-9) > HASHED_PER_S
 
 
 def read_exactly(fd: int, length: int) -> bytes:
@@ -383,11 +384,23 @@ def put_data(link: Link, data: bytes) -> None:
 # --- what it runs in
 
 
+class Finding(threading.Thread):
+    """Finds out what the machine runs, beside the telling of changes: another Python must be asked for it."""
+
+    def __init__(self, order: "dict[str, Any]", asked: "dict[str, Any]") -> None:
+        super().__init__(daemon=True)
+        self._order, self._asked = order, asked
+        self.found = {}  # type: dict[str, Any]
+
+    def run(self) -> None:
+        self.found = environment(self._order, self._asked["notebook"], self._asked["variables"])
+
+
 def environment(order: "dict[str, Any]", notebook: str, variables: "list[str]") -> "dict[str, Any]":
     """Return what the machine is, and the Python of the notebook's kernel with its packages."""
     kernel = kernel_process(order, notebook)
     program, environ, spec = kernel or ("", {}, "")
-    version, folders = ask_python(program, environ, order["user"]) if program else ("", [])
+    version, folders = python_of(program, environ, order) if program else ("", [])
     return {
         "texts": {path: text_of("/" + path) for path in TEXTS if os.path.isfile("/" + path)},
         "markers": sorted(name for name in os.listdir("/") if name.startswith(".installed_cernvm-system-"))[
@@ -483,8 +496,42 @@ def ask_jupyter(order: "dict[str, Any]", what: str) -> "list[dict[str, Any]]":
     return [each for each in answered if isinstance(each, dict)] if isinstance(answered, list) else []
 
 
-def ask_python(program: str, environ: "dict[str, str]", user: str) -> "tuple[str, list[Any]]":
-    """Ask an interpreter for its version and what is installed, as the machine's user; '' where it is no Python."""
+def python_of(program: str, environ: "dict[str, str]", order: "dict[str, Any]") -> "tuple[str, list[Any]]":
+    """Return an interpreter's version and its search path with what is installed there; '' where it is no Python.
+
+    What it said once is kept until the machine is started again; what is installed is looked at each time.
+    """
+    matters = sorted(
+        name for name in environ if name.startswith("PYTHON") or name in ("HOME", "LD_LIBRARY_PATH")
+    )
+    key = json.dumps([program, os.stat(program).st_mtime, [[name, environ[name]] for name in matters]])
+    try:
+        with open(order["pythons"]) as file:
+            known = json.load(file)
+    except (OSError, ValueError):
+        known = {}
+    if key not in known:
+        answer = ask_python(program, environ, order["user"])
+        if answer is None:
+            return "", []
+        known[key] = answer
+        with open(order["pythons"] + ".new", "w") as file:
+            json.dump(known, file)
+        os.rename(order["pythons"] + ".new", order["pythons"])
+    version, path = known[key]
+    return version, [[folder, distributions_in(folder)] for folder in path[:1000]]
+
+
+def distributions_in(folder: str) -> "list[str]":
+    try:
+        names = os.listdir(folder)
+    except OSError:
+        return []
+    return sorted(name for name in names if name.endswith((".dist-info", ".egg-info")))[:20000]
+
+
+def ask_python(program: str, environ: "dict[str, str]", user: str) -> "list[Any] | None":
+    """Ask an interpreter for its version and search path, as the machine's user."""
     account = pwd.getpwnam(user) if user else None
 
     def become_user() -> None:
@@ -504,15 +551,15 @@ def ask_python(program: str, environ: "dict[str, str]", user: str) -> "tuple[str
             preexec_fn=become_user,
         )
     except (OSError, ValueError):
-        return "", []
+        return None
     try:
         answer = process.communicate(timeout=PYTHON_S)[0]
-        version, folders = json.loads(answer.decode("utf-8", "replace").splitlines()[-1])
-    except (subprocess.TimeoutExpired, ValueError, IndexError):
+        version, path = json.loads(answer.decode("utf-8", "replace").splitlines()[-1])
+        return [str(version), [str(folder) for folder in path]]
+    except (subprocess.TimeoutExpired, ValueError, IndexError, TypeError):
         process.kill()
         process.wait()
-        return "", []
-    return str(version), folders
+        return None
 
 
 # --- all of it
@@ -525,6 +572,7 @@ def serve(link: Link, order: "dict[str, Any]") -> None:
     top = row_of(b".", root, os.lstat(root), False)
     mark = text_of(order["mark"]).strip() if order["mark"] else ""
     link.put_json(b"h", {"v": 1, "how": how, "mark": mark, "top": top})
+    finding = None  # type: Finding | None
     while True:
         kind, payload = link.take()
         if kind == b"l" and how == "upper":
@@ -537,13 +585,16 @@ def serve(link: Link, order: "dict[str, Any]") -> None:
         elif kind == b"l":
             list_all(link, root, False)
         elif kind == b"r":
-            for number, path, pieces in json.loads(payload.decode("ascii")):
+            for number, path, pieces in json.loads(payload.decode("utf-8")):
                 tell_file(link, root, number, path.encode("latin-1"), pieces)
         elif kind == b"e":
-            asked = json.loads(payload.decode("ascii"))
-            link.put_json(b"e", environment(order, asked["notebook"], asked["variables"]))
+            finding = Finding(order, json.loads(payload.decode("utf-8")))
+            finding.start()
+        elif kind == b"E" and finding is not None:
+            finding.join()
+            link.put_json(b"E", finding.found)
         elif kind == b"m":
-            keep_mark(order["mark"], json.loads(payload.decode("ascii"))["entry"])
+            keep_mark(order["mark"], json.loads(payload.decode("utf-8"))["entry"])
             link.put(b"m")
         else:
             return
@@ -557,22 +608,21 @@ def keep_mark(path: str, entry: str) -> None:
         os.rename(path + ".new", path)
 
 
-def main() -> None:
-    order = json.load(sys.stdin)
+def tell(order: "dict[str, Any]") -> None:
+    """Tell one host what it asks, then return; this process is for nothing else."""
     signal.signal(signal.SIGPIPE, signal.SIG_IGN)
     port = order["port"]
-    link = Link(port if isinstance(port, int) else os.open(port, os.O_RDWR | os.O_NONBLOCK))
-    link.greet(order["nonce"])
     try:
-        serve(link, order)
+        link = Link(port if isinstance(port, int) else os.open(port, os.O_RDWR | os.O_NONBLOCK))
+        link.greet(order["nonce"])
+        try:
+            serve(link, order)
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            link.put_json(b"x", {"error": f"{type(error).__name__}: {error}"})
         link.flush()
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        link.put_json(b"x", {"error": f"{type(error).__name__}: {error}"})
-        link.flush()
+    except (Gone, OSError) as error:
+        os.write(2, f"vml-teller: {error}\n".encode("utf-8", "replace"))
 
 
 if __name__ == "__main__":
-    try:
-        main()
-    except Gone as error:
-        sys.exit(f"vml-teller: {error}")
+    tell(json.load(sys.stdin))

@@ -36,9 +36,9 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     choice. ``area`` is the folder the snapshot was taken from, for people to recognise; nothing is ever read
     from or written to it. ``machine`` is the one that it was taken in, if any; ``area`` is then
     where the restored entry came from. ``notebook`` is relative to the area, with ``/``. ``parent`` is the
-    entry that this one continues. ``unreadable`` counts what was in the area and could not be read. The last three fields say
-    where the content lies and whether that is the bin; they are filled in when an entry is read from a
-    logbook and are not in its record.
+    entry that this one continues. ``unreadable`` counts what was in the area and could not be read. The last
+    three fields say where the content lies and whether that is the bin; they are filled in when an entry is
+    read from a logbook and are not in its record.
     """
 
     id: Id

@@ -9,7 +9,6 @@ to the area's owner whoever made it in the machine, is no device, and has no set
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from itertools import islice
 from pathlib import Path
 
 import msgspec
@@ -22,7 +21,7 @@ from vml_jupyter.snapshot.ignore import FILE_NAME
 from vml_jupyter.snapshot.intake import Intake, Read
 from vml_jupyter.snapshot.overlaid import Nodes, Overlaid, Overlay, Owner, keeps_time
 from vml_jupyter.snapshot.take import Taken
-from vml_jupyter.snapshot.told import Changes, Folder, Limits, Wish
+from vml_jupyter.snapshot.told import Changes, Closed, Folder, Limits, Wish
 
 _RULES = FILE_NAME.encode()
 _LARGEST_RULES = 1 << 20
@@ -68,7 +67,7 @@ def take_changes(
     intake = Intake(repository, spool, limits.size_bytes)
     owner = Owner(base, device)
     told = changes.folders()
-    rules = _own_rules(repository, told, changes, intake)
+    rules = _own_rules(told, changes)
     whole = changes.how == "walk"
     overlay = Overlay(repository, told, whole=whole, owner=owner, rules=rules, findings=findings)
     folders = overlay.build(changes.top, base, known)
@@ -96,29 +95,26 @@ def count(repository: Repository, tree: str | None) -> tuple[int, int]:
     return files, size
 
 
-def _own_rules(
-    repository: Repository, told: Mapping[bytes, Folder], changes: Changes, intake: Intake
-) -> dict[bytes, bytes]:
+def _own_rules(told: Mapping[bytes, Folder], changes: Changes) -> dict[bytes, bytes]:
     """Read the ``.vmlignore`` files that the machine tells of; one that it removed has no rules."""
     texts: dict[bytes, bytes] = {}
-    wishes: dict[bytes, Wish] = {}
+    wanted: list[bytes] = []
     for path, folder in told.items():
         for row in folder.rows:
             if row.name_bytes == _RULES:
                 texts[path] = b""
                 if row.kind == "f" and row.size <= _LARGEST_RULES:
-                    wishes[path] = Wish(path + b"/" + _RULES if path else _RULES)
-    for some in _some(list(wishes)):
-        asked = [wishes[path] for path in some]
-        for read in intake.read(asked, changes.read(asked)):
-            texts[some[read.number]] = b"".join(map(repository.blob, read.content))[:_LARGEST_RULES]
+                    wanted.append(path)
+    for start in range(0, len(wanted), _WISHES):
+        some = wanted[start : start + _WISHES]
+        wishes = [Wish(path + b"/" + _RULES if path else _RULES) for path in some]
+        place = 0
+        for part in changes.read(wishes):
+            if isinstance(part, Closed):
+                place = min(place + 1, len(some) - 1)
+            elif isinstance(part, bytes):
+                texts[some[place]] = (texts[some[place]] + part)[:_LARGEST_RULES]
     return texts
-
-
-def _some(items: Sequence[bytes]) -> Iterator[list[bytes]]:
-    rest = iter(items)
-    while batch := list(islice(rest, _WISHES)):
-        yield batch
 
 
 def _read_all(
