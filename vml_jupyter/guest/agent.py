@@ -46,7 +46,7 @@ import time
 
 TYPE_CHECKING = False  # typing itself would only cost time at every boot
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from typing import Any
 
     Config = dict[str, Any]  # what machine.json holds
@@ -71,6 +71,10 @@ SEND_WAIT_S = 3
 TELLER_LATER_S = 60
 PROGRAMS = (("lab", "jupyter-lab"), ("notebook", "jupyter-notebook"), ("server", "jupyter-server"))
 SEARCHED = "/usr/local/bin:/usr/bin:/bin:/opt/conda/bin:/usr/local/sbin:/usr/sbin:/sbin"
+VIEWS = "/cvmfs/sft.cern.ch/lcg/views"
+VIEWS_WAIT_S = 60
+VIEWS_LOOKED_AT = 30
+OS_RELEASE = "/etc/os-release"
 SEARCHED_TOO = "/opt/*/bin"  # miniforge and virtual environments have names of their own
 
 
@@ -519,18 +523,79 @@ def set_up(state: State) -> None:
 # --- Jupyter
 
 
-def find_jupyter() -> "tuple[str, str]":
-    """Return (what it is, its program), the richest there is."""
-    folders = SEARCHED.split(":") + sorted(glob.glob(SEARCHED_TOO))
+def find_jupyter(recorded: str = "") -> "tuple[str, str]":
+    """Return (what it is, its program): the system's own, the recorded LCG view's, the newest view's."""
+    own = jupyter_in(SEARCHED.split(":") + sorted(glob.glob(SEARCHED_TOO)))
+    if own:
+        return own
+    looked = []  # type: list[str]
+    for view in views(recorded):
+        looked.append(view)
+        found = (
+            jupyter_in([os.path.join(view, "bin")])
+            if os.path.exists(os.path.join(view, "setup.sh"))
+            else None
+        )
+        if found:
+            return found
+    sought = " or ".join(program for _, program in PROGRAMS)
+    raise Failed(
+        f"there is no Jupyter in this system: no {sought} in {SEARCHED} or {SEARCHED_TOO}, nor in an LCG view for"
+        f" {' or '.join(platforms()) or 'this system'} ({', '.join(looked) or 'none is in ' + VIEWS})",
+        lacks="jupyter",
+    )
+
+
+def jupyter_in(folders: "list[str]") -> "tuple[str, str] | None":
     for kind, program in PROGRAMS:
         for folder in folders:
             path = os.path.join(folder, program)
             if os.access(path, os.X_OK):
                 return kind, path
-    sought = " or ".join(program for _, program in PROGRAMS)
-    raise Failed(
-        f"there is no Jupyter in this system: no {sought} in {SEARCHED} or {SEARCHED_TOO}", lacks="jupyter"
-    )
+    return None
+
+
+def views(recorded: str) -> "list[str]":
+    """Return the LCG views that may run here, the recorded one first, then the newest; a dead mount has none."""
+    found = []  # type: list[str]
+    looking = threading.Thread(target=lambda: found.extend(list_views(recorded)), daemon=True)
+    looking.start()
+    looking.join(VIEWS_WAIT_S)
+    return list(found)
+
+
+def list_views(recorded: str) -> "Iterator[str]":
+    ours = tuple(name + "-" for name in platforms())
+    if recorded and os.path.basename(recorded).startswith(ours) and os.path.isdir(recorded):
+        yield recorded
+    try:
+        releases = [name for name in os.listdir(VIEWS) if re.match(r"LCG_\d+[a-z]?$", name)]
+    except OSError:
+        return
+    releases.sort(key=lambda name: (int(re.findall(r"\d+", name)[0]), name), reverse=True)
+    for release in releases[:VIEWS_LOOKED_AT]:
+        try:
+            names = sorted(os.listdir(os.path.join(VIEWS, release)), reverse=True)
+        except OSError:
+            continue
+        for name in names:
+            if name.startswith(ours) and name.endswith("-opt"):
+                yield os.path.join(VIEWS, release, name)
+
+
+def platforms() -> "list[str]":
+    """Return how LCG calls this system, ``x86_64-centos7``: what its name must begin with."""
+    try:
+        with open(OS_RELEASE, errors="replace") as file:
+            said = dict(re.findall(r'^([A-Z_]+)="?([^"\n]*)"?$', file.read(65536), re.MULTILINE))
+    except OSError:
+        return []
+    number = said.get("VERSION_ID", "")
+    major, machine = number.split(".")[0], os.uname().machine
+    if said.get("ID") in ("debian", "ubuntu"):
+        return [machine + "-" + said["ID"] + number.replace(".", "")]
+    names = {"6": ["slc6"], "7": ["centos7", "el7"], "8": ["el8", "centos8"]}.get(major, ["el" + major])
+    return [machine + "-" + name for name in names]
 
 
 def jupyter_config(config: "Config", area: str, user: pwd.struct_passwd) -> "dict[str, object]":
@@ -600,10 +665,14 @@ def start_jupyter(program: str, user: pwd.struct_passwd) -> "subprocess.Popen[by
         os.setuid(user.pw_uid)
         os.umask(0o022)
 
+    command = [program, "--config=" + RUN + "/jupyter.json"]
+    setup = os.path.join(os.path.dirname(os.path.dirname(program)), "setup.sh")
+    if "/lcg/views/" in program:  # a view runs only where it was set up
+        command = ["/bin/bash", "-c", 'source "$0"; exec "$@"', setup, *command]
     with open(RUN + "/jupyter.log", "ab") as log:
         os.fchmod(log.fileno(), 0o600)
         return subprocess.Popen(
-            [program, "--config=" + RUN + "/jupyter.json"],
+            command,
             cwd=home,
             env=environment,
             stdin=subprocess.DEVNULL,
@@ -677,7 +746,7 @@ def supervise(
         say(why)
         if left:
             state.set(stage="jupyter", detail=why)
-            process = start_jupyter(find_jupyter()[1], user)
+            process = start_jupyter(find_jupyter(config.get("view") or "")[1], user)
     raise Failed(why)
 
 
@@ -738,7 +807,7 @@ def bring_up(config: "Config", state: State, actions: "dict[str, Callable[..., N
     set_up(state)
     user = find_user(config.get("user") or "")
     area = area_folder(config, user)
-    kind, program = find_jupyter()
+    kind, program = find_jupyter(config.get("view") or "")
     write_private(RUN + "/jupyter.json", json.dumps(jupyter_config(config, area, user)), user)
     write_lab_defaults()
     process = start_jupyter(program, user)

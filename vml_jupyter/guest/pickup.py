@@ -62,7 +62,7 @@ class GuestConfig(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
     ``area`` is the name of the working area's folder in the user's home, as near as that can be had; ``disk`` is
     False for a machine without a working area. ``user`` is the account Jupyter runs as, the first ordinary one when
     empty. ``origin`` is the one origin elsewhere from which its Jupyter takes requests, as a browser writes it:
-    ``https://hub.example.org``.
+    ``https://hub.example.org``. ``view`` is the LCG view whose Jupyter serves where the system has none.
     """
 
     token: str
@@ -76,6 +76,7 @@ class GuestConfig(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
     area: str = "area"
     disk: bool = True
     origin: str = ""
+    view: str = ""
 
 
 def pickup(config: GuestConfig, files: Mapping[str, bytes] | None = None, setup: str = "") -> bytes:
@@ -143,6 +144,8 @@ def _check(config: GuestConfig) -> None:
         raise Usage("a machine needs a token")
     if not re.fullmatch(r"/([A-Za-z0-9._~%@-]+/)*", config.base_url):
         raise Usage(f"{config.base_url!r} is no base URL", "It begins and ends with a slash.")
+    if config.view and not re.fullmatch(r"/cvmfs(/[A-Za-z0-9_+-][A-Za-z0-9._+-]*)+", config.view):
+        raise Usage(f"{config.view!r} is no LCG view")
     if config.hostname and not re.fullmatch(r"[a-z0-9][a-z0-9-]{0,62}", config.hostname):
         raise Usage(f"{config.hostname!r} is no host name")
 
