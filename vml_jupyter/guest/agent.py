@@ -9,6 +9,7 @@ It mounts the working area, starts Jupyter in it as the machine's user, keeps it
     /mnt/.rw/vml or /var/lib/vml               out: upper/ and work/ of the overlay: what changed is exactly upper/
     /home/USER/AREA                            out: the overlay of the two, where Jupyter's root is
     /run/vml/labconfig/                        out: JupyterLab's defaults in a machine
+    /run/vml/jupyter_config.py, jupyter_server_config.d/     out: what has Jupyter load vml_ask.py
     /run/vml/jupyter.json, jupyter.log         out: Jupyter's configuration (mode 0600, the user's), and what it says
     /dev/virtio-ports/org.vml.agent.0          JSON lines, at most 64 KiB each:
 
@@ -75,6 +76,8 @@ VIEWS = "/cvmfs/sft.cern.ch/lcg/views"
 VIEWS_WAIT_S = 60
 VIEWS_LOOKED_AT = 30
 OS_RELEASE = "/etc/os-release"
+ASKING = "/usr/lib/vml/jupyter"  # where vml_ask.py lies
+LAB_EXTENSIONS = "/usr/lib/vml/labextensions"
 SEARCHED_TOO = "/opt/*/bin"  # miniforge and virtual environments have names of their own
 
 
@@ -620,7 +623,11 @@ def jupyter_config(config: "Config", area: str, user: pwd.struct_passwd) -> "dic
         "NotebookApp": dict(server, notebook_dir=area),
         "IdentityProvider": {"token": token},
         # Nobody installs extensions into a machine, and asking the network for news delays its first page.
-        "LabApp": {"extension_manager": "readonly", "news_url": None},
+        "LabApp": {
+            "extension_manager": "readonly",
+            "news_url": None,
+            "extra_labextensions_path": [LAB_EXTENSIONS],
+        },
     }
 
 
@@ -643,6 +650,16 @@ def write_lab_defaults() -> None:
     notification = {"fetchNews": "false", "checkForUpdates": False}
     with open(os.path.join(folder, "default_setting_overrides.json"), "w") as file:
         json.dump({"@jupyterlab/apputils-extension:notification": notification}, file)
+
+
+def write_asking() -> None:
+    """Have Jupyter load what lets its user wish for a snapshot, wherever its own Python looks for modules."""
+    folder = os.path.join(RUN, "jupyter_server_config.d")
+    os.makedirs(folder, exist_ok=True)
+    with open(os.path.join(folder, "vml_ask.json"), "w") as file:
+        json.dump({"ServerApp": {"jpserver_extensions": {"vml_ask": os.path.isdir(ASKING)}}}, file)
+    with open(os.path.join(RUN, "jupyter_config.py"), "w") as file:
+        file.write(f"import sys\n\nsys.path.append({ASKING!r})\n")
 
 
 def start_jupyter(program: str, user: pwd.struct_passwd) -> "subprocess.Popen[bytes]":
@@ -810,6 +827,7 @@ def bring_up(config: "Config", state: State, actions: "dict[str, Callable[..., N
     kind, program = find_jupyter(config.get("view") or "")
     write_private(RUN + "/jupyter.json", json.dumps(jupyter_config(config, area, user)), user)
     write_lab_defaults()
+    write_asking()
     process = start_jupyter(program, user)
     actions["kernel"] = lambda: threading.Thread(
         target=start_kernel, args=(config, area), daemon=True

@@ -1,6 +1,8 @@
 """The archive that a fresh machine unpacks into ``/`` at its first boot: the agent and what it must know.
 
     usr/lib/vml/agent.py, teller.py
+    usr/lib/vml/jupyter/vml_ask.py                                    lets the machine's user wish for a snapshot
+    usr/lib/vml/labextensions/vml-machine/...                         ... by a button in the machine's JupyterLab
     etc/vml/machine.json                                              mode 0600: it holds the token
     etc/vml/setup                                                     mode 0700: what the image's user has it do first
     etc/systemd/system/vml-agent.service
@@ -27,6 +29,11 @@ from vml_jupyter.errors import Usage
 
 AGENT = "usr/lib/vml/agent.py"
 TELLER = "usr/lib/vml/teller.py"
+_ASKING = {
+    "usr/lib/vml/jupyter/vml_ask.py": "vml_ask.py",
+    "usr/lib/vml/labextensions/vml-machine/package.json": "lab/package.json",
+    "usr/lib/vml/labextensions/vml-machine/static/machine.js": "lab/machine.js",
+}
 CONFIG = "etc/vml/machine.json"
 SETUP = "etc/vml/setup"
 AGENT_UNIT = "vml-agent.service"
@@ -101,6 +108,9 @@ def pickup(config: GuestConfig, files: Mapping[str, bytes] | None = None, setup:
         _add_folder(archive, "usr/lib/vml", 0o755)
         _add_file(archive, AGENT, agent_source(), 0o755)
         _add_file(archive, TELLER, teller_source(), 0o755)
+        for path, name in _ASKING.items():
+            _add_folder(archive, path.rpartition("/")[0], 0o755)
+            _add_file(archive, path, _source(name), 0o644)
         _add_file(archive, UNIT, _UNIT.encode("ascii"), 0o644)
         link = tarfile.TarInfo(WANTS)
         link.type, link.linkname, link.mode = tarfile.SYMTYPE, "../vml-agent.service", 0o777
@@ -121,12 +131,16 @@ def pickup_of(files: Mapping[str, bytes]) -> bytes:
 
 def agent_source() -> bytes:
     """Return the agent's source text."""
-    return resources.files("vml_jupyter.guest").joinpath("agent.py").read_bytes()
+    return _source("agent.py")
 
 
 def teller_source() -> bytes:
     """Return the source text of what tells the changes."""
-    return resources.files("vml_jupyter.guest").joinpath("teller.py").read_bytes()
+    return _source("teller.py")
+
+
+def _source(name: str) -> bytes:
+    return resources.files("vml_jupyter.guest").joinpath(name).read_bytes()
 
 
 def jupyter_setup() -> str:
