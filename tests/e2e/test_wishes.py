@@ -99,9 +99,8 @@ def test_the_button_saves_and_the_wish_is_granted(
     page = context.new_page()
     page.goto(machine_lab.page("lab/tree/dimuon.ipynb"))
     expect(page.get_by_text("Python 3 (ipykernel) | Idle")).to_be_visible(timeout=60_000)
-    cell = page.locator(".jp-MarkdownCell, .jp-CodeCell").first
-    cell.dblclick()
-    page.keyboard.type("Not saved yet. ")
+    page.locator(".jp-CodeCell .cm-content").first.click()
+    page.keyboard.type("# not saved yet")
     with listening(machine_lab, tmp_path, trusted=True) as captured:
         page.get_by_test_id("vml-machine-snapshot").click()
         page.locator(".jp-Dialog input").fill("from inside")
@@ -111,7 +110,7 @@ def test_the_button_saves_and_the_wish_is_granted(
         shot(page, "machine-snapshot-done")
     [(machine, title, notebook)] = captured
     assert (machine, title) == ("m" * 12, "from inside")
-    assert "Not saved yet." in notebook
+    assert "# not saved yet" in notebook
 
     with listening(machine_lab, tmp_path, trusted=False) as captured:
         page.get_by_test_id("vml-machine-snapshot").click()
