@@ -17,11 +17,12 @@ from jupyter_server.base.handlers import APIHandler
 from tornado import web
 
 LONGEST_S = 25.0
+LEASE_S = 5.0
 TITLE = 1000
 
 
 class Wishes:
-    """The one wish that there can be at a time."""
+    """The one wish that there can be at a time; it is offered again where who heard of it does not say so."""
 
     def __init__(self):
         # type: () -> None
@@ -39,13 +40,12 @@ class Wishes:
     def make(self, title):
         # type: (str) -> str
         self.id, self.title, self.state, self.message = uuid.uuid4().hex, title[:TITLE], "waiting", ""
-        self.offered = True
-        self.made.set()
+        self._offer(self.id)
         return self.id
 
     async def taken(self, wait_s):
         # type: (float) -> bool
-        """Wait for a wish and hand it out, once."""
+        """Wait for a wish and hand it out."""
         if not self.offered:
             self.made.clear()
             try:
@@ -53,23 +53,42 @@ class Wishes:
             except asyncio.TimeoutError:
                 return False
         taken, self.offered = self.offered, False
+        if taken:
+            asyncio.get_event_loop().call_later(LEASE_S, self._offer, self.id)
         return taken
+
+    def _offer(self, number):
+        # type: (str) -> None
+        if number == self.id and self.state == "waiting":
+            self.offered = True
+            self.made.set()
 
 
 class WishHandler(APIHandler):
     def initialize(self, wishes):
         # type: (Wishes) -> None
         self.wishes = wishes
+        self._waiting = None  # type: asyncio.Future[bool] | None
 
     @web.authenticated
     async def get(self):
         # type: () -> None
         wait_s = min(max(float(self.get_query_argument("wait", "0")), 0.0), LONGEST_S)
-        if await self.wishes.taken(wait_s):
+        self._waiting = asyncio.ensure_future(self.wishes.taken(wait_s))
+        try:
+            taken = await self._waiting
+        except asyncio.CancelledError:
+            return
+        if taken:
             self.finish(json.dumps({"id": self.wishes.id, "title": self.wishes.title}))
         else:
             self.set_status(204)
             self.finish()
+
+    def on_connection_close(self):
+        # type: () -> None
+        if self._waiting is not None:
+            self._waiting.cancel()
 
     @web.authenticated
     async def post(self):
