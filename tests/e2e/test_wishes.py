@@ -70,7 +70,7 @@ def listening(lab: Lab, tmp_path: Path, *, trusted: bool) -> Iterator[list[Any]]
         port=urlsplit(lab.url).port or 0,
     )
     desk = JobDesk(Journal(tmp_path / "jobs"), workers=1)
-    entries = TrustedEntries(tmp_path / "trusted")
+    entries = TrustedEntries(tmp_path / f"trusted-{trusted}")
     if trusted:
         entries.add(machine.entry)
     flows = SimpleNamespace(capture_machine=capture_machine, machine_token=lambda _: lab.token)
