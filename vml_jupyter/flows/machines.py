@@ -12,7 +12,7 @@ from urllib.parse import quote, urlencode, urlsplit
 
 import msgspec
 
-from vml_jupyter.errors import Foreign, MachineGone, MachineRefused
+from vml_jupyter.errors import Foreign, MachineGone, MachineRefused, Usage
 from vml_jupyter.flows import areas
 from vml_jupyter.flows.limits import admitted
 from vml_jupyter.flows.settings import Settings
@@ -109,6 +109,24 @@ def execute(
     progress.stage("execute", f"Executing {notebook} inside {spec.release.label}")
     url = f"http://127.0.0.1:{spec.port}{spec.base_url}"
     return execute_notebook(url, spec.token, notebook, timeout_s, progress=progress)
+
+
+def run(settings: Settings, machine_id: str, code: str, timeout_s: float = 300.0) -> str:
+    """Run code in the kernel of a machine's notebook and return what it printed.
+
+    Raises:
+        MachineError: It failed, or the machine did not answer.
+        Usage: The machine has no notebook.
+        ToolMissing: jupyter-kernel-client is not installed.
+    """
+    from vml_jupyter.guest.notebook import run_code
+
+    with connected(settings) as host:
+        spec = host.spec(host.get(machine_id).id)
+    if not spec.notebook:
+        raise Usage(f"the machine {spec.id} has no notebook", "Take the snapshot with a notebook.")
+    url = f"http://127.0.0.1:{spec.port}{spec.base_url}"
+    return run_code(url, spec.token, spec.notebook, code, timeout_s)
 
 
 def await_ready(settings: Settings, host: Host, machine_id: str, progress: Progress) -> Machine:
