@@ -105,8 +105,7 @@ def unpack_pickup(unit: str) -> str:
     """Return the cloud-config with which a plain cloud image does what micro-CernVM does by itself.
 
     Micro-CernVM unpacks ``/cernvm/pickup.tar.gz`` of any disk into ``/`` at its first boot. Here cloud-init
-    does, and then starts the unit that came with it. Later boots have no need of cloud-init, whose four starts of
-    Python take a minute of an emulated machine; the network's configuration that it wrote stays.
+    does, and then starts the unit that came with it.
 
     Args:
         unit: The systemd unit in the pickup, ``name.service``.
@@ -124,7 +123,6 @@ def unpack_pickup(unit: str) -> str:
         "  - umount /run/vml-context\n"
         "  - systemctl daemon-reload\n"
         f"  - systemctl start --no-block {unit}\n"
-        "  - touch /etc/cloud/cloud-init.disabled\n"
     )
 
 
