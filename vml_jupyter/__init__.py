@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from vml_jupyter.api import (
         bin_empty,
         bin_list,
+        capture,
         check,
         config_get,
         config_list,
@@ -77,6 +78,7 @@ __all__ = [
     "Machine",
     "bin_empty",
     "bin_list",
+    "capture",
     "check",
     "config_get",
     "config_list",

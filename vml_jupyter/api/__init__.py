@@ -29,6 +29,7 @@ from vml_jupyter.api.entry_verbs import (
     unforget,
 )
 from vml_jupyter.api.machine_verbs import (
+    capture,
     delete,
     execute,
     find_machine,
@@ -49,6 +50,7 @@ from vml_jupyter.api.work import context, environment, preview, restore, restore
 __all__ = [
     "bin_empty",
     "bin_list",
+    "capture",
     "check",
     "config_get",
     "config_list",

@@ -1,7 +1,8 @@
-"""The verbs of machines: machines, open, start, suspend, resume, stop, delete."""
+"""The verbs of machines: machines, open, capture, start, suspend, resume, stop, delete."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from vml_jupyter.api.bound import bound
@@ -12,7 +13,7 @@ if TYPE_CHECKING:
     import nbformat
 
     from vml_jupyter.flows.settings import Settings
-    from vml_jupyter.model import Machine
+    from vml_jupyter.model import Entry, Machine
 
 _BACK = {"suspended": "vml resume {} goes on with it.", "stopped": "vml start {} starts it."}
 
@@ -51,6 +52,55 @@ def open(machine: str, *, settings: Settings | None = None) -> Machine:
         way_back = found.detail or _BACK.get(found.state, "Try again in a moment.").format(found.id)
         raise MachineGone(f"the machine {found.id} is {found.state}", way_back)
     return found
+
+
+def capture(
+    machine: str,
+    *,
+    notebook: str | None = None,
+    title: str = "",
+    note: str = "",
+    tags: Sequence[str] = (),
+    project: str | None = None,
+    at_most_gib: int | None = None,
+    settings: Settings | None = None,
+    progress: Progress = SILENT,
+) -> Entry:
+    """Write what changed in a running machine, and what it runs, as a new entry that continues the restored one.
+
+    The machine goes on. What is open in a browser counts as it was last saved.
+
+    Args:
+        machine: The machine.
+        notebook: The notebook that the entry reopens, relative to the area; by default the restored entry's.
+        title: One line; by default the restored entry's.
+        note: Markdown.
+        tags: Words to find the entry by.
+        project: What it belongs to; by default what the restored entry belongs to.
+        at_most_gib: How much may have changed; by default what the machine's disk holds.
+        settings: Where the machines are.
+        progress: Who listens.
+
+    Raises:
+        NotFound, Ambiguous: There is no such machine.
+        MachineRefused: It does not run, or is being captured already.
+        MachineGone: It does not answer.
+        LimitReached: More changed than is allowed.
+        LogbookError: The logbook cannot be opened or written.
+    """
+    from vml_jupyter.flows.machine_capture import capture_machine
+
+    return capture_machine(
+        bound(settings),
+        machine,
+        notebook=notebook,
+        title=title,
+        note=note,
+        tags=tags,
+        project=project,
+        at_most_gib=at_most_gib,
+        progress=progress,
+    )
 
 
 def start(machine: str, *, settings: Settings | None = None, progress: Progress = SILENT) -> Machine:

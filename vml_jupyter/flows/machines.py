@@ -25,6 +25,8 @@ if TYPE_CHECKING:  # imported where it is used: no other verb needs notebooks
     import nbformat
 
 _GLANCE_S = 0.5
+# Beside mini and micro-CernVM: udev, and four times a Python for cloud-init before anything of ours runs.
+_CLOUD_FACTOR = 2
 
 
 def list_machines(settings: Settings) -> list[Machine]:
@@ -142,7 +144,7 @@ def await_ready(settings: Settings, host: Host, machine_id: str, progress: Progr
         port=spec.port,
         base_url=spec.base_url,
         token=spec.token,
-        timeout_s=settings.ready_timeout_s,
+        timeout_s=settings.ready_timeout_s * (_CLOUD_FACTOR if _is_slow(spec) else 1),
         alive=lambda: host.is_active(machine_id),
         console=lambda: host.console_tail(machine_id),
         progress=progress,
@@ -175,6 +177,10 @@ def noticed(host: Host, machine: Machine) -> Machine:
             agent.set_clock(time.time())
             return host.mark_ready(machine.id)
     return machine
+
+
+def _is_slow(spec: MachineSpec) -> bool:
+    return spec.release.is_cloud and spec.accelerator != "kvm"
 
 
 def _is_itself(spec: MachineSpec, state: GuestState) -> bool:
