@@ -117,16 +117,18 @@ class Key:
             target: A place with room for all that.
         """
         ivs = os.urandom(_IV_BYTES * len(plains))
-        keys = self._block().update(ivs)
+        halves = self._block().update(ivs)
+        ctr = self._ctr(bytes(_IV_BYTES))
         end = 0
-        for number, plain in enumerate(plains):
-            here = slice(_IV_BYTES * number, _IV_BYTES * (number + 1))
+        for at, plain in zip(range(0, len(ivs), _IV_BYTES), plains, strict=True):
+            iv = ivs[at : at + _IV_BYTES]
             begin, end = end + _IV_BYTES, end + _IV_BYTES + len(plain)
-            target[begin - _IV_BYTES : begin] = iv = ivs[here]
-            self._ctr(iv).update_into(plain, target[begin : end + _TAG_BYTES])
-            tag = Poly1305.generate_tag(self.r + keys[here], target[begin:end])
-            target[end : end + _TAG_BYTES] = tag
+            target[begin - _IV_BYTES : begin] = iv
+            ctr.reset_nonce(iv)
+            ctr.update_into(plain, target[begin : end + _TAG_BYTES])
+            tag = Poly1305.generate_tag(self.r + halves[at : at + _IV_BYTES], target[begin:end])
             end += _TAG_BYTES
+            target[end - _TAG_BYTES : end] = tag
 
     def open(self, sealed: bytes | memoryview) -> bytes:
         """Return the plain bytes.

@@ -186,7 +186,7 @@ def _read_small(descriptor: int, name: bytes, status: os.stat_result) -> _Small:
         before = status
         data = os.pread(descriptor, before.st_size, 0) if before.st_size else b""
         status = os.fstat(descriptor)
-        changing = _stamp(before) != _stamp(status)
+        changing = not _is_same(before, status)
         if not changing:
             break
     return _Small(name, before, attributes_of(descriptor), data, changing)
@@ -204,15 +204,20 @@ def _read_large(
         ids, size_bytes, stored = _save(saver, descriptor, before.st_size, pool)
         new_bytes += stored
         status = os.fstat(descriptor)
-        changing = _stamp(before) != _stamp(status)
+        changing = not _is_same(before, status)
         if not changing:
             break
     node = describe(name, before, attributes_of(descriptor), size=size_bytes, content=ids)
     return Read.of(node, new_bytes, changing)
 
 
-def _stamp(status: os.stat_result) -> tuple[int, int, int]:
-    return status.st_size, status.st_mtime_ns, status.st_ctime_ns
+def _is_same(one: os.stat_result, other: os.stat_result) -> bool:
+    """Tell whether a file was not written to in between."""
+    return (
+        one.st_ctime_ns == other.st_ctime_ns
+        and one.st_mtime_ns == other.st_mtime_ns
+        and one.st_size == other.st_size
+    )
 
 
 def _let_clock_tick(status: os.stat_result) -> None:

@@ -23,6 +23,7 @@ from collections.abc import Sequence
 from concurrent.futures import Future
 from contextlib import suppress
 from dataclasses import dataclass, field
+from itertools import compress
 from pathlib import Path
 
 from vml_jupyter.errors import DiskFull, HostError, StoreUnreachable, VmlError
@@ -160,7 +161,7 @@ class Crew:
         if isinstance(report, Offer):
             ids = report.ids()
             wanted = self._repository.claim(ids)
-            hand.promised.update(id for id, new in zip(ids, wanted, strict=True) if new)
+            hand.promised.update(compress(ids, wanted))
             hand.line.send(Answer(wanted))
             self._adopt(hand, report.packs)
             return
@@ -182,15 +183,15 @@ class Crew:
             task = self._waiting.popleft()
             hand.tasks.append(task)
             order = Order([names for _, names in task.files])
-            hand.line.send(order, [folder.number for folder, _ in task.files])
+            _send(hand, order, [folder.number for folder, _ in task.files])
         if self._is_closing and not self._waiting and not hand.is_closing:
             hand.is_closing = True
-            hand.line.send(Order([]))
+            _send(hand, Order([]))
 
     def _adopt(self, hand: _Hand, packs: list[FilledPack]) -> None:
         for pack in packs:
             self._repository.adopt(pack)
-            hand.promised.difference_update(blob.id for blob in pack.blobs)
+            hand.promised.difference_update([blob.id for blob in pack.blobs])
 
     def _fail(self, error: VmlError) -> None:
         with self._mutex:
@@ -216,6 +217,12 @@ class Crew:
             for file in self._folder.glob(f"{self._prefix}*"):
                 with suppress(OSError):
                     file.unlink()
+
+
+def _send(hand: _Hand, order: Order, folders: Sequence[int] = ()) -> None:
+    """Give an order to a hand; where that is gone, whoever listens to it says so, and of all that it had to do."""
+    with suppress(Closed):
+        hand.line.send(order, folders)
 
 
 def _may_have_more(hand: _Hand) -> bool:
