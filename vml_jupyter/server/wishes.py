@@ -14,7 +14,6 @@ import json
 import logging
 from functools import partial
 from typing import TYPE_CHECKING, Annotated
-from urllib.parse import quote
 
 import msgspec
 from msgspec import Meta
@@ -109,7 +108,7 @@ async def _ask(
     client = AsyncHTTPClient(force_instance=True, max_body_size=_LIMIT, max_buffer_size=_LIMIT)
     try:
         return await client.fetch(
-            f"http://127.0.0.1:{machine.port}{quote(machine.base_url.rstrip('/'))}/vml/wish{path}",
+            f"http://127.0.0.1:{machine.port}{machine.base_url.rstrip('/')}/vml/wish{path}",
             method=method,
             body=body,
             headers={"Authorization": f"token {token}"},
