@@ -52,7 +52,7 @@ Before=shutdown.target
 [Service]
 Environment=PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
 # Enterprise Linux 8 has a Python of its own for its own programs, and often no other.
-ExecStart=/bin/sh -c 'p=$(command -v python3) || p=/usr/libexec/platform-python; exec "$p" -IS /usr/lib/vml/agent.py'
+ExecStart=/bin/sh -c 'p=$$(command -v python3) || p=/usr/libexec/platform-python; exec "$$p" -IS /usr/lib/vml/agent.py'
 Restart=on-failure
 StandardOutput=journal+console
 StandardError=journal+console

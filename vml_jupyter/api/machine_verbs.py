@@ -10,6 +10,8 @@ from vml_jupyter.errors import MachineGone
 from vml_jupyter.progress import SILENT, Progress
 
 if TYPE_CHECKING:
+    import nbformat
+
     from vml_jupyter.flows.settings import Settings
     from vml_jupyter.model import Entry, Machine
 
@@ -27,6 +29,17 @@ def machines(*, settings: Settings | None = None) -> list[Machine]:
     return list_machines(bound(settings))
 
 
+def find_machine(machine: str, *, settings: Settings | None = None) -> Machine:
+    """Return one machine as it stands.
+
+    Raises:
+        NotFound, Ambiguous: There is no such machine.
+    """
+    from vml_jupyter.flows import machines as flow
+
+    return flow.find_machine(bound(settings), machine)
+
+
 def open(machine: str, *, settings: Settings | None = None) -> Machine:
     """Return a machine whose notebook can be opened now: at its ``url``, which holds the machine's key.
 
@@ -34,9 +47,7 @@ def open(machine: str, *, settings: Settings | None = None) -> Machine:
         NotFound, Ambiguous: There is no such machine.
         MachineGone: It does not run; the hint says how to bring it back.
     """
-    from vml_jupyter.flows.machines import find_machine
-
-    found = find_machine(bound(settings), machine)
+    found = find_machine(machine, settings=settings)
     if not found.url:
         way_back = found.detail or _BACK.get(found.state, "Try again in a moment.").format(found.id)
         raise MachineGone(f"the machine {found.id} is {found.state}", way_back)
@@ -152,3 +163,46 @@ def delete(machine: str, *, settings: Settings | None = None, progress: Progress
     from vml_jupyter.flows import machines as flow
 
     return flow.delete(bound(settings), machine, progress)
+
+
+def execute(
+    machine: str,
+    notebook: str = "",
+    *,
+    timeout_s: float = 900.0,
+    settings: Settings | None = None,
+    progress: Progress = SILENT,
+) -> nbformat.NotebookNode:
+    """Execute a notebook inside a machine, in a kernel of its own, and return it with its outputs; nothing is saved.
+
+    Args:
+        machine: The machine.
+        notebook: Which one, relative to the working area; by default the machine's own.
+        timeout_s: For all cells together.
+        settings: Which hypervisor.
+        progress: Hears which cell runs.
+
+    Raises:
+        NotFound, Ambiguous: There is no such machine, or no such notebook in it.
+        MachineError: A cell failed, or the machine did not answer.
+        ToolMissing: jupyter-kernel-client is not installed.
+    """
+    from vml_jupyter.flows import machines as flow
+
+    known = bound(settings)
+    name = notebook or flow.find_machine(known, machine).notebook
+    return flow.execute(known, machine, name, timeout_s, progress)
+
+
+def run(machine: str, code: str, *, timeout_s: float = 300.0, settings: Settings | None = None) -> str:
+    """Run code in the kernel of a machine's notebook, the one that the browser shows, and return what it printed.
+
+    Raises:
+        NotFound, Ambiguous: There is no such machine.
+        MachineError: The code failed, or the machine did not answer.
+        Usage: The machine has no notebook.
+        ToolMissing: jupyter-kernel-client is not installed.
+    """
+    from vml_jupyter.flows import machines as flow
+
+    return flow.run(bound(settings), machine, code, timeout_s)
