@@ -14,8 +14,12 @@ from typing import Any
 
 import pytest
 from tornado.httpclient import HTTPClientError
+from tornado.httpserver import HTTPServer
+from tornado.testing import bind_unused_port
+from tornado.web import Application, RequestHandler
 
 from vml_jupyter.guest import vml_ask
+from vml_jupyter.server import wishes as wishes_module
 from vml_jupyter.server.wishes import listen
 
 from .fake_flows import FakeFlows, machine
@@ -98,6 +102,54 @@ async def test_who_hears_of_a_wish_and_says_nothing_does_not_take_it(
     assert response.code == 204
     with pytest.raises(HTTPClientError, match="404"):
         await page("GET", "0" * 32)
+
+
+class Hasty(RequestHandler):
+    """A machine that wishes again and again, or never waits though it was told to."""
+
+    asked = 0
+    wishes = False
+
+    def get(self, *_: str) -> None:
+        Hasty.asked += 1
+        if Hasty.wishes:
+            self.finish({"id": "ab" * 16, "title": "again"})
+        else:
+            self.set_status(204)
+
+    def put(self, *_: str) -> None:
+        self.set_status(204)
+
+
+@pytest.mark.parametrize("wishes", [True, False])
+async def test_a_machine_that_does_not_wait_keeps_nobody_busy(
+    vml: Any, flows: FakeFlows, wishes: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sock, port = bind_unused_port()
+    server = HTTPServer(Application([(r"/vml/wish.*", Hasty)]))
+    server.add_socket(sock)
+    rests: list[float] = []
+
+    async def rest(seconds: float) -> None:
+        rests.append(seconds)
+
+    monkeypatch.setattr(wishes_module, "_rest", rest)
+    Hasty.asked, Hasty.wishes = 0, wishes
+    vml.trusted.add("entry1")
+    task = asyncio.create_task(wishes_module.attend(vml, machine(1, port=port), LOG))
+    for _ in range(2000):
+        if Hasty.asked >= 5:
+            break
+        await asyncio.sleep(0.005)
+    task.cancel()
+    await asyncio.wait([task], timeout=10)
+    server.stop()
+    assert Hasty.asked >= 5
+    assert len(rests) >= 4
+    if wishes:
+        assert rests[:4] == [4.0, 8.0, 16.0, 32.0]
+    else:
+        assert min(rests) > 0
 
 
 @pytest.mark.parametrize("token", ["", "wrong"])
