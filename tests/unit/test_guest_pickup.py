@@ -18,16 +18,6 @@ from vml_jupyter.guest.pickup import AGENT, ASKING, CONFIG, SETUP, TELLER, UNIT,
 
 PLAIN = GuestConfig(token="t0ken", machine="abcdefghjkmn", area="my work")
 
-# With what a machine's own page asks for a snapshot.
-ASKING = (
-    "jupyter",
-    "jupyter/vml_ask.py",
-    "labextensions/vml-machine",
-    "labextensions/vml-machine/package.json",
-    "labextensions/vml-machine/static",
-    "labextensions/vml-machine/static/machine.js",
-)
-
 
 def members(config: GuestConfig) -> dict[str, tuple[tarfile.TarInfo, bytes]]:
     with tarfile.open(fileobj=io.BytesIO(pickup(config)), mode="r:gz") as archive:
