@@ -64,9 +64,14 @@ def begin(
         port=port,
     )
     (folder / "area.json").unlink(missing_ok=True)
-    (folder / "source.json").write_bytes(msgspec.json.encode(source))
+    keep_source(folder, source)
     argv = [sys.executable, "-m", "vml_jupyter.flows.area_server", str(folder)]
     companion.start(folder, "area", argv, {**os.environ, ORDER: msgspec.json.encode(order).decode()})
+
+
+def keep_source(folder: Path, source: Source) -> None:
+    """Write down what a machine's working-area disk shows: who starts or captures it later must know."""
+    (folder / "source.json").write_bytes(msgspec.json.encode(source))
 
 
 def source_of(folder: Path) -> Source:

@@ -167,6 +167,7 @@ def _write_area(settings: Settings, source: areas.Source, folder: Path, progress
     progress.note(
         "QEMU has no http driver here (Debian: qemu-block-extra), so the whole area is copied first"
     )
+    areas.keep_source(folder, source)
     path = folder / "area.iso"
     with opened(settings) as logbook:
         AreaImage(logbook.repository, source.tree, uid=areas.GUEST_ID, gid=areas.GUEST_ID).write(

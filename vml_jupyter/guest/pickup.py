@@ -29,11 +29,17 @@ from vml_jupyter.errors import Usage
 
 AGENT = "usr/lib/vml/agent.py"
 TELLER = "usr/lib/vml/teller.py"
-_ASKING = {
+ASKING = {
     "usr/lib/vml/jupyter/vml_ask.py": "vml_ask.py",
     "usr/lib/vml/labextensions/vml-machine/package.json": "lab/package.json",
     "usr/lib/vml/labextensions/vml-machine/static/machine.js": "lab/machine.js",
 }
+_ASKING_FOLDERS = (
+    "usr/lib/vml/jupyter",
+    "usr/lib/vml/labextensions",
+    "usr/lib/vml/labextensions/vml-machine",
+    "usr/lib/vml/labextensions/vml-machine/static",
+)
 CONFIG = "etc/vml/machine.json"
 SETUP = "etc/vml/setup"
 AGENT_UNIT = "vml-agent.service"
@@ -108,8 +114,9 @@ def pickup(config: GuestConfig, files: Mapping[str, bytes] | None = None, setup:
         _add_folder(archive, "usr/lib/vml", 0o755)
         _add_file(archive, AGENT, agent_source(), 0o755)
         _add_file(archive, TELLER, teller_source(), 0o755)
-        for path, name in _ASKING.items():
-            _add_folder(archive, path.rpartition("/")[0], 0o755)
+        for folder in _ASKING_FOLDERS:
+            _add_folder(archive, folder, 0o755)
+        for path, name in ASKING.items():
             _add_file(archive, path, _source(name), 0o644)
         _add_file(archive, UNIT, _UNIT.encode("ascii"), 0o644)
         link = tarfile.TarInfo(WANTS)
