@@ -72,7 +72,7 @@ def test_jumping_about_fetches_nothing_ahead(image, source):
 
 
 def test_many_readers_share_one_decoding(image, source):
-    whole = b"".join(source.blobs[id] for id in source.trees[next(iter(source.trees))][0].content)
+    whole = b"".join(source.data[id] for id in source.trees[next(iter(source.trees))][0].content)
     draw = random.Random(2)
     places = [(draw.randrange(len(whole)), draw.randrange(300_000)) for _ in range(300)]
     with ThreadPoolExecutor(8) as readers:

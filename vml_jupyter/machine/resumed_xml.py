@@ -12,7 +12,13 @@ from __future__ import annotations
 from urllib.parse import urlsplit
 from xml.etree import ElementTree as ET
 
-from vml_jupyter.machine.domain_xml import AGENT_CHANNEL, METADATA, QEMU_ARGUMENT, netdev_argument
+from vml_jupyter.machine.domain_xml import (
+    AGENT_CHANNEL,
+    METADATA,
+    QEMU_ARGUMENT,
+    netdev_argument,
+    socket_in,
+)
 from vml_jupyter.machine.network import Network
 from vml_jupyter.machine.spec import MachineSpec, encode_spec
 
@@ -44,7 +50,11 @@ def _move_area(root: ET.Element, area_url: str) -> None:
     url = urlsplit(area_url)
     for disk in root.iter("disk"):
         server = disk.find("source/host")
-        if disk.get("type") == "network" and server is not None:
+        if disk.get("type") != "network" or server is None:
+            continue
+        if server.get("transport") == "unix":
+            server.set("socket", socket_in(url))
+        else:
             server.set("name", url.hostname or "127.0.0.1")
             server.set("port", str(url.port or 80))
 
