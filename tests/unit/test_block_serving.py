@@ -10,6 +10,7 @@ import stat
 import struct
 import subprocess
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -157,10 +158,11 @@ def test_nonsense_ends_that_connection_alone(image, place, seed):
         link.settimeout(20)
         link.connect(str(place))
         begin = struct.pack(">I", 3) + b"IHAVEOPT"
-        link.sendall(draw.choice([b"", begin]) + draw.randbytes(draw.randrange(1, 3000)))
-        link.shutdown(socket.SHUT_WR)
-        while link.recv(65536):
-            pass
+        with suppress(ConnectionResetError, BrokenPipeError):  # it hung up with bytes unread
+            link.sendall(draw.choice([b"", begin]) + draw.randbytes(draw.randrange(1, 3000)))
+            link.shutdown(socket.SHUT_WR)
+            while link.recv(65536):
+                pass
     with spoken(place) as link:
         ask(link, 0, 1, 0, 2048)
         assert answer(link, 2048)[0] == 0
