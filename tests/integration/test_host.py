@@ -167,7 +167,7 @@ def test_the_area_behind_a_socket_is_opened_by_the_hypervisor(
     try:
         spec = make(host, image, area_url=socket_url(str(folder / "area.sock")))
         assert wait_until(lambda: server.stats().requests > 0, 60, 0.05), "QEMU looks at the first sector"
-        assert host.get(spec.id).state == "starting"
+        assert host.is_active(spec.id)
         host.delete(spec.id)
     finally:
         server.close()

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
+import random
 from pathlib import Path
 
 import pytest
 from image_source import MemorySource, link
 
 from vml_jupyter.errors import LogbookDamaged
-from vml_jupyter.repository import Repository
+from vml_jupyter.repository import Metered, Repository, open_store
 from vml_jupyter.snapshot.image import AreaImage, Kept
 from vml_jupyter.snapshot.image import kept as keeping
 
@@ -168,3 +169,27 @@ def test_what_cannot_be_fetched_ahead_is_left_to_the_reader(source, tree):
     image = AreaImage(source, tree)
     assert image.prefetch(list(source.data)) == 0
     assert len(whole(image)) == image.size
+
+
+def test_a_notebook_in_a_large_area_costs_little_more_than_itself(tmp_path):
+    store = Metered(open_store(str(tmp_path / "large")))
+    draw = random.Random(1)
+    repository = Repository.create(store, PASSWORD, scrypt_n=1024)
+    source = MemorySource()
+    with repository.lock():
+        large = [source.file(b"data-%03d" % index, draw.randbytes(1_000_000)) for index in range(60)]
+        notebook = source.file(b"a notebook.ipynb", draw.randbytes(500_000), draw.randbytes(500_000))
+        repository.save_blobs(list(source.data.values()))
+        tree = repository.save_tree([notebook, *large])
+        repository.flush()
+    repository.close()
+
+    store.read_bytes = store.reads = 0
+    again = Repository.open(store, PASSWORD)
+    with AreaImage(again, tree) as image:
+        step = 128 << 10
+        parts = [image.read(image.data_start + at, step) for at in range(0, 1_000_000, step)]
+    again.close()
+    assert b"".join(parts)[:1_000_000] == b"".join(source.data[id] for id in notebook.content or ())
+    assert 1_000_000 < store.read_bytes < 4_000_000, "of 61 MB"
+    assert store.reads < 20

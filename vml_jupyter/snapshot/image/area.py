@@ -8,7 +8,6 @@
 from __future__ import annotations
 
 import hashlib
-from collections import deque
 from collections.abc import Iterable
 from itertools import islice
 from pathlib import Path
@@ -80,7 +79,7 @@ class AreaImage:
         self._metadata = layout.metadata
         self._extents = layout.extents
         self._blobs = BlobCache(self._fetch)
-        self._ends: deque[int] = deque(maxlen=_STREAMS)
+        self._runs: dict[int, int] = {}  # where reading stopped, and how many bytes in a row it had come to
         self.size = layout.blocks * BLOCK_BYTES
         self.data_start = len(layout.metadata)
         self.files = layout.files
@@ -212,13 +211,19 @@ class AreaImage:
         return blob
 
     def _read_ahead(self, offset: int, end: int) -> None:
-        """Fetch what comes next, where this read began where another had ended."""
-        if offset in self._ends:
+        """Fetch what comes next, where this read began where another had ended: the more, the longer that has gone on.
+
+        So a notebook costs little more than itself, and a large file is decoded well ahead of its reader.
+        """
+        run = self._runs.pop(offset, 0) + end - offset
+        if run > end - offset:
             start = end - self.data_start
-            stop = min(start + _AHEAD_BYTES, self.size - self.data_start)
+            stop = min(start + min(_AHEAD_BYTES, run), self.size - self.data_start)
             pieces = islice(self._extents.pieces(self._source, start, stop), 2 * _AHEAD_BLOBS)
             self._blobs.ahead(id for id, _, _ in pieces if id)
-        self._ends.append(end)
+        self._runs[end] = run
+        while len(self._runs) > _STREAMS:
+            self._runs.pop(next(iter(self._runs), -1), None)
 
 
 def _etag(tree: str, uid: int | None, gid: int | None, root: Node) -> str:
