@@ -110,9 +110,17 @@ def stored_files(place: Path, count: int) -> tuple[Path, str]:
 
 def small_file(n: int, blob: str) -> Node:
     when = _WHEN.format(day=1 + n % 28, minute=n % 60, n=n)
-    times = {"mtime": when, "atime": when, "ctime": when}
     return Node(
-        name=f"file-{n:07d}", type="file", mode=0o644, size=40, links=1, inode=n, content=[blob], **times
+        name=f"file-{n:07d}",
+        type="file",
+        mode=0o644,
+        mtime=when,
+        atime=when,
+        ctime=when,
+        size=40,
+        links=1,
+        inode=n,
+        content=[blob],
     )
 
 

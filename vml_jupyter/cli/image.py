@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import argparse
-from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from vml_jupyter.cli import output
-from vml_jupyter.cli.terminal import Terminal
 from vml_jupyter.flows.settings import Settings
 
 if TYPE_CHECKING:
@@ -36,10 +34,11 @@ def add_verbs(verbs: Verbs, common: argparse.ArgumentParser) -> None:
 def _image(settings: Settings, arguments: argparse.Namespace) -> None:
     from vml_jupyter.flows.image import write
 
-    with closing(Terminal()) as terminal:
+    with output.progress() as progress:
         written = write(
-            settings, arguments.entry, arguments.output, overwrite=arguments.force, progress=terminal
+            settings, arguments.entry, arguments.output, overwrite=arguments.force, progress=progress
         )
+    output.result(written)
     if arguments.json:
         output.as_json(written)
         return
