@@ -15,6 +15,7 @@ import socket
 import struct
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from threading import Lock
 from typing import Protocol
 
@@ -118,7 +119,8 @@ class Connection:
         try:
             self._read(handle, offset, length)
         except OSError:
-            self._link.close()
+            with suppress(OSError):
+                self._link.shutdown(socket.SHUT_RDWR)  # which also wakes who waits for the next request
 
     def _read(self, handle: int, offset: int, length: int) -> None:
         try:
