@@ -9,7 +9,7 @@ FRONT := package.json yarn.lock tsconfig.json $(shell find labextension/src labe
 
 SOAK ?=
 
-.PHONY: demo test lint unit bench bench-logbook bench-growth bench-restore bench-capture soak packages mini wheel docs clean help
+.PHONY: demo test lint unit bench bench-logbook bench-growth bench-restore bench-capture bench-area soak packages mini wheel docs clean help
 
 help:
 	@echo "make demo    capture the example, restore it in a machine, run it there, open JupyterLab (DETACH=1: end instead)"
@@ -88,6 +88,9 @@ bench-growth: $(VENV)/.ready
 
 bench-restore: packages mini
 	@$(BIN)/python -m bench.restore
+
+bench-area: $(VENV)/.ready
+	@$(BIN)/python -m bench.area $(BENCH)
 
 bench-capture: packages mini
 	@$(BIN)/python -m bench.capture

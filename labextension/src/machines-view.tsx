@@ -15,6 +15,7 @@ import { CommandRegistry } from '@lumino/commands';
 import * as React from 'react';
 
 import { FailureView } from './failures';
+import { arrived } from './format';
 import { snapshotIcon } from './icons';
 import { LogbookModel } from './model';
 import { IMachine, isActive, MachineState } from './records';
@@ -83,6 +84,7 @@ function MachineItem(props: {
   const { state } = machine;
   const differs = machine.differences.length > 0;
   const name = machine.title || machine.entry;
+  const come = arrived(machine, trans);
   const size = trans.__(
     '%1 CPUs, %2 MiB of memory, %3',
     machine.shape.cpus,
@@ -173,6 +175,17 @@ function MachineItem(props: {
         </span>
         <span>{machine.id}</span>
       </div>
+      {come && (
+        <div
+          className="vml-Item-meta"
+          data-testid="vml-arrived"
+          title={trans.__(
+            'A machine gets of its working area what it reads, when it reads it.'
+          )}
+        >
+          <span>{come}</span>
+        </div>
+      )}
       {differs && (
         <div className="vml-Item-meta vml-Differs" data-testid="vml-differs">
           <span title={machine.label}>{machine.label}</span>

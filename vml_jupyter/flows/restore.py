@@ -34,7 +34,6 @@ from vml_jupyter.machine import Host, MachineSpec, can_read_http, probe_accelera
 from vml_jupyter.model import Entry, Machine, Pin, Release, Shape, new_entry_id
 from vml_jupyter.progress import SILENT, Progress, Stopwatch
 from vml_jupyter.release import ISO, kind_of
-from vml_jupyter.snapshot.image import AreaImage
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -82,7 +81,7 @@ def restore(
     watch.stage("entry", "Reading the entry")
     with opened(settings) as logbook:
         entry = logbook.find(entry_id)
-        source = areas.Source(logbook=settings.logbook, tree=logbook.area_tree(entry))
+        source = areas.source_in(settings, logbook, entry)
     wanted, pins, image = _provided(settings, entry, release, without_pins, watch)
     watch.stage("host", "Looking at this computer")
     accelerator = probe_accelerator(settings.cache)
@@ -92,16 +91,17 @@ def restore(
     base_url, origin = (text.replace("{machine}", machine_id) for text in (base_url, origin))
     token, area_token = secrets.token_urlsafe(32), secrets.token_urlsafe(32)
     with _made(settings, machine_id, shape or settings.shape) as (host, folder):
-        lazily = can_read_http()
+        socket = areas.socket_of(settings, machine_id)
+        lazily = bool(socket) or can_read_http()
         if lazily:
-            areas.begin(settings, folder, machine_id, source, token=area_token)
+            areas.begin(settings, folder, machine_id, source, token=area_token, socket=socket)
         watch.stage("context", "Writing what the machine is to know")
         config = _guest_config(entry, wanted, machine_id, token, base_url, origin)
         context = _write_context(settings, folder, config, wanted, pins)
         area = (
             AreaDisk(
                 area_url=areas.disk_url(folder),
-                area_cookie=f"{areas.COOKIE}={area_token}",
+                area_cookie="" if socket else f"{areas.COOKIE}={area_token}",
             )
             if lazily
             else AreaDisk(area_path=_write_area(settings, source, folder, watch))
@@ -169,10 +169,8 @@ def _write_area(settings: Settings, source: areas.Source, folder: Path, progress
     )
     areas.keep_source(folder, source)
     path = folder / "area.iso"
-    with opened(settings) as logbook:
-        AreaImage(logbook.repository, source.tree, uid=areas.GUEST_ID, gid=areas.GUEST_ID).write(
-            path, progress
-        )
+    with areas.image_of(settings, source) as image:
+        image.write(path, progress)
     return path
 
 
