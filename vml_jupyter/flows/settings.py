@@ -6,6 +6,7 @@
     <data>/releases/<sha256>/       images, by content
     <config>/releases.json          images that the user added
     <data>/machines/<id>/           all that one machine needs
+    <data>/warm/<key>/              warm states
 
 ``<data>`` is ``VML_DATA`` or the user's data folder for ``vml``; ``<config>`` is ``VML_CONFIG`` or the user's
 configuration folder for ``vml``. A variable beats the file, the file beats the default.
@@ -30,6 +31,7 @@ if TYPE_CHECKING:  # imported where it is used: most commands need neither netwo
     from vml_jupyter.release import Repository, Trust
 
 CERNVM = "https://cernvm.cern.ch"
+WARM_QUOTA_MIB = 4096
 CERN_KEYS = Path("/etc/cvmfs/keys/cern.ch")
 
 
@@ -77,6 +79,7 @@ class _File(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     idle_minutes: Annotated[int, msgspec.Meta(ge=0)] | None = None
     machines_max: Annotated[int, msgspec.Meta(ge=0)] | None = None
     machines_memory_mib: Annotated[int, msgspec.Meta(ge=0)] | None = None
+    warm_quota_mib: Annotated[int, msgspec.Meta(ge=0)] | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -107,6 +110,8 @@ class Settings:
     """How many machines may run at once; 0 is any number."""
     machines_memory_mib: int | None = None
     """How much memory they may have together; 0 is any, None four fifths of this computer's."""
+    warm_quota_mib: int = WARM_QUOTA_MIB
+    """How much of the disk warm states may take together; 0 is no warm states."""
 
     @property
     def machines(self) -> Path:
@@ -115,6 +120,10 @@ class Settings:
     @property
     def releases(self) -> Path:
         return self.data / "releases"
+
+    @property
+    def warm(self) -> Path:
+        return self.data / "warm"
 
     @property
     def cache(self) -> Path:
@@ -197,6 +206,9 @@ def load(environ: Mapping[str, str] = os.environ) -> Settings:
         idle_minutes=60 if said.idle_minutes is None else said.idle_minutes,
         machines_max=said.machines_max or 0,
         machines_memory_mib=said.machines_memory_mib,
+        warm_quota_mib=_first(
+            _mib(environ.get("VML_WARM_QUOTA_MIB")), said.warm_quota_mib, otherwise=WARM_QUOTA_MIB
+        ),
     )
 
 
@@ -224,6 +236,16 @@ def _seconds(text: str | None) -> float | None:
         raise Usage(
             f"VML_READY_TIMEOUT is {text!r}, not a number of seconds", "Set it to e.g. 300."
         ) from None
+
+
+def _mib(text: str | None) -> int | None:
+    if text and not text.isdecimal():
+        raise Usage(f"VML_WARM_QUOTA_MIB is {text!r}, not a number of MiB", "Set it to e.g. 4096, or to 0.")
+    return int(text) if text else None
+
+
+def _first(*values: int | None, otherwise: int) -> int:
+    return next((value for value in values if value is not None), otherwise)
 
 
 def _read(file: Path) -> _File:

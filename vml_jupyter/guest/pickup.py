@@ -1,6 +1,7 @@
 """The archive that a fresh machine unpacks into ``/`` at its first boot: the agent and what it must know.
 
     usr/lib/vml/agent.py
+    usr/lib/vml/jupyter/jupyter_adopt.py                              for the Jupyter of a warm machine
     etc/vml/machine.json                                              mode 0600: it holds the token
     etc/systemd/system/vml-agent.service
     etc/systemd/system/multi-user.target.wants/vml-agent.service ->  ../vml-agent.service
@@ -25,6 +26,7 @@ import msgspec
 from vml_jupyter.errors import Usage
 
 AGENT = "usr/lib/vml/agent.py"
+ADOPT = "usr/lib/vml/jupyter/jupyter_adopt.py"
 CONFIG = "etc/vml/machine.json"
 AGENT_UNIT = "vml-agent.service"
 UNIT = f"etc/systemd/system/{AGENT_UNIT}"
@@ -58,7 +60,7 @@ class GuestConfig(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
     ``area`` is the name of the working area's folder in the user's home, as near as that can be had; ``disk`` is
     False for a machine without a working area. ``user`` is the account Jupyter runs as, the first ordinary one when
     empty. ``origin`` is the one origin elsewhere from which its Jupyter takes requests, as a browser writes it:
-    ``https://hub.example.org``.
+    ``https://hub.example.org``. A ``warm`` machine is nobody's yet: it has no token.
     """
 
     token: str
@@ -72,6 +74,16 @@ class GuestConfig(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
     area: str = "area"
     disk: bool = True
     origin: str = ""
+    warm: bool = False
+
+    def checked(self) -> GuestConfig:
+        """Return the same with a folder's name that can be had.
+
+        Raises:
+            Usage: A field cannot be what it says: no token, a base URL without slashes, a host name with a blank.
+        """
+        _check(self)
+        return msgspec.structs.replace(self, area=folder_name(self.area))
 
 
 def pickup(config: GuestConfig, files: Mapping[str, bytes] | None = None) -> bytes:
@@ -84,14 +96,15 @@ def pickup(config: GuestConfig, files: Mapping[str, bytes] | None = None) -> byt
     Raises:
         Usage: A field cannot be what it says: no token, a base URL without slashes, a host name with a blank.
     """
-    _check(config)
-    config = msgspec.structs.replace(config, area=folder_name(config.area))
+    config = config.checked()
     buffer = io.BytesIO()
     with _archive(buffer) as archive:
         _add_folder(archive, "etc/vml", 0o700)
         _add_file(archive, CONFIG, msgspec.json.encode(config), 0o600)
         _add_folder(archive, "usr/lib/vml", 0o755)
         _add_file(archive, AGENT, agent_source(), 0o755)
+        _add_folder(archive, "usr/lib/vml/jupyter", 0o755)
+        _add_file(archive, ADOPT, adopt_source(), 0o644)
         _add_file(archive, UNIT, _UNIT.encode("ascii"), 0o644)
         link = tarfile.TarInfo(WANTS)
         link.type, link.linkname, link.mode = tarfile.SYMTYPE, "../vml-agent.service", 0o777
@@ -115,13 +128,18 @@ def agent_source() -> bytes:
     return resources.files("vml_jupyter.guest").joinpath("agent.py").read_bytes()
 
 
+def adopt_source() -> bytes:
+    """Return the source text of what a warm machine's Jupyter loads."""
+    return resources.files("vml_jupyter.guest").joinpath("jupyter_adopt.py").read_bytes()
+
+
 def folder_name(name: str) -> str:
     """Return a name that a folder, a mount option and a URL can all bear, as near to the given one as may be."""
     return re.sub(r"[/\x00-\x1f\x7f,:\\]+", "_", name)[:80].strip(" .") or "area"
 
 
 def _check(config: GuestConfig) -> None:
-    if not config.token:
+    if not config.token and not config.warm:
         raise Usage("a machine needs a token")
     if not re.fullmatch(r"/([A-Za-z0-9._~%@-]+/)*", config.base_url):
         raise Usage(f"{config.base_url!r} is no base URL", "It begins and ends with a slash.")

@@ -1,0 +1,331 @@
+"""Warm states: a machine of a release, saved when it was ready for anybody, from which others are made in seconds.
+
+    make:  release -> machine without a working area -> agent: warm -> memory and disk saved, the machine removed
+    wake:  warm state -> machine with its own disk, sockets and name -> told who it is -> ready
+
+A state serves the same release, pins, shape, processor, versions of the hypervisor, network, and agent it was made
+with, and nothing else: what differs in one of these has a key of its own. Where anything goes wrong with one it is
+removed, the restore goes on cold, and says so.
+"""
+
+from __future__ import annotations
+
+import datetime
+import fcntl
+import hashlib
+import json
+import os
+import shutil
+import socket
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+import msgspec
+
+from vml_jupyter.context import client_files, unpack_pickup, user_data, write_context_iso
+from vml_jupyter.errors import (
+    Cancelled,
+    Foreign,
+    HostError,
+    MachineError,
+    MachineGone,
+    MachineNotReady,
+    WouldOverwrite,
+)
+from vml_jupyter.flows.limits import claim, making_gives_way
+from vml_jupyter.flows.machines import await_ready
+from vml_jupyter.flows.settings import Settings
+from vml_jupyter.guest import AGENT_UNIT, AgentClient, GuestConfig, adopt_source, agent_source, pickup
+from vml_jupyter.machine import Host, MachineSpec, awaken, freeze, write_place
+from vml_jupyter.machine.network import name_servers
+from vml_jupyter.machine.warm_store import WarmState, WarmStore, file_of, key_of
+from vml_jupyter.model import Machine, Pin, Release, Shape, new_entry_id
+from vml_jupyter.progress import SILENT, Progress
+from vml_jupyter.release import ISO, digest, kind_of
+
+_ADOPT_S = 60.0
+_ANSWER_S = 1.0
+_READY_S = 90.0
+_WARM_S = 600.0
+_EVERY_S = 0.05
+
+
+class Recipe(msgspec.Struct, frozen=True, kw_only=True):
+    """All that a machine is made of before it is anybody's."""
+
+    release: Release
+    pins: tuple[Pin, ...]
+    image: Path
+    shape: Shape
+    accelerator: str
+
+    def user_data(self, settings: Settings) -> bytes:
+        cloud_config = unpack_pickup(AGENT_UNIT) if self.release.is_cloud else ""
+        return user_data(self.release, settings.context, pins=self.pins, cloud_config=cloud_config)
+
+    def facts(self, settings: Settings, host: Host) -> dict[str, str]:
+        """Return what a warm state must have been made for to serve; each word of it counts."""
+        libvirt, qemu = host.hypervisor.versions()
+        told = hashlib.sha256(self.user_data(settings))
+        for part in (agent_source(), adopt_source(), repr(client_files(self.pins)).encode()):
+            told.update(part)
+        return {
+            "image": digest(self.image, settings.cache),
+            "release": self.release.label,
+            "pins": " ".join(f"{pin.fqrn}={pin.root_hash or pin.tag}" for pin in self.pins),
+            "shape": json.dumps(msgspec.to_builtins(self.shape), sort_keys=True),
+            "processor": f"{self.accelerator} {_processor() if self.accelerator == 'kvm' else 'max'}",
+            "hypervisor": f"{host.hypervisor.uri} libvirt {libvirt} QEMU {qemu}",
+            "network": " ".join([str(bool(shutil.which("passt"))), _own_address(), *name_servers()]),
+            "told": told.hexdigest(),
+        }
+
+
+def wake(
+    settings: Settings, host: Host, spec: MachineSpec, recipe: Recipe, config: GuestConfig, progress: Progress
+) -> Machine | None:
+    """Make a machine from the warm state that fits, if there is one.
+
+    Args:
+        settings: Where warm states are.
+        host: The hypervisor.
+        spec: The machine, whose folder exists and whose working area is served.
+        recipe: What it is made of.
+        config: What its agent is to know.
+        progress: Hears why not, where there is one that could not be used.
+
+    Returns:
+        The running machine; None where it has to be booted, and then nothing of it is left but its folder.
+    """
+    if not settings.warm_quota_mib:
+        return None
+    store, facts = WarmStore(settings.warm), recipe.facts(settings, host)
+    frozen, why = store.find(facts)
+    if why:
+        progress.note(f"the warm state of {recipe.release.label} was removed: {why}")
+    if frozen is None:
+        return None
+    progress.stage("wake", f"Waking {recipe.release.label} from its warm state")
+    try:
+        awaken(host, spec, frozen, progress)
+        _adopt(host, spec, config, progress)
+        return await_ready(settings.using(ready_timeout_s=_READY_S), host, spec.id, progress)
+    except (MachineError, Foreign) as error:
+        store.remove(key_of(facts))
+        progress.note(f"the warm state could not be used and was removed: {error.message}")
+    except HostError as error:
+        progress.note(f"the warm state could not be used: {error.message}")
+    host.withdraw(spec)
+    return None
+
+
+def _adopt(host: Host, spec: MachineSpec, config: GuestConfig, progress: Progress) -> None:
+    agent = AgentClient(spec.agent_socket)
+    deadline = time.monotonic() + _ADOPT_S
+    while True:
+        try:
+            agent.adopt(config, time.time(), _ANSWER_S)
+            return
+        except MachineGone as error:
+            if time.monotonic() > deadline or not host.is_active(spec.id):
+                raise MachineNotReady(
+                    "the machine woke up, but its agent does not answer", error.hint, ""
+                ) from error
+        except Foreign:  # an answer that was lost: it is adopted already, or waits no more
+            return
+        progress.advance(0)  # a chance to cancel
+        time.sleep(_EVERY_S)  # its agent tells nothing by itself
+
+
+def make(settings: Settings, recipe: Recipe, progress: Progress = SILENT, *, again: bool = False) -> str:
+    """Make the warm state of a release, unless there is one.
+
+    Args:
+        settings: Where it goes, and how much room warm states may take.
+        recipe: What machines will be made of.
+        progress: Hears how it goes; may cancel.
+        again: Make it anew though there is one.
+
+    Returns:
+        Its key; '' where another process makes one just now.
+
+    Raises:
+        Cancelled: Somebody wanted the memory for a machine of his own.
+        WouldOverwrite: It does not fit into the quota.
+        MachineError, HostError: It did not come up, or could not be saved; nothing is left of it.
+    """
+    store = WarmStore(settings.warm)
+    store.making.mkdir(mode=0o700, parents=True, exist_ok=True)
+    with Host.connect(settings.libvirt_uri, settings.data) as host, _alone(settings) as alone:
+        if not alone:
+            return ""
+        sweep(settings, host)
+        facts = recipe.facts(settings, host)
+        if store.has(facts) and not again:
+            return key_of(facts)
+        progress.stage("start", f"Starting {recipe.release.label} to keep it warm")
+        state, draft = _made(settings, host, recipe, facts, _GivesWay(settings, progress))
+        try:
+            key = store.keep(draft, state)
+        finally:
+            shutil.rmtree(draft, ignore_errors=True)
+        removed = store.bound(settings.warm_quota_mib << 20)
+    if key in removed:
+        raise WouldOverwrite(
+            f"the warm state is larger than all warm states may be, {settings.warm_quota_mib} MiB",
+            "Raise warm_quota_mib in the settings.",
+        )
+    return key
+
+
+def _made(
+    settings: Settings, host: Host, recipe: Recipe, facts: dict[str, str], progress: Progress
+) -> tuple[WarmState, Path]:
+    store, maker = WarmStore(settings.warm), Host(host.hypervisor, settings.data, settings.warm / "making")
+    machine_id = new_entry_id()
+    draft = settings.warm / f".draft-{machine_id}"
+    assert store.making == maker.folders
+    try:
+        with maker.new_folder(machine_id) as folder:
+            claim(settings, maker, folder, recipe.shape)
+            spec = _waiting_spec(settings, recipe, folder)
+            maker.define_and_start(spec, progress)
+            jupyter = _await_warm(maker, machine_id, progress)
+            progress.stage("save", "Saving its memory")
+            draft.mkdir(mode=0o700)
+            frozen = freeze(maker, machine_id, draft / "memory", draft / "scratch.qcow2")
+    except BaseException:
+        maker.delete(machine_id)
+        shutil.rmtree(draft, ignore_errors=True)
+        raise
+    now = datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return WarmState(
+        facts=facts,
+        release=recipe.release,
+        shape=recipe.shape,
+        accelerator=recipe.accelerator,
+        network=frozen.network,
+        memory=file_of(frozen.memory, frozen.memory_sha256),
+        scratch=file_of(frozen.scratch, frozen.scratch_sha256),
+        created=now,
+        jupyter=jupyter,
+    ), draft
+
+
+def _waiting_spec(settings: Settings, recipe: Recipe, folder: Path) -> MachineSpec:
+    place, context = folder / "place.iso", folder / "context.iso"
+    write_place(place)
+    config = GuestConfig(token="", machine=folder.name, hostname="vml-warm", warm=True)
+    archive = pickup(config, client_files(recipe.pins))
+    write_context_iso(context, recipe.user_data(settings), archive, folder.name)
+    return MachineSpec(
+        id=folder.name,
+        entry="",
+        release=recipe.release,
+        folder=folder,
+        image=recipe.image,
+        image_is_cd=kind_of(recipe.image) == ISO,
+        image_is_root=recipe.release.is_cloud,
+        context_iso=context,
+        shape=recipe.shape,
+        title=f"warm state of {recipe.release.label}",
+        accelerator=recipe.accelerator,
+        area_path=place,
+    )
+
+
+def _await_warm(host: Host, machine_id: str, progress: Progress) -> bool:
+    """Wait until a machine is ready for anybody; tell whether its Jupyter runs already."""
+    spec = host.spec(machine_id)
+    progress.stage("ready", f"Waiting for {spec.release.label} and its Jupyter")
+    agent, deadline = AgentClient(spec.agent_socket), time.monotonic() + _WARM_S
+    while True:
+        progress.advance(0)  # a chance to cancel
+        with suppress(MachineGone, Foreign):
+            state = agent.state(_ANSWER_S)
+            if state.stage == "warm" and state.release.system in ("", spec.release.system):
+                spec.ready.touch(mode=0o600)
+                return not state.detail
+            if state.stage in ("failed", "warm"):
+                raise MachineNotReady(f"the machine gave up: {state.detail or state.release.system}")
+        if time.monotonic() > deadline or not host.is_active(machine_id):
+            raise MachineNotReady(
+                "the machine that was to be kept warm did not come up",
+                "Its console may tell why.",
+                host.console_tail(machine_id),
+            )
+        time.sleep(0.2)  # the guest tells nothing by itself
+
+
+@contextmanager
+def _alone(settings: Settings) -> Iterator[bool]:
+    """Tell whether nobody else makes a warm state, and keep others from it meanwhile."""
+    with (settings.warm / "lock").open("a") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            yield False
+        else:
+            yield True
+
+
+def sweep(settings: Settings, host: Host) -> None:
+    """Clear what a process left that was killed while it made a warm state; its maker holds the lock."""
+    maker = Host(host.hypervisor, settings.data, settings.warm / "making")
+    for machine in maker.machines():
+        maker.delete(machine.id)
+    for folder in maker.folders.glob("*"):
+        maker.delete(folder.name)
+    WarmStore(settings.warm).sweep()
+
+
+def sweep_if_free(settings: Settings, host: Host) -> None:
+    """Do as sweep() where nobody makes a warm state and something is left of one."""
+    left = [*settings.warm.glob("making/*"), *settings.warm.glob(".[dg]*-*")]
+    if left:
+        with _alone(settings) as alone:
+            if alone:
+                sweep(settings, host)
+
+
+class _GivesWay:
+    """Pass progress on, and cancel when somebody wants the memory for a machine that he waits for."""
+
+    def __init__(self, settings: Settings, inner: Progress) -> None:
+        self._settings, self._inner, self._since = settings, inner, time.time()
+
+    def stage(self, name: str, title: str) -> None:
+        self._look()
+        self._inner.stage(name, title)
+
+    def advance(self, done: int, total: int | None = None, unit: str = "") -> None:
+        self._look()
+        self._inner.advance(done, total, unit)
+
+    def note(self, text: str) -> None:
+        self._inner.note(text)
+
+    def _look(self) -> None:
+        if making_gives_way(self._settings, self._since):
+            raise Cancelled("a machine that somebody waits for needs the memory")
+
+
+def _processor() -> str:
+    """Return this computer's processor model and features, which a machine under KVM sees."""
+    with suppress(OSError):
+        lines = Path("/proc/cpuinfo").read_text("utf-8", "replace").split("\n\n")[0].splitlines()
+        told = [line for line in lines if line.startswith(("model name", "flags", "microcode"))]
+        return hashlib.sha256("\n".join(told).encode()).hexdigest()[:16]
+    return os.uname().machine
+
+
+def _own_address() -> str:
+    """Return the address from which this computer reaches others, which passt gives to its guest; nothing is sent."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        try:
+            probe.connect(("192.0.2.1", 9))
+            return str(probe.getsockname()[0])
+        except OSError:
+            return "none"
