@@ -5,9 +5,9 @@
 
     <data>/warm/wanted                  its time is when somebody last lacked room while a warm state was made
 
-Machines count while their processor is there, and while they are being made. One that is being made to be kept warm gives
-way to one that somebody waits for. Locks and marks of a process that is
-killed do not count: the kernel lets go of its locks.
+Machines count while their processor is there, and while they are being made. One that is being made to be kept warm
+gives way to one that somebody waits for. Locks and marks of a process that is killed do not count: the kernel lets go
+of its locks.
 """
 
 from __future__ import annotations

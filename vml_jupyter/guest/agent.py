@@ -28,7 +28,7 @@ keys are its own before Jupyter gets its token, its root and a port that can be 
 """
 
 # pathlib would cost time at every boot; Jupyter listens on all of the guest's addresses on purpose.
-# ruff: noqa: PTH101, PTH103, PTH104, PTH108, PTH110, PTH112, PTH116, PTH118, PTH119, PTH123, PTH207, PTH208, S104
+# ruff: noqa: PTH101, PTH103, PTH104, PTH108, PTH110, PTH112, PTH114, PTH116, PTH118, PTH119, PTH123, PTH207, PTH208, S104
 
 import binascii
 import errno

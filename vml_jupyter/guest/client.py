@@ -40,8 +40,8 @@ class GuestRelease(msgspec.Struct, frozen=True, kw_only=True):
 class GuestState(msgspec.Struct, frozen=True, kw_only=True):
     """How far a guest is.
 
-    ``stage`` is ``starting``, ``area``, ``jupyter``, ``ready``, ``warm`` or ``failed`` (``detail`` says why). ``area`` is
-    ``overlay``, ``copy`` or ``empty``; ``app`` is the Jupyter it runs: ``lab``, ``notebook`` or ``server``.
+    ``stage`` is ``starting``, ``area``, ``jupyter``, ``ready``, ``warm`` or ``failed`` (``detail`` says why). ``area``
+    is ``overlay``, ``copy`` or ``empty``; ``app`` is the Jupyter it runs: ``lab``, ``notebook`` or ``server``.
     """
 
     stage: str
