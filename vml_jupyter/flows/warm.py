@@ -34,6 +34,7 @@ from vml_jupyter.errors import (
     MachineNotReady,
     WouldOverwrite,
 )
+from vml_jupyter.flows.added import setup_of
 from vml_jupyter.flows.limits import claim, making_gives_way
 from vml_jupyter.flows.machines import await_ready
 from vml_jupyter.flows.settings import Settings
@@ -69,7 +70,8 @@ class Recipe(msgspec.Struct, frozen=True, kw_only=True):
         """Return what a warm state must have been made for to serve; each word of it counts."""
         libvirt, qemu = host.hypervisor.versions()
         told = hashlib.sha256(self.user_data(settings))
-        for part in (agent_source(), adopt_source(), repr(client_files(self.pins)).encode()):
+        setup = setup_of(settings, self.release).encode()
+        for part in (agent_source(), adopt_source(), repr(client_files(self.pins)).encode(), setup):
             told.update(part)
         return {
             "image": digest(self.image, settings.cache),
@@ -218,7 +220,7 @@ def _waiting_spec(settings: Settings, recipe: Recipe, folder: Path) -> MachineSp
     place, context = folder / "place.iso", folder / "context.iso"
     write_place(place)
     config = GuestConfig(token="", machine=folder.name, hostname="vml-warm", warm=True)
-    archive = pickup(config, client_files(recipe.pins))
+    archive = pickup(config, client_files(recipe.pins), setup_of(settings, recipe.release))
     write_context_iso(context, recipe.user_data(settings), archive, folder.name)
     return MachineSpec(
         id=folder.name,

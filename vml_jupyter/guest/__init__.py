@@ -4,7 +4,15 @@ pickup(GuestConfig)  ->  agent.py runs in the guest  <->  AgentClient, wait_read
 """
 
 from vml_jupyter.guest.client import AgentClient, GuestRelease, GuestState
-from vml_jupyter.guest.pickup import AGENT_UNIT, GuestConfig, adopt_source, agent_source, pickup, pickup_of
+from vml_jupyter.guest.pickup import (
+    AGENT_UNIT,
+    GuestConfig,
+    adopt_source,
+    agent_source,
+    jupyter_setup,
+    pickup,
+    pickup_of,
+)
 from vml_jupyter.guest.readiness import REQUIREMENTS, Requirement, wait_ready
 
 __all__ = [
@@ -17,6 +25,7 @@ __all__ = [
     "Requirement",
     "adopt_source",
     "agent_source",
+    "jupyter_setup",
     "pickup",
     "pickup_of",
     "wait_ready",

@@ -35,9 +35,10 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     ``forgotten``, when it was put into the bin. ``note`` is Markdown. ``project`` is a name of the user's
     choice. ``area`` is the folder the snapshot was taken from, for people to recognise; nothing is ever read
     from or written to it. ``notebook`` is relative to the area, with ``/``. ``parent`` is the entry that this
-    one continues. ``unreadable`` counts what was in the area and could not be read. The last three fields say
-    where the content lies and whether that is the bin; they are filled in when an entry is read from a
-    logbook and are not in its record.
+    one continues. ``imported_as`` is the id that an imported entry had where it came from, if that was taken
+    here. ``unreadable`` counts what was in the area and could not be read. The last three fields say where the content
+    lies and whether that is the bin; they are filled in when an entry is read from a logbook and are not in its
+    record.
     """
 
     id: Id
@@ -54,7 +55,16 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     bytes: Count = 0
     new_bytes: Count = 0
     unreadable: Count = 0
+    imported_as: Annotated[str, Meta(max_length=64)] = ""
     edited: Annotated[str, Meta(pattern=rf"^({_TIME})?\Z")] = ""
     snapshot: str = ""
     tree: str = ""
     forgotten: str = ""
+
+    def __repr__(self) -> str:
+        """Say what it is in one line; the fields have the rest."""
+        release = self.environment.release
+        content = f"{self.files} files, {self.bytes:,} bytes"
+        where = f"in {release.label}" if release else "in no CernVM"
+        forgotten = ", in the bin" if self.forgotten else ""
+        return f"<Entry {self.id} of {self.time[:16]}Z: {self.title!r}, {content}, {where}{forgotten}>"
