@@ -61,6 +61,7 @@ def settings(tmp_path: Path) -> Settings:
             "VML_DATA": str(tmp_path / "data"),
             "VML_CONFIG": str(tmp_path / "config"),
             "VML_RELEASE_URLS": "http://127.0.0.1:9",
+            "VML_WARM_QUOTA_MIB": "0",  # those who test warm states say so
         }
     )
 
@@ -90,6 +91,7 @@ def environ(machine_settings: Settings) -> dict[str, str]:
         "VML_CONFIG": str(machine_settings.config),
         "VML_RELEASE_URLS": " ".join(machine_settings.release_urls),
         "VML_RELEASE_CA": str(machine_settings.release_ca),
+        "VML_WARM_QUOTA_MIB": str(machine_settings.warm_quota_mib),
     }
 
 

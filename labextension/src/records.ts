@@ -120,7 +120,14 @@ export type JobState = 'queued' | 'running' | 'done' | 'failed' | 'cancelled';
 
 export interface IJob {
   id: string;
-  kind: 'snapshot' | 'restore' | 'files' | 'start' | 'stop' | 'delete';
+  kind:
+    | 'snapshot'
+    | 'restore'
+    | 'files'
+    | 'start'
+    | 'stop'
+    | 'delete'
+    | 'warm';
   title: string;
   state: JobState;
   /** The entry or machine it works on; for a snapshot the path. */

@@ -32,6 +32,7 @@ from vml_jupyter.api.machines import delete, machines, open, resume, start, stop
 from vml_jupyter.api.releases import doctor, fetch, images, releases, releases_add, releases_remove
 from vml_jupyter.api.standard import standard_delete, standard_list, standard_revert, standard_take
 from vml_jupyter.api.upkeep import check, key_add, key_list, key_remove, prune, unlock
+from vml_jupyter.api.warm import warm, warm_list, warm_remove
 from vml_jupyter.api.work import context, environment, preview, restore, restore_files, snapshot
 
 __all__ = [
@@ -79,4 +80,7 @@ __all__ = [
     "suspend",
     "unforget",
     "unlock",
+    "warm",
+    "warm_list",
+    "warm_remove",
 ]

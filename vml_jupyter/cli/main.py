@@ -54,6 +54,7 @@ def parser(
         snapshot,
         standard,
         upkeep,
+        warm,
     )
 
     top = kind(
@@ -75,6 +76,7 @@ def parser(
         releases,
         machines,
         standard,
+        warm,
         sharing,
         doctor,
         config,

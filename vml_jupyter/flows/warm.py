@@ -1,16 +1,14 @@
 """Warm states: a machine of a release, saved when it was ready for anybody, from which others are made in seconds.
 
-    make:  release -> machine without a working area -> agent: warm -> memory and disk saved, the machine removed
-    wake:  warm state -> machine with its own disk, sockets and name -> told who it is -> ready
+    warm state -> machine with its own disk, sockets and name -> told who it is -> ready
 
-A state serves the same release, pins, shape, processor, versions of the hypervisor, network, and agent it was made
-with, and nothing else: what differs in one of these has a key of its own. Where anything goes wrong with one it is
-removed, the restore goes on cold, and says so.
+``warming`` makes them. A state serves the same release, pins, shape, processor, versions of the hypervisor, network
+and agent that it was made with, and nothing else: what differs in one of these has a key of its own. Where anything goes
+wrong with one it is removed, the restore goes on cold, and says so.
 """
 
 from __future__ import annotations
 
-import datetime
 import fcntl
 import hashlib
 import json
@@ -24,27 +22,24 @@ from pathlib import Path
 
 import msgspec
 
-from vml_jupyter.context import client_files, unpack_pickup, user_data, write_context_iso
+from vml_jupyter.context import client_files, unpack_pickup, user_data
 from vml_jupyter.errors import (
-    Cancelled,
     Foreign,
     HostError,
     MachineError,
     MachineGone,
     MachineNotReady,
-    WouldOverwrite,
 )
 from vml_jupyter.flows.added import setup_of
-from vml_jupyter.flows.limits import claim, making_gives_way
 from vml_jupyter.flows.machines import await_ready
 from vml_jupyter.flows.settings import Settings
-from vml_jupyter.guest import AGENT_UNIT, AgentClient, GuestConfig, adopt_source, agent_source, pickup
-from vml_jupyter.machine import Host, MachineSpec, awaken, freeze, write_place
+from vml_jupyter.guest import AGENT_UNIT, AgentClient, GuestConfig, adopt_source, agent_source
+from vml_jupyter.machine import Host, MachineSpec, awaken
 from vml_jupyter.machine.network import name_servers
-from vml_jupyter.machine.warm_store import WarmState, WarmStore, file_of, key_of
-from vml_jupyter.model import Machine, Pin, Release, Shape, new_entry_id
-from vml_jupyter.progress import SILENT, Progress
-from vml_jupyter.release import ISO, digest, kind_of
+from vml_jupyter.machine.warm_store import WarmStore, key_of
+from vml_jupyter.model import Machine, Pin, Release, Shape
+from vml_jupyter.progress import Progress
+from vml_jupyter.release import digest
 
 _ADOPT_S = 60.0
 _ANSWER_S = 1.0
@@ -141,128 +136,8 @@ def _adopt(host: Host, spec: MachineSpec, config: GuestConfig, progress: Progres
         time.sleep(_EVERY_S)  # its agent tells nothing by itself
 
 
-def make(settings: Settings, recipe: Recipe, progress: Progress = SILENT, *, again: bool = False) -> str:
-    """Make the warm state of a release, unless there is one.
-
-    Args:
-        settings: Where it goes, and how much room warm states may take.
-        recipe: What machines will be made of.
-        progress: Hears how it goes; may cancel.
-        again: Make it anew though there is one.
-
-    Returns:
-        Its key; '' where another process makes one just now.
-
-    Raises:
-        Cancelled: Somebody wanted the memory for a machine of his own.
-        WouldOverwrite: It does not fit into the quota.
-        MachineError, HostError: It did not come up, or could not be saved; nothing is left of it.
-    """
-    store = WarmStore(settings.warm)
-    store.making.mkdir(mode=0o700, parents=True, exist_ok=True)
-    with Host.connect(settings.libvirt_uri, settings.data) as host, _alone(settings) as alone:
-        if not alone:
-            return ""
-        sweep(settings, host)
-        facts = recipe.facts(settings, host)
-        if store.has(facts) and not again:
-            return key_of(facts)
-        progress.stage("start", f"Starting {recipe.release.label} to keep it warm")
-        state, draft = _made(settings, host, recipe, facts, _GivesWay(settings, progress))
-        try:
-            key = store.keep(draft, state)
-        finally:
-            shutil.rmtree(draft, ignore_errors=True)
-        removed = store.bound(settings.warm_quota_mib << 20)
-    if key in removed:
-        raise WouldOverwrite(
-            f"the warm state is larger than all warm states may be, {settings.warm_quota_mib} MiB",
-            "Raise warm_quota_mib in the settings.",
-        )
-    return key
-
-
-def _made(
-    settings: Settings, host: Host, recipe: Recipe, facts: dict[str, str], progress: Progress
-) -> tuple[WarmState, Path]:
-    store, maker = WarmStore(settings.warm), Host(host.hypervisor, settings.data, settings.warm / "making")
-    machine_id = new_entry_id()
-    draft = settings.warm / f".draft-{machine_id}"
-    assert store.making == maker.folders
-    try:
-        with maker.new_folder(machine_id) as folder:
-            claim(settings, maker, folder, recipe.shape)
-            spec = _waiting_spec(settings, recipe, folder)
-            maker.define_and_start(spec, progress)
-            jupyter = _await_warm(maker, machine_id, progress)
-            progress.stage("save", "Saving its memory")
-            draft.mkdir(mode=0o700)
-            frozen = freeze(maker, machine_id, draft / "memory", draft / "scratch.qcow2")
-    except BaseException:
-        maker.delete(machine_id)
-        shutil.rmtree(draft, ignore_errors=True)
-        raise
-    now = datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
-    return WarmState(
-        facts=facts,
-        release=recipe.release,
-        shape=recipe.shape,
-        accelerator=recipe.accelerator,
-        network=frozen.network,
-        memory=file_of(frozen.memory, frozen.memory_sha256),
-        scratch=file_of(frozen.scratch, frozen.scratch_sha256),
-        created=now,
-        jupyter=jupyter,
-    ), draft
-
-
-def _waiting_spec(settings: Settings, recipe: Recipe, folder: Path) -> MachineSpec:
-    place, context = folder / "place.iso", folder / "context.iso"
-    write_place(place)
-    config = GuestConfig(token="", machine=folder.name, hostname="vml-warm", warm=True)
-    archive = pickup(config, client_files(recipe.pins), setup_of(settings, recipe.release))
-    write_context_iso(context, recipe.user_data(settings), archive, folder.name)
-    return MachineSpec(
-        id=folder.name,
-        entry="",
-        release=recipe.release,
-        folder=folder,
-        image=recipe.image,
-        image_is_cd=kind_of(recipe.image) == ISO,
-        image_is_root=recipe.release.is_cloud,
-        context_iso=context,
-        shape=recipe.shape,
-        title=f"warm state of {recipe.release.label}",
-        accelerator=recipe.accelerator,
-        area_path=place,
-    )
-
-
-def _await_warm(host: Host, machine_id: str, progress: Progress) -> bool:
-    """Wait until a machine is ready for anybody; tell whether its Jupyter runs already."""
-    spec = host.spec(machine_id)
-    progress.stage("ready", f"Waiting for {spec.release.label} and its Jupyter")
-    agent, deadline = AgentClient(spec.agent_socket), time.monotonic() + _WARM_S
-    while True:
-        progress.advance(0)  # a chance to cancel
-        with suppress(MachineGone, Foreign):
-            state = agent.state(_ANSWER_S)
-            if state.stage == "warm" and state.release.system in ("", spec.release.system):
-                spec.ready.touch(mode=0o600)
-                return not state.detail
-            if state.stage in ("failed", "warm"):
-                raise MachineNotReady(f"the machine gave up: {state.detail or state.release.system}")
-        if time.monotonic() > deadline or not host.is_active(machine_id):
-            raise MachineNotReady(
-                "the machine that was to be kept warm did not come up",
-                "Its console may tell why.",
-                host.console_tail(machine_id),
-            )
-        time.sleep(0.2)  # the guest tells nothing by itself
-
-
 @contextmanager
-def _alone(settings: Settings) -> Iterator[bool]:
+def alone(settings: Settings) -> Iterator[bool]:
     """Tell whether nobody else makes a warm state, and keep others from it meanwhile."""
     with (settings.warm / "lock").open("a") as lock:
         try:
@@ -287,31 +162,9 @@ def sweep_if_free(settings: Settings, host: Host) -> None:
     """Do as sweep() where nobody makes a warm state and something is left of one."""
     left = [*settings.warm.glob("making/*"), *settings.warm.glob(".[dg]*-*")]
     if left:
-        with _alone(settings) as alone:
-            if alone:
+        with alone(settings) as nobody_else:
+            if nobody_else:
                 sweep(settings, host)
-
-
-class _GivesWay:
-    """Pass progress on, and cancel when somebody wants the memory for a machine that he waits for."""
-
-    def __init__(self, settings: Settings, inner: Progress) -> None:
-        self._settings, self._inner, self._since = settings, inner, time.time()
-
-    def stage(self, name: str, title: str) -> None:
-        self._look()
-        self._inner.stage(name, title)
-
-    def advance(self, done: int, total: int | None = None, unit: str = "") -> None:
-        self._look()
-        self._inner.advance(done, total, unit)
-
-    def note(self, text: str) -> None:
-        self._inner.note(text)
-
-    def _look(self) -> None:
-        if making_gives_way(self._settings, self._since):
-            raise Cancelled("a machine that somebody waits for needs the memory")
 
 
 def _processor() -> str:
