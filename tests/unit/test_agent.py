@@ -22,6 +22,9 @@ from vml_jupyter.guest import agent
 from vml_jupyter.guest.pickup import agent_source
 
 STANDARD = {
+    "binascii",
+    "fcntl",
+    "struct",
     "errno",
     "glob",
     "http.client",

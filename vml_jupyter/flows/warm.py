@@ -3,8 +3,8 @@
     warm state -> machine with its own disk, sockets and name -> told who it is -> ready
 
 ``warming`` makes them. A state serves the same release, pins, shape, processor, versions of the hypervisor, network
-and agent that it was made with, and nothing else: what differs in one of these has a key of its own. Where anything goes
-wrong with one it is removed, the restore goes on cold, and says so.
+and agent that it was made with, and nothing else: what differs in one of these has a key of its own. Where anything
+goes wrong with one it is removed, the restore goes on cold, and says so.
 """
 
 from __future__ import annotations

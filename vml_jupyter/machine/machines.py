@@ -85,8 +85,7 @@ class Host:
             DiskFull, ToolMissing, PortTaken: The host lacks something.
             MachineRefused: libvirt would not; nothing of the machine is left then but its folder.
         """
-        now = datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
-        spec = msgspec.structs.replace(spec, created=spec.created or now, uri=self.hypervisor.uri)
+        spec = self.dated(spec)
         with folders.locked(spec.folder), ExitStack() as undo:
             undo.callback(spec.scratch.unlink, missing_ok=True)
             create_scratch(spec.scratch, spec.shape, spec.image if spec.image_is_root else None)
@@ -95,6 +94,11 @@ class Host:
             spec = lifecycle.bring_up(self.hypervisor, spec, undo, progress)
             undo.pop_all()
         return spec.machine("starting")
+
+    def dated(self, spec: MachineSpec) -> MachineSpec:
+        """Return a machine that is made here and now."""
+        now = datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
+        return msgspec.structs.replace(spec, created=spec.created or now, uri=self.hypervisor.uri)
 
     def start(
         self,

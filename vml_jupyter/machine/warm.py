@@ -88,7 +88,7 @@ def awaken(host: Host, spec: MachineSpec, frozen: Frozen, progress: Progress = S
         PortTaken, HostError: There is no network for it.
         MachineRefused: libvirt would not. In all cases nothing of the machine is left but its folder.
     """
-    spec = msgspec.structs.replace(spec, network=frozen.network, uri=host.hypervisor.uri)
+    spec = msgspec.structs.replace(host.dated(spec), network=frozen.network)
     with folders.locked(spec.folder), ExitStack() as undo:
         undo.callback(spec.scratch.unlink, missing_ok=True)
         if _copied(frozen.scratch, spec.scratch) != frozen.scratch_sha256:
