@@ -122,6 +122,7 @@ export interface IJob {
   id: string;
   kind:
     | 'snapshot'
+    | 'capture'
     | 'restore'
     | 'files'
     | 'start'
@@ -152,6 +153,13 @@ export interface IRestoreRequest {
   release: string;
   /** Repositories that are to be as new as they are. */
   without_pins: string[];
+}
+
+/** What is empty is as in the entry that was restored. */
+export interface ICaptureRequest {
+  title: string;
+  note: string;
+  tags: string[];
 }
 
 export interface ISnapshotRequest {

@@ -33,7 +33,7 @@ from vml_jupyter.errors import (
 from vml_jupyter.flows.added import setup_of
 from vml_jupyter.flows.machines import await_ready
 from vml_jupyter.flows.settings import Settings
-from vml_jupyter.guest import AGENT_UNIT, AgentClient, GuestConfig, adopt_source, agent_source
+from vml_jupyter.guest import AGENT_UNIT, AgentClient, GuestConfig, pickup
 from vml_jupyter.machine import Host, MachineSpec, awaken
 from vml_jupyter.machine.network import name_servers
 from vml_jupyter.machine.warm_store import WarmStore, key_of
@@ -61,13 +61,14 @@ class Recipe(msgspec.Struct, frozen=True, kw_only=True):
         cloud_config = unpack_pickup(AGENT_UNIT) if self.release.is_cloud else ""
         return user_data(self.release, settings.context, pins=self.pins, cloud_config=cloud_config)
 
+    def pickup(self, settings: Settings, config: GuestConfig) -> bytes:
+        return pickup(config, client_files(self.pins), setup_of(settings, self.release))
+
     def facts(self, settings: Settings, host: Host) -> dict[str, str]:
         """Return what a warm state must have been made for to serve; each word of it counts."""
         libvirt, qemu = host.hypervisor.versions()
         told = hashlib.sha256(self.user_data(settings))
-        setup = setup_of(settings, self.release).encode()
-        for part in (agent_source(), adopt_source(), repr(client_files(self.pins)).encode(), setup):
-            told.update(part)
+        told.update(self.pickup(settings, GuestConfig(token="", machine="", warm=True)))
         return {
             "image": digest(self.image, settings.cache),
             "release": self.release.label,

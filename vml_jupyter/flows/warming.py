@@ -13,7 +13,7 @@ import time
 from contextlib import suppress
 from pathlib import Path
 
-from vml_jupyter.context import client_files, write_context_iso
+from vml_jupyter.context import write_context_iso
 from vml_jupyter.errors import (
     Cancelled,
     Foreign,
@@ -22,13 +22,12 @@ from vml_jupyter.errors import (
     MachineNotReady,
     NotFound,
 )
-from vml_jupyter.flows.added import setup_of
 from vml_jupyter.flows.limits import claim, making_gives_way
 from vml_jupyter.flows.provide import provide
 from vml_jupyter.flows.releases import named_release
 from vml_jupyter.flows.settings import Settings
 from vml_jupyter.flows.warm import Recipe, alone, sweep
-from vml_jupyter.guest import AgentClient, GuestConfig, pickup
+from vml_jupyter.guest import AgentClient, GuestConfig
 from vml_jupyter.machine import (
     Host,
     Kept,
@@ -189,8 +188,7 @@ def _waiting_spec(settings: Settings, recipe: Recipe, folder: Path) -> MachineSp
     place, context = folder / "place.iso", folder / "context.iso"
     write_place(place)
     config = GuestConfig(token="", machine=folder.name, hostname="vml-warm", warm=True)
-    archive = pickup(config, client_files(recipe.pins), setup_of(settings, recipe.release))
-    write_context_iso(context, recipe.user_data(settings), archive, folder.name)
+    write_context_iso(context, recipe.user_data(settings), recipe.pickup(settings, config), folder.name)
     return MachineSpec(
         id=folder.name,
         entry="",

@@ -1,14 +1,13 @@
 """What runs inside a machine, and the talk with it.
 
 pickup(GuestConfig)  ->  agent.py runs in the guest  <->  AgentClient, wait_ready        execute_notebook
+                         teller.py                   <->  changes_of
 """
 
 from vml_jupyter.guest.client import AgentClient, GuestRelease, GuestState
 from vml_jupyter.guest.pickup import (
     AGENT_UNIT,
     GuestConfig,
-    adopt_source,
-    agent_source,
     jupyter_setup,
     pickup,
     pickup_of,
@@ -23,8 +22,6 @@ __all__ = [
     "GuestRelease",
     "GuestState",
     "Requirement",
-    "adopt_source",
-    "agent_source",
     "jupyter_setup",
     "pickup",
     "pickup_of",

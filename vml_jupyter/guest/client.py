@@ -114,6 +114,14 @@ class AgentClient:
         """
         self._ask("clock", timeout_s, time=seconds)
 
+    def tell(self, nonce: str, timeout_s: float = 30.0) -> None:
+        """Ask the guest to tell what changed in its working area, through the other channel, beginning with ``nonce``.
+
+        Raises:
+            MachineGone, Foreign: As for state().
+        """
+        self._ask("tell", timeout_s, again=True, nonce=nonce)
+
     def adopt(self, config: GuestConfig, seconds: float, timeout_s: float = 5.0) -> None:
         """Tell a warm machine who it is from now on, and what time it is; it takes a moment after this returns.
 

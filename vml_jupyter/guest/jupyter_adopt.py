@@ -31,9 +31,7 @@ def _jupyter_server_extension_points() -> list[dict[str, str]]:
 
 
 def _load_jupyter_server_extension(app: Any) -> None:
-    # Neither is for the kernels that inherit this environment.
-    os.environ.pop("PYTHONPATH", None)
-    ear = os.environ.pop("VML_EAR", "")
+    ear = os.environ.pop("VML_EAR", "")  # it is not for the kernels that inherit this environment
     if ear:
         link = socket.socket(fileno=int(ear))
         os.set_inheritable(link.fileno(), False)
