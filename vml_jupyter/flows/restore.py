@@ -31,7 +31,7 @@ from vml_jupyter.flows.machines import address, await_ready
 from vml_jupyter.flows.provide import provide
 from vml_jupyter.flows.releases import release_of
 from vml_jupyter.flows.settings import Settings
-from vml_jupyter.flows.warm import Recipe, sweep_if_free, wake
+from vml_jupyter.flows.warm import Recipe, can_keep_warm, sweep_if_free, wake
 from vml_jupyter.guest import AGENT_UNIT, GuestConfig, pickup
 from vml_jupyter.machine import Host, MachineSpec, can_read_http, companion, probe_accelerator
 from vml_jupyter.model import Entry, Machine, Pin, Release, Shape, new_entry_id
@@ -100,7 +100,6 @@ def restore(
         lazily = can_read_http()
         if lazily:
             areas.begin(settings, folder, machine_id, source, token=area_token)
-        sweep_if_free(settings, host)
         watch.stage("context", "Writing what the machine is to know")
         config = _guest_config(entry, wanted, machine_id, token, base_url, origin)
         context = _write_context(settings, folder, config, wanted, pins)
@@ -152,7 +151,7 @@ def restore(
         warm=warm,
         seconds=watch.seconds(),
         notes=watch.notes,
-        recipe=None if warm or not settings.warm_quota_mib else recipe,
+        recipe=recipe if not warm and can_keep_warm(settings) else None,
     )
 
 
@@ -200,6 +199,7 @@ def _made(settings: Settings, machine_id: str, shape: Shape) -> Iterator[tuple[H
     settings.data.mkdir(parents=True, exist_ok=True)
     with Host.connect(settings.libvirt_uri, settings.data) as host:
         host.sweep()
+        sweep_if_free(settings, host)
         with host.new_folder(machine_id) as folder:
             try:
                 claim(settings, host, folder, shape)

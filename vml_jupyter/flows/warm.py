@@ -36,6 +36,7 @@ from vml_jupyter.flows.settings import Settings
 from vml_jupyter.guest import AGENT_UNIT, AgentClient, GuestConfig, pickup
 from vml_jupyter.machine import Host, MachineSpec, awaken
 from vml_jupyter.machine.network import name_servers
+from vml_jupyter.machine.session import SESSION
 from vml_jupyter.machine.warm_store import WarmStore, key_of
 from vml_jupyter.model import Machine, Pin, Release, Shape
 from vml_jupyter.progress import Progress
@@ -81,6 +82,11 @@ class Recipe(msgspec.Struct, frozen=True, kw_only=True):
         }
 
 
+def can_keep_warm(settings: Settings) -> bool:
+    """Tell whether machines are kept warm here: only the user's own hypervisor on this computer saves files for him."""
+    return settings.warm_quota_mib > 0 and settings.libvirt_uri == SESSION
+
+
 def wake(
     settings: Settings, host: Host, spec: MachineSpec, recipe: Recipe, config: GuestConfig, progress: Progress
 ) -> Machine | None:
@@ -97,7 +103,7 @@ def wake(
     Returns:
         The running machine; None where it has to be booted, and then nothing of it is left but its folder.
     """
-    if not settings.warm_quota_mib:
+    if not can_keep_warm(settings):
         return None
     store, facts = WarmStore(settings.warm), recipe.facts(settings, host)
     frozen, why = store.find(facts)

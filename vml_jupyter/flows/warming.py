@@ -26,7 +26,7 @@ from vml_jupyter.flows.limits import claim, making_gives_way
 from vml_jupyter.flows.provide import provide
 from vml_jupyter.flows.releases import named_release
 from vml_jupyter.flows.settings import Settings
-from vml_jupyter.flows.warm import Recipe, alone, sweep
+from vml_jupyter.flows.warm import Recipe, alone, can_keep_warm, sweep
 from vml_jupyter.guest import AgentClient, GuestConfig
 from vml_jupyter.machine import (
     Host,
@@ -64,8 +64,11 @@ def warm(settings: Settings, name: str, *, again: bool = False, progress: Progre
         LimitReached: Another process makes one just now, warm states are switched off, or there is no room.
         MachineError, HostError: As for make().
     """
-    if not settings.warm_quota_mib:
-        raise LimitReached("warm states are switched off", "Set warm_quota_mib to some MiB, e.g. 4096.")
+    if not can_keep_warm(settings):
+        raise LimitReached(
+            f"warm states are switched off, or {settings.libvirt_uri} is not the user's own hypervisor",
+            "Set warm_quota_mib to some MiB, e.g. 4096, and leave libvirt_uri as it is.",
+        )
     release = named_release(settings, name, progress)
     recipe = Recipe(
         release=release,
