@@ -22,6 +22,9 @@ from vml_jupyter.release.mirror import served
 hypothesis.settings.register_profile("vml", deadline=None)
 hypothesis.settings.load_profile("vml")
 
+# Else each first restore would have a warm state made beside the next test; those who test warm states ask for them.
+os.environ["VML_WARM_QUOTA_MIB"] = "0"
+
 NOTEBOOKS = Path(__file__).parent.parent / "notebooks"
 
 

@@ -73,6 +73,7 @@ PORT_NAME = "org.vml.agent.0"
 TELLER_PORT = "org.vml.changes.0"
 LINE_LIMIT = 64 * 1024
 JUPYTER_PORT = 8888
+EVERYWHERE = "0.0.0.0"  # the only way in is the port that the host forwards
 RESTARTS = 3
 DISK_WAIT_S = 30
 USER_WAIT_S = 60
@@ -646,7 +647,7 @@ def jupyter_config(config: "Config", area: str, user: pwd.struct_passwd) -> "dic
     """Return Jupyter's configuration, for jupyter_server and for the classic notebook server alike."""
     token = config["token"]
     server = {
-        "ip": "0.0.0.0",  # the only way in is the port that the host forwards
+        "ip": EVERYWHERE,
         "port": JUPYTER_PORT,
         "port_retries": 0,
         "open_browser": False,
@@ -894,7 +895,7 @@ class WaitingJupyter:
             return None
         told = base_url_of(config) == "/" and self._process.poll() is None
         wish = {"do": "adopt", "token": config["token"], "root_dir": area, "port": JUPYTER_PORT}
-        wish["origin"] = config.get("origin") or ""
+        wish.update(origin=config.get("origin") or "", ip=EVERYWHERE)
         if told and self._tell(wish, ADOPT_WAIT_S):
             return self._process
         say("this Jupyter cannot be told who it is, and is started anew")

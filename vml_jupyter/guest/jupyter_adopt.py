@@ -4,7 +4,7 @@ One file that is unpacked into the guest and loaded by its Jupyter as a server e
 agent over a socket pair, JSON lines (``VML_EAR`` is its end's number):
 
     <- {"do": "warm"}                                                   start a kernel, import numpy in it, end it
-    <- {"do": "adopt", "token": ..., "root_dir": ..., "origin": ..., "port": 8888}
+    <- {"do": "adopt", "token": ..., "root_dir": ..., "origin": ..., "ip": "0.0.0.0", "port": 8888}
     -> {"done": true}  or  {"error": "..."}
 
 jupyter_server 2 reads token, origin, secrets and root for each request from traits and settings, so they can be set
@@ -78,7 +78,7 @@ async def _adopt(app: Any, wish: dict[str, Any]) -> None:
     if wish["origin"]:
         app.allow_origin = settings["allow_origin"] = wish["origin"]
     app.http_server.stop()
-    app.ip = "0.0.0.0"  # noqa: S104 - the only way in is the port that the host forwards
+    app.ip = wish["ip"]
     app.http_server.listen(wish["port"], app.ip)
     app.write_server_info_file()
     if not getattr(app, "no_browser_open_file", False):
@@ -87,6 +87,10 @@ async def _adopt(app: Any, wish: dict[str, Any]) -> None:
 
 def _set_secrets(app: Any, token: str) -> None:
     settings = app.web_app.settings
+    page = settings.get(
+        "page_config_data", {}
+    )  # what JupyterLab's pages say, some of it from when it started
+    page.update({name: token for name in page if page[name] == app.identity_provider.token})
     app.identity_provider.token = token
     if "token" in settings:
         settings["token"] = token
@@ -111,6 +115,7 @@ def _set_root(app: Any, root_dir: str) -> None:
     if terminals is not None:
         terminals.extra_env["JUPYTER_SERVER_ROOT"] = root_dir
     page = settings.get("page_config_data", {})
+    page.pop("serverRoot", None)  # asked for anew
     for name in ("rootUri", "virtualDocumentsUri"):
         if str(page.get(name, "")).startswith(f"file://{before}"):
             page[name] = f"file://{root_dir}{page[name][len(f'file://{before}') :]}"
