@@ -401,12 +401,18 @@ ADOPTION = {
 def test_only_a_machine_that_waits_is_adopted_and_only_by_a_whole_request() -> None:
     taken: list[dict[str, object]] = []
     actions = {"adopt": taken.append}
-    assert answer(json.dumps(ADOPTION).encode(), State(), {})["error"] == "unknown request"
+    assert agent.answer(json.dumps(ADOPTION).encode(), agent.State(), {})["error"] == "unknown request"
     for lacking in ("config", "time", "entropy"):
         less = {name: value for name, value in ADOPTION.items() if name != lacking}
-        assert "error" in answer(json.dumps(less).encode(), State(), actions)
+        assert "error" in agent.answer(json.dumps(less).encode(), agent.State(), actions)
     for config in ({}, {"token": "t"}, {"machine": "m"}, [], "x"):
-        assert "error" in answer(json.dumps({**ADOPTION, "config": config}).encode(), State(), actions)
+        assert "error" in agent.answer(
+            json.dumps({**ADOPTION, "config": config}).encode(), agent.State(), actions
+        )
     assert taken == []
-    assert answer(json.dumps(ADOPTION).encode(), State(), actions) == {"v": 1, "id": 9, "done": True}
+    assert agent.answer(json.dumps(ADOPTION).encode(), agent.State(), actions) == {
+        "v": 1,
+        "id": 9,
+        "done": True,
+    }
     assert taken == [ADOPTION]
