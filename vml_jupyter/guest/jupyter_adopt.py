@@ -14,6 +14,7 @@ while it runs. What is built into its handlers, as the base URL is, cannot; then
 from __future__ import annotations
 
 import asyncio
+import importlib
 import json
 import os
 import random
@@ -53,7 +54,9 @@ async def _listen(app: Any, link: socket.socket) -> None:
 
 
 async def _warm(app: Any, wish: dict[str, Any]) -> None:
-    """Run one cell in a kernel of the default kind, so that all code for that is in memory."""
+    """Read a notebook, and run one cell in a kernel of the default kind, so that all code for that is in memory."""
+    nbformat = importlib.import_module("nbformat")
+    nbformat.validate(nbformat.reads(nbformat.writes(nbformat.v4.new_notebook()), as_version=4))
     app.identity_provider.token  # noqa: B018 - one that has none cannot be told a token later
     manager = app.kernel_manager
     kernel = await manager.start_kernel()
