@@ -104,6 +104,7 @@ def told_by(settings: Settings, restored: Restored) -> dict[str, Any]:
                 reply = client.execute(TELL, timeout=60)
         except (TimeoutError, RuntimeError):
             continue
+        assert reply["status"] == "ok", reply
         if reply["outputs"]:
             return dict(json.loads(reply["outputs"][0]["text"]), token=token, kernel=kernel)
     raise AssertionError("the kernel does not answer")

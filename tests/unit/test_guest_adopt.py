@@ -73,7 +73,7 @@ def test_a_waiting_jupyter_becomes_its_owners(waiting: Any, home: Path, tmp_path
     assert before not in page
     [server] = [json.loads(file.read_text()) for file in runtime.glob("jpserver-*.json")]
     assert (server["token"], server["root_dir"]) == ("mine", str(home / "dimuon"))
-    assert (runtime / "jupyter_cookie_secret").read_bytes() != secret
+    assert (runtime / "jupyter_cookie_secret").read_text("ascii").encode() != secret
     started = requests.post(
         f"http://127.0.0.1:{agent.JUPYTER_PORT}/api/kernels",
         headers={"Authorization": "token mine"},

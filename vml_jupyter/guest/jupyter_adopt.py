@@ -14,6 +14,9 @@ while it runs. What is built into its handlers, as the base URL is, cannot; then
 from __future__ import annotations
 
 import asyncio
+import base64
+import hashlib
+import hmac
 import importlib
 import json
 import os
@@ -97,8 +100,10 @@ def _set_secrets(app: Any, token: str) -> None:
     app.identity_provider.token = token
     if "token" in settings:
         settings["token"] = token
-    app.cookie_secret = settings["cookie_secret"] = os.urandom(32)
-    app._write_cookie_secret_file(app.cookie_secret)
+    # As Jupyter Server makes them itself: the file holds what the secret is derived from.
+    key = base64.encodebytes(os.urandom(32))
+    app._write_cookie_secret_file(key)
+    app.cookie_secret = settings["cookie_secret"] = hmac.new(key, digestmod=hashlib.sha256).digest()
     notary = app.contents_manager.notary
     notary.secret = os.urandom(1024)
     if Path(notary.secret_file).exists():
