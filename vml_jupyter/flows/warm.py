@@ -71,7 +71,8 @@ class Recipe(msgspec.Struct, frozen=True, kw_only=True):
         told = hashlib.sha256(self.user_data(settings))
         told.update(self.pickup(settings, GuestConfig(token="", machine="", warm=True)))
         return {
-            "image": digest(self.image, settings.cache),
+            # The scratch disk of a cloud image lies over it, and names it by its path.
+            "image": digest(self.image, settings.cache) + (f" {self.image}" if self.release.is_cloud else ""),
             "release": self.release.label,
             "pins": " ".join(f"{pin.fqrn}={pin.root_hash or pin.tag}" for pin in self.pins),
             "shape": json.dumps(msgspec.to_builtins(self.shape), sort_keys=True),
