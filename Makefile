@@ -16,8 +16,8 @@ help:
 	@echo "make test    lint, build and install the wheel, run every test"
 	@echo "make lint    ruff, mypy, import-linter, eslint, prettier, stylelint"
 	@echo "make unit    the tests that boot nothing"
-	@echo "make bench   the product beside its peers: bench-logbook (BENCH='--only first,restore'), bench-restore"
-	@echo "make soak    hours: fuzz the parsers (SECONDS=60 each), every accident of the durability tests, a full area over S3, a cloud image"
+	@echo "make bench   the product beside its peers: bench-logbook (BENCH='--only first,restore'), bench-restore (RESTORE='--sizes 10')"
+	@echo "make soak    hours: fuzz the parsers (SECONDS=60 each), every accident of the durability tests, a full area over S3, a cloud image, 30 restores"
 	@echo "make docs    the documentation, in artefacts/docs"
 	@echo "make mini    build the small release that tests and demo boot"
 
@@ -87,7 +87,7 @@ bench-growth: $(VENV)/.ready
 	@$(BIN)/python -m bench.logbook --growth $(BENCH)
 
 bench-restore: packages mini
-	@$(BIN)/python -m bench.restore
+	@$(BIN)/python -m bench.restore $(RESTORE)
 
 bench-area: $(VENV)/.ready
 	@$(BIN)/python -m bench.area $(BENCH)
@@ -102,6 +102,7 @@ soak: packages $(VENV)/.ready
 	$(BIN)/python tests/soak/s3_traffic.py
 	cd tests && ../$(BIN)/python -m durability $(SOAK)
 	cd tests/soak && ../../$(BIN)/python -m cloud
+	$(BIN)/python tests/soak/restores.py
 
 # Pictures are those that the browser's tests left in artefacts/, if any.
 docs: $(VENV)/.ready

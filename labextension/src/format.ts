@@ -180,5 +180,7 @@ export function jobTitle(
       return trans.__('Stopping “%1”', name);
     case 'delete':
       return trans.__('Deleting the machine of “%1”', name);
+    case 'warm':
+      return trans.__('Keeping %1 warm for the next restore', name);
   }
 }

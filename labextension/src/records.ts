@@ -131,7 +131,14 @@ export type JobState = 'queued' | 'running' | 'done' | 'failed' | 'cancelled';
 export interface IJob {
   id: string;
   kind:
-    'snapshot' | 'capture' | 'restore' | 'files' | 'start' | 'stop' | 'delete';
+    | 'snapshot'
+    | 'capture'
+    | 'restore'
+    | 'files'
+    | 'start'
+    | 'stop'
+    | 'delete'
+    | 'warm';
   title: string;
   state: JobState;
   /** The entry or machine it works on; for a snapshot the path. */

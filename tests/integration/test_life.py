@@ -100,7 +100,7 @@ def guest(
 ) -> Iterator[Guest]:
     top = tmp_path_factory.mktemp("life")
     said = {"VML_DATA": str(top / "data"), "VML_CONFIG": str(top / "config"), "VML_RELEASE_URLS": release_url}
-    settings = load(said).using(release_ca=mini_repository / "mini-ca.crt")
+    settings = load(said).using(release_ca=mini_repository / "mini-ca.crt", warm_quota_mib=0)
     settings.data.mkdir(parents=True)
     settings.releases.symlink_to(kept / "releases")
     settings.cache.symlink_to(kept / "cache")

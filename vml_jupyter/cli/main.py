@@ -55,6 +55,7 @@ def parser(
         snapshot,
         standard,
         upkeep,
+        warm,
     )
 
     top = kind(
@@ -77,6 +78,7 @@ def parser(
         releases,
         machines,
         standard,
+        warm,
         sharing,
         doctor,
         config,
