@@ -37,6 +37,7 @@ def parser() -> argparse.ArgumentParser:
         doctor,
         entries,
         environment,
+        launcher,
         machines,
         releases,
         restore,
@@ -66,6 +67,7 @@ def parser() -> argparse.ArgumentParser:
         machines,
         standard,
         sharing,
+        launcher,
         doctor,
     ):
         room.add_verbs(verbs, _common())

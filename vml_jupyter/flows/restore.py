@@ -94,8 +94,8 @@ def restore(
         if lazily:
             areas.begin(settings, folder, machine_id, source, token=area_token)
         watch.stage("context", "Writing what the machine is to know")
-        config = _guest_config(entry, wanted, machine_id, token, base_url, origin)
-        context = _write_context(settings, folder, config, wanted, pins)
+        config = guest_config(entry, wanted, machine_id, token, base_url, origin)
+        context = write_context(settings, folder, config, wanted, pins)
         area = (
             AreaDisk(
                 area_url=areas.disk_url(folder),
@@ -189,9 +189,10 @@ def _made(settings: Settings, machine_id: str, shape: Shape) -> Iterator[tuple[H
                 raise
 
 
-def _guest_config(
+def guest_config(
     entry: Entry, release: Release, machine_id: str, token: str, base_url: str, origin: str
 ) -> GuestConfig:
+    """Return what a machine's agent must know."""
     return GuestConfig(
         token=token,
         base_url=base_url,
@@ -205,9 +206,10 @@ def _guest_config(
     )
 
 
-def _write_context(
+def write_context(
     settings: Settings, folder: Path, config: GuestConfig, release: Release, pins: Sequence[Pin]
 ) -> Path:
+    """Write the context of a machine into a folder, and return where it is."""
     path = folder / "context.iso"
     # Micro-CernVM unpacks the pickup by itself.
     cloud_config = unpack_pickup(AGENT_UNIT) if release.is_cloud else ""
