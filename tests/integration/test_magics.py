@@ -65,13 +65,13 @@ def test_from_the_snapshot_to_the_end_of_the_machine(
         notebook.type("%load_ext vml_jupyter")
         shown = notebook.type('%vml snapshot --notebook dimuon.ipynb --release 4.5.1.0 -m "by magic"')
         assert "by magic" in shown
-        entry = notebook.type("entry = _.entry; print(entry.id)").strip()
+        entry = notebook.type("print(_.id)").strip()
         assert "by magic" in notebook.type("%vml list")
 
         file.write_text("{}")  # what the machine must not show
         shown = notebook.type(f"opened = %vml restore {entry}\nopened")
         [machine] = machines.list_machines(machine_settings)
-        assert f"{machine.id}: CernVM 4.5.1.0" in shown
+        assert f"Machine {machine.id}: CernVM 4.5.1.0" in shown
         assert machine.url in notebook.links()
         assert notebook.type("print(opened.machine.release.system)").strip() == "4.5.1.0"
         listed = notebook.type("%vml machines")

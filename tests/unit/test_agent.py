@@ -189,10 +189,56 @@ def test_the_log_is_told_without_the_token(tmp_path: Path, monkeypatch: pytest.M
     assert agent.log_tail("s3cret") == "http://x/?token=..."
 
 
+@pytest.fixture
+def setup_script(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Where the agent looks for a set-up script; what it leaves is beside it."""
+    script = tmp_path / "setup"
+    monkeypatch.setattr(agent, "SETUP", str(script))
+    monkeypatch.setattr(agent, "SETUP_LOG", str(tmp_path / "setup.log"))
+    monkeypatch.setattr(agent, "SETUP_DONE", str(tmp_path / "lib" / "set-up"))
+    return script
+
+
+def test_an_image_is_set_up_once(setup_script: Path, tmp_path: Path) -> None:
+    state = agent.State()
+    agent.set_up(state)
+    assert state.get()["stage"] == "starting", "there is nothing to do"
+    setup_script.write_text(f"#!/bin/sh\necho ran >>{tmp_path}/ran\n")
+    setup_script.chmod(0o700)
+    for _ in range(2):
+        agent.set_up(state)
+    assert state.get()["stage"] == "setup"
+    assert (tmp_path / "ran").read_text() == "ran\n"
+
+
+def test_a_set_up_that_fails_is_told_and_tried_again(setup_script: Path) -> None:
+    setup_script.write_text("#!/bin/sh\necho no such package >&2\nexit 3\n")
+    setup_script.chmod(0o700)
+    for _ in range(2):
+        with pytest.raises(agent.Failed, match="status 3: no such package") as caught:
+            agent.set_up(agent.State())
+        assert caught.value.lacks == "setup"
+
+
+def test_a_set_up_that_does_not_end_is_ended(setup_script: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(agent, "SETUP_WAIT_S", 0.2)
+    setup_script.write_text("#!/bin/sh\nexec sleep 1000\n")
+    setup_script.chmod(0o700)
+    with pytest.raises(agent.Failed, match="takes more than"):
+        agent.set_up(agent.State())
+
+
 def test_the_richest_jupyter_is_taken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(agent, "SEARCHED", str(tmp_path))
-    with pytest.raises(agent.Failed):
+    monkeypatch.setattr(agent, "SEARCHED_TOO", str(tmp_path / "*" / "bin"))
+    with pytest.raises(agent.Failed, match=f"no jupyter-lab or .* in {tmp_path}") as caught:
         agent.find_jupyter()
+    assert caught.value.lacks == "jupyter"
+    own = tmp_path / "miniforge3" / "bin" / "jupyter-server"
+    own.parent.mkdir(parents=True)
+    own.write_text("")
+    own.chmod(0o755)
+    assert agent.find_jupyter() == ("server", str(own))
     for program in ("jupyter-server", "jupyter-lab"):
         (tmp_path / program).write_text("")
         (tmp_path / program).chmod(0o755)

@@ -145,6 +145,26 @@ def test_without_network_what_is_known_suffices(user: Settings, monkeypatch: pyt
     assert provide(offline, Release(system="4.5.0.1", bootloader="2021.05-1")).read_bytes() == NEW
 
 
+def test_a_release_that_nobody_could_be_asked_for_is_not_said_to_be_none(
+    user: Settings, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with pytest.raises(ReleaseNotFound, match=r"known: 4\.5\.0\.1, 4\.6\.0\.0"):
+        named_release(user, "4.7.0.0")
+    alone = user.using(release_urls=("http://127.0.0.1:9",), data=tmp_path / "fresh")
+    with pytest.raises(
+        RepositoryUnreachable, match=r"CernVM 4\.7\.0\.0 cannot be told.*does not answer"
+    ) as caught:
+        named_release(alone, "4.7.0.0")
+    assert "network" in caught.value.hint
+    monkeypatch.setenv("VML_DATA", str(alone.data))
+    monkeypatch.setenv("VML_CONFIG", str(alone.config))
+    monkeypatch.setenv("VML_RELEASE_URLS", "http://127.0.0.1:9")
+    assert main(["releases"]) == 0
+    shown = capsys.readouterr()
+    assert "No release is known here" in shown.out
+    assert "does not answer" in shown.err
+
+
 def test_without_network_a_list_waits_two_seconds_in_all(
     user: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -303,6 +323,24 @@ def test_a_cloud_image_is_added_fetched_and_removed(user: Settings, site: Path, 
     assert (release.is_cloud, release.label, release.tag) == (True, "almalinux-9", "")
     assert keeping.remove(user, "almalinux-9") == [path]
     assert added.added_images(user) == []
+
+
+def test_a_set_up_is_kept_with_its_image(user: Settings, tmp_path: Path) -> None:
+    image, script = tmp_path / "debian.raw", tmp_path / "setup.sh"
+    image.write_bytes(CLOUD)
+    for text in (b"pip install jupyterlab\n", b"#!/bin/sh\r\n", b"#!/bin/sh\n\xff", b"#!/bin/sh\n" * 30_000):
+        script.write_bytes(text)
+        with pytest.raises(Usage, match=r"setup\.sh"):
+            added.read_setup(script)
+    with pytest.raises(Usage, match="nothing"):
+        added.read_setup(tmp_path / "nothing")
+    script.write_text("#!/bin/sh\npip install jupyterlab\n")
+    text = added.read_setup(script)
+    added.add(user, "debian", str(image), CLOUD_SHA, setup=text)
+    release = named_release(user, "debian")
+    assert added.setup_of(user, release) == text
+    assert added.setup_of(user, Release(system="debian", image_sha256="0" * 64)) == ""
+    assert added.setup_of(user, Release(system="4.5.0.1")) == ""
 
 
 def test_the_disk_of_a_cloud_image_is_taken_out_once_and_goes_with_it(user: Settings, tmp_path: Path) -> None:

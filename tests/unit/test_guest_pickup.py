@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from vml_jupyter.errors import Usage
 from vml_jupyter.guest import GuestConfig, pickup
-from vml_jupyter.guest.pickup import AGENT, CONFIG, UNIT, WANTS, folder_name
+from vml_jupyter.guest.pickup import AGENT, CONFIG, SETUP, UNIT, WANTS, folder_name
 
 PLAIN = GuestConfig(token="t0ken", machine="abcdefghjkmn", area="my work")
 
@@ -37,6 +37,14 @@ def test_it_holds_the_agent_its_unit_and_its_configuration() -> None:
     assert f"/{AGENT}".encode() in found[UNIT][1]
     assert (found[WANTS][0].issym(), found[WANTS][0].linkname) == (True, "../vml-agent.service")
     assert json.loads(found[CONFIG][1]) == {"token": "t0ken", "machine": "abcdefghjkmn", "area": "my work"}
+
+
+def test_a_set_up_is_for_root_alone() -> None:
+    with tarfile.open(fileobj=io.BytesIO(pickup(PLAIN, setup="#!/bin/sh\n")), mode="r:gz") as archive:
+        assert archive.getmember(SETUP).mode == 0o700
+        script = archive.extractfile(SETUP)
+        assert script is not None
+        assert script.read() == b"#!/bin/sh\n"
 
 
 def test_only_root_reads_the_token() -> None:

@@ -88,7 +88,7 @@ def test_the_magic_works_in_a_real_kernel(tmp_path: Path, monkeypatch: pytest.Mo
     loaded, taken, listed, refused = execute(notebook, area)
     assert loaded.outputs == []
     (result,) = (output for output in taken.outputs if output.output_type == "execute_result")
-    assert "<strong>Entry" in result.data["text/html"]
+    assert "<p>Entry " in result.data["text/html"]
     assert "in a kernel" in result.data["text/plain"]
     assert "<caption>Logbook</caption>" in listed.outputs[-1].data["text/html"]
     (error,) = (output for output in refused.outputs if output.output_type == "error")

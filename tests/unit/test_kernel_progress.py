@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 
+from vml_jupyter.cli.terminal import amount
 from vml_jupyter.kernel import progress as room
-from vml_jupyter.kernel.progress import TextProgress, WidgetProgress, amount, progress_for
+from vml_jupyter.kernel.progress import TextProgress, WidgetProgress, progress_for
 
 
 @pytest.fixture

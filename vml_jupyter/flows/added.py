@@ -3,7 +3,8 @@
     <config>/releases.json      [{"name": "almalinux-9", "url": "https://...qcow2", "sha256": "...", ...}, ...]
 
 They are listed, fetched, verified and kept like CernVM's own, and an entry is brought up in one where the user says so.
-The image needs cloud-init and Jupyter in it; what the machine writes goes to a disk over the image.
+The image needs cloud-init, and Jupyter in it or a set-up: a script that each machine of it runs at its first boot, as
+root. What the machine writes goes to a disk over the image.
 """
 
 from __future__ import annotations
@@ -23,16 +24,18 @@ from vml_jupyter.progress import SILENT, Progress
 from vml_jupyter.release import ISO, RAW, AvailableRelease, digest, extract, fetch_file, kind_of, recall
 
 _NAME = re.compile(r"[a-z][a-z0-9._-]{0,60}", re.IGNORECASE)
+_SCRIPT_LIMIT = 256 << 10
 _FILE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]{0,120}")
 
 
 class AddedImage(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """One image that the user added; ``url`` is a web address or a path on this computer."""
+    """One image that the user added; ``url`` is a web address or a path, ``setup`` the text of a script."""
 
     name: str
     url: str
     sha256: str
     what: str = ""
+    setup: str = ""
 
     @property
     def is_local(self) -> bool:
@@ -56,9 +59,25 @@ def added_images(settings: Settings) -> list[AddedImage]:
 
 
 def add(
-    settings: Settings, name: str, url: str, sha256: str, what: str = "", progress: Progress = SILENT
+    settings: Settings,
+    name: str,
+    url: str,
+    sha256: str,
+    what: str = "",
+    progress: Progress = SILENT,
+    *,
+    setup: str = "",
 ) -> AddedImage:
     """Add an image; one on this computer is verified at once, one on the web when it is fetched.
+
+    Args:
+        settings: Where the table is.
+        name: What the user calls it.
+        url: A web address or a path on this computer.
+        sha256: 64 hex digits.
+        what: What it is, in words.
+        progress: Who listens.
+        setup: The text of a script that puts in what it lacks, '' for none; see ``read_setup``.
 
     Raises:
         Usage: Name, address or checksum is none.
@@ -71,7 +90,7 @@ def add(
         )
     if not re.fullmatch(r"[0-9a-fA-F]{64}", sha256):
         raise Usage(f"{sha256!r} is no SHA-256", "Give the 64 hex digits that are published with the image.")
-    image = AddedImage(name=name, url=_checked_address(url), sha256=sha256.lower(), what=what)
+    image = AddedImage(name=name, url=_checked_address(url), sha256=sha256.lower(), what=what, setup=setup)
     known = added_images(settings)
     if any(other.name == name for other in known):
         raise WouldOverwrite(
@@ -81,6 +100,30 @@ def add(
         raise DigestMismatch(f"{url} has another SHA-256", "Download it again, or check the published one.")
     _save(settings, [*known, image])
     return image
+
+
+def read_setup(file: Path) -> str:
+    """Return the text of a script that machines are to run at their first boot.
+
+    Raises:
+        Usage: It is no script, or too large for what a machine can be told.
+    """
+    try:
+        text = file.expanduser().read_bytes()[: _SCRIPT_LIMIT + 1].decode("utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise Usage(f"{file} cannot be read as text: {error}", "Name a script.") from error
+    if not text.startswith("#!/") or "\r" in text or len(text) > _SCRIPT_LIMIT:
+        raise Usage(
+            f"{file} is no script that a machine could run",
+            "It begins with a line like #!/bin/sh, ends its lines as Unix does, and has at most 256 KiB.",
+        )
+    return text
+
+
+def setup_of(settings: Settings, release: Release) -> str:
+    """Return the script that the user added with an image, '' where there is none."""
+    image = find_added(settings, release.system) if release.is_cloud else None
+    return image.setup if image is not None and image.sha256 == release.image_sha256 else ""
 
 
 def release_of_added(image: AddedImage) -> Release:
@@ -147,8 +190,8 @@ def provide_added(settings: Settings, image: AddedImage, progress: Progress = SI
         DigestMismatch: It is another file now.
         ReleaseNotFound, RepositoryUnreachable, DiskFull: It cannot be had.
     """
-    progress.stage("fetch", f"Downloading {image.name}")
     if not image.is_local:
+        progress.stage("fetch", f"Getting {image.name}")
         name = file_name(image)
         return fetch_file([image.url], name, image.sha256, settings.releases, progress, cache=settings.cache)
     file = Path(image.url)

@@ -3,6 +3,8 @@
 It mounts the working area, starts Jupyter in it as the machine's user, keeps it running, and answers the host:
 
     /etc/vml/machine.json                      in:  token, base_url, user, area, origin, ... (mode 0600)
+    /etc/vml/setup                             in:  a script that puts in what an image lacks, if need be; run once
+    /var/log/vml-setup.log, /var/lib/vml/set-up          out: what the script said, and that it is done
     disk labelled VML_AREA                     in:  the working area, ISO 9660, mounted at /run/vml/area
     /mnt/.rw/vml or /var/lib/vml               out: upper/ and work/ of the overlay: what changed is exactly upper/
     /home/USER/AREA                            out: the overlay of the two, where Jupyter's root is
@@ -17,12 +19,13 @@ It mounts the working area, starts Jupyter in it as the machine's user, keeps it
         -> {"v": 1, "id": 8, "done": true}
         -> {"v": 1, "id": 9, "error": "unknown request"}
 
-Stages: starting, area, jupyter, ready; or failed, with the reason in ``detail``. The token is written to Jupyter's
-configuration and nowhere else: not to a command line, a log or the console.
+Stages: starting, setup (where there is one), area, jupyter, ready; or failed, with the reason in ``detail`` and, in
+``lacks``, what the system has not got that its user can put there: ``jupyter``, or a ``setup`` that works. The token
+is written to Jupyter's configuration and nowhere else: not to a command line, a log or the console.
 """
 
 # pathlib would cost time at every boot; Jupyter listens on all of the guest's addresses on purpose.
-# ruff: noqa: PTH101, PTH103, PTH104, PTH108, PTH110, PTH112, PTH116, PTH118, PTH119, PTH123, PTH207, PTH208, S104
+# ruff: noqa: PTH101, PTH103, PTH104, PTH108, PTH110, PTH112, PTH116, PTH118, PTH119, PTH120, PTH123, PTH207, PTH208, S104
 
 import errno
 import glob
@@ -46,6 +49,9 @@ if TYPE_CHECKING:
     Config = dict[str, Any]  # what machine.json holds
 
 CONFIG = "/etc/vml/machine.json"
+SETUP = "/etc/vml/setup"
+SETUP_LOG = "/var/log/vml-setup.log"
+SETUP_DONE = "/var/lib/vml/set-up"
 RUN = "/run/vml"
 LABEL = b"VML_AREA"
 PORT_NAME = "org.vml.agent.0"
@@ -55,14 +61,20 @@ RESTARTS = 3
 DISK_WAIT_S = 30
 USER_WAIT_S = 60
 JUPYTER_WAIT_S = 600
+SETUP_WAIT_S = 3600
 KERNEL_WAIT_S = 20
 SEND_WAIT_S = 3
 PROGRAMS = (("lab", "jupyter-lab"), ("notebook", "jupyter-notebook"), ("server", "jupyter-server"))
 SEARCHED = "/usr/local/bin:/usr/bin:/bin:/opt/conda/bin:/usr/local/sbin:/usr/sbin:/sbin"
+SEARCHED_TOO = "/opt/*/bin"  # miniforge and virtual environments have names of their own
 
 
 class Failed(Exception):
-    """Something without which the machine is of no use."""
+    """Something without which the machine is of no use; ``lacks`` names what its user can put there."""
+
+    def __init__(self, why: str, lacks: str = "") -> None:
+        Exception.__init__(self, why)
+        self.lacks = lacks
 
 
 def say(text: str) -> None:
@@ -79,6 +91,7 @@ class State:
         self._facts = {
             "stage": "starting",
             "detail": "",
+            "lacks": "",
             "area": "",
             "app": "",
             "release": {},
@@ -373,17 +386,55 @@ def run(*command: str) -> None:
         raise Failed(f"{command[0]}: {output.decode('utf-8', 'replace').strip()}")
 
 
+# --- what an image lacks
+
+
+def set_up(state: State) -> None:
+    """Run the script that the image's user wrote for it, once in a machine's life; later boots pass it over."""
+    if not os.path.exists(SETUP) or os.path.exists(SETUP_DONE):
+        return
+    state.set(stage="setup")
+    with open(SETUP_LOG, "ab") as log:
+        environment = {"PATH": SEARCHED, "HOME": "/root", "LANG": "C.UTF-8"}
+        process = subprocess.Popen(
+            [SETUP],
+            cwd="/",
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            start_new_session=True,
+        )
+        try:
+            status = process.wait(SETUP_WAIT_S)
+        except subprocess.TimeoutExpired:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+            raise Failed(f"the image's set-up takes more than {SETUP_WAIT_S} s", lacks="setup") from None
+    if status != 0:
+        lines = last_lines(SETUP_LOG)
+        for line in lines[-20:]:
+            say(line)  # on the console, of which the host shows the end
+        raise Failed(f"the image's set-up ended with status {status}: {lines[-1]}", lacks="setup")
+    os.makedirs(os.path.dirname(SETUP_DONE), exist_ok=True)
+    open(SETUP_DONE, "w").close()
+
+
 # --- Jupyter
 
 
 def find_jupyter() -> "tuple[str, str]":
     """Return (what it is, its program), the richest there is."""
+    folders = SEARCHED.split(":") + sorted(glob.glob(SEARCHED_TOO))
     for kind, program in PROGRAMS:
-        for folder in SEARCHED.split(":"):
+        for folder in folders:
             path = os.path.join(folder, program)
             if os.access(path, os.X_OK):
                 return kind, path
-    raise Failed("there is no Jupyter in this system")
+    sought = " or ".join(program for _, program in PROGRAMS)
+    raise Failed(
+        f"there is no Jupyter in this system: no {sought} in {SEARCHED} or {SEARCHED_TOO}", lacks="jupyter"
+    )
 
 
 def jupyter_config(config: "Config", area: str, user: pwd.struct_passwd) -> "dict[str, object]":
@@ -441,7 +492,7 @@ def start_jupyter(program: str, user: pwd.struct_passwd) -> "subprocess.Popen[by
         "USER": user.pw_name,
         "LOGNAME": user.pw_name,
         "SHELL": user.pw_shell or "/bin/sh",
-        "PATH": SEARCHED,
+        "PATH": os.path.dirname(program) + ":" + SEARCHED,
         "LANG": "C.UTF-8",
         "JUPYTER_CONFIG_DIR": os.path.join(home, ".jupyter"),
         "JUPYTER_CONFIG_PATH": RUN,
@@ -560,9 +611,13 @@ def versions(jupyter: str) -> "dict[str, str]":
 
 
 def log_tail(token: str) -> str:
-    with open(RUN + "/jupyter.log", errors="replace") as file:
-        lines = file.read()[-4000:].replace(token, "...").strip().splitlines()
-    return lines[-1].strip() if lines else "it said nothing"
+    return last_lines(RUN + "/jupyter.log")[-1].replace(token, "...")
+
+
+def last_lines(path: str) -> "list[str]":
+    with open(path, errors="replace") as file:
+        lines = file.read()[-4000:].strip().splitlines()
+    return [line.strip() for line in lines] or ["it said nothing"]
 
 
 # --- all of it
@@ -584,6 +639,7 @@ def power_off() -> None:
 def bring_up(config: "Config", state: State, actions: "dict[str, Callable[..., None]]") -> None:
     """Start Jupyter, and give it its working area while it still reads its own code: that takes it much longer."""
     set_hostname(config.get("hostname") or "")
+    set_up(state)
     user = find_user(config.get("user") or "")
     area = area_folder(config, user)
     kind, program = find_jupyter()
@@ -610,7 +666,8 @@ def main() -> None:
         with open(CONFIG) as file:
             bring_up(json.load(file), state, actions)
     except (Failed, OSError, ValueError, KeyError) as error:
-        state.set(stage="failed", detail=str(error) if isinstance(error, Failed) else repr(error))
+        told = str(error) if isinstance(error, Failed) else repr(error)
+        state.set(stage="failed", detail=told, lacks=getattr(error, "lacks", ""))
         signal.pause()  # the host asks why
 
 

@@ -38,12 +38,14 @@ class GuestRelease(msgspec.Struct, frozen=True, kw_only=True):
 class GuestState(msgspec.Struct, frozen=True, kw_only=True):
     """How far a guest is.
 
-    ``stage`` is ``starting``, ``area``, ``jupyter``, ``ready`` or ``failed`` (``detail`` says why). ``area`` is
-    ``overlay``, ``copy`` or ``empty``; ``app`` is the Jupyter it runs: ``lab``, ``notebook`` or ``server``.
+    ``stage`` is ``starting``, ``setup``, ``area``, ``jupyter``, ``ready`` or ``failed`` (``detail`` says why, and
+    ``lacks`` what the image has not got: ``jupyter``, or a ``setup`` that works). ``area`` is ``overlay``, ``copy`` or
+    ``empty``; ``app`` is the Jupyter it runs: ``lab``, ``notebook`` or ``server``.
     """
 
     stage: str
     detail: str = ""
+    lacks: str = ""
     area: str = ""
     app: str = ""
     release: GuestRelease = GuestRelease()

@@ -2,6 +2,7 @@
 
     usr/lib/vml/agent.py
     etc/vml/machine.json                                              mode 0600: it holds the token
+    etc/vml/setup                                                     mode 0700: what the image's user has it do first
     etc/systemd/system/vml-agent.service
     etc/systemd/system/multi-user.target.wants/vml-agent.service ->  ../vml-agent.service
     etc/cvmfs/config.d/<repository>.local                             and whatever else it is given
@@ -26,6 +27,7 @@ from vml_jupyter.errors import Usage
 
 AGENT = "usr/lib/vml/agent.py"
 CONFIG = "etc/vml/machine.json"
+SETUP = "etc/vml/setup"
 AGENT_UNIT = "vml-agent.service"
 UNIT = f"etc/systemd/system/{AGENT_UNIT}"
 WANTS = f"etc/systemd/system/multi-user.target.wants/{AGENT_UNIT}"
@@ -41,7 +43,8 @@ Before=shutdown.target
 
 [Service]
 Environment=PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
-ExecStart=/usr/bin/env python3 -IS /usr/lib/vml/agent.py
+# Enterprise Linux 8 has a Python of its own for its own programs, and often no other.
+ExecStart=/bin/sh -c 'p=$(command -v python3) || p=/usr/libexec/platform-python; exec "$p" -IS /usr/lib/vml/agent.py'
 Restart=on-failure
 StandardOutput=journal+console
 StandardError=journal+console
@@ -74,12 +77,13 @@ class GuestConfig(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
     origin: str = ""
 
 
-def pickup(config: GuestConfig, files: Mapping[str, bytes] | None = None) -> bytes:
+def pickup(config: GuestConfig, files: Mapping[str, bytes] | None = None, setup: str = "") -> bytes:
     """Return the archive, a gzip'd tar.
 
     Args:
         config: What the agent must know.
         files: More to unpack, content by path below the root; everybody may read them.
+        setup: A script that the agent runs as root before it looks for Jupyter, at the first boot alone; '' for none.
 
     Raises:
         Usage: A field cannot be what it says: no token, a base URL without slashes, a host name with a blank.
@@ -90,6 +94,8 @@ def pickup(config: GuestConfig, files: Mapping[str, bytes] | None = None) -> byt
     with _archive(buffer) as archive:
         _add_folder(archive, "etc/vml", 0o700)
         _add_file(archive, CONFIG, msgspec.json.encode(config), 0o600)
+        if setup:
+            _add_file(archive, SETUP, setup.encode(), 0o700)
         _add_folder(archive, "usr/lib/vml", 0o755)
         _add_file(archive, AGENT, agent_source(), 0o755)
         _add_file(archive, UNIT, _UNIT.encode("ascii"), 0o644)
@@ -113,6 +119,11 @@ def pickup_of(files: Mapping[str, bytes]) -> bytes:
 def agent_source() -> bytes:
     """Return the agent's source text."""
     return resources.files("vml_jupyter.guest").joinpath("agent.py").read_bytes()
+
+
+def jupyter_setup() -> str:
+    """Return the script that puts JupyterLab into an image that has none."""
+    return resources.files("vml_jupyter.guest").joinpath("setup-jupyter.sh").read_text("utf-8")
 
 
 def folder_name(name: str) -> str:

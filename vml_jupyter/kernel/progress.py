@@ -9,7 +9,8 @@ from contextlib import contextmanager
 from html import escape
 from typing import Any
 
-from vml_jupyter.kernel.drawing import printable, size
+from vml_jupyter.cli.output import plain
+from vml_jupyter.cli.terminal import amount
 
 _EVERY_S = 0.1
 
@@ -38,7 +39,7 @@ class TextProgress:
         self.notes: list[str] = []
 
     def stage(self, name: str, title: str) -> None:
-        print(f"{printable(title)} ...", flush=True)
+        print(f"{plain(title)} ...", flush=True)
 
     def advance(self, done: int, total: int | None = None, unit: str = "") -> None:
         return None
@@ -109,10 +110,3 @@ class WidgetProgress:
             self._display(self._box)
         self._bar.value = min(1.0, part)
         self._label.value = f'<span role="status">{escape(f"{self._title} {told}".strip())}</span>'
-
-
-def amount(done: int, total: int | None, unit: str) -> str:
-    """Return how much of a stage is done, in words."""
-    if unit == "bytes":
-        return f"{size(done)} of {size(total)}" if total else size(done)
-    return f"{done} of {total} {unit}".strip() if total else f"{done} {unit}".strip()

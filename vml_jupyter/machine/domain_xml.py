@@ -4,7 +4,7 @@
          (an ISO is sdb, a SATA CD-ROM; a cloud image is under the scratch disk, which is then vda)
     vdb  scratch        the blank qcow2, the only writable disk
     vdc  working area   the snapshot as a disk, over http from 127.0.0.1 with a cookie, or from a file; read-only
-    sda  context        the small ISO, a SATA CD-ROM
+    sda  context        the small ISO, a SATA CD-ROM (for a cloud image vdb: its kernel may know nothing but virtio)
     ttyS0 -> console.log        org.vml.agent.0 <-> agent.sock        virtio-net <-> net.sock (passt) or slirp
 
     <metadata><machine xmlns="urn:vml-jupyter:machine:1">the MachineSpec as JSON, without secrets</machine></metadata>
@@ -118,8 +118,14 @@ def _add_disks(devices: ET.Element, spec: MachineSpec) -> None:
     ET.SubElement(boot, "boot", order="1")
     if spec.area_url or spec.area_path:
         devices.append(area_disk(spec))
-    context = _add_disk(devices, "sda", "raw", read_only=True, device="cdrom", bus="sata")
-    ET.SubElement(context, "source", file=str(spec.context_iso))
+    ET.SubElement(_add_context(devices, spec), "source", file=str(spec.context_iso))
+
+
+def _add_context(devices: ET.Element, spec: MachineSpec) -> ET.Element:
+    # Kernels made for clouds, Debian's for one, are built without AHCI: they see no SATA CD-ROM at all.
+    if spec.image_is_root:
+        return _add_disk(devices, "vdb", "raw", read_only=True)
+    return _add_disk(devices, "sda", "raw", read_only=True, device="cdrom", bus="sata")
 
 
 def _add_scratch(devices: ET.Element, target: str, spec: MachineSpec) -> ET.Element:

@@ -60,3 +60,11 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     snapshot: str = ""
     tree: str = ""
     forgotten: str = ""
+
+    def __repr__(self) -> str:
+        """Say what it is in one line; the fields have the rest."""
+        release = self.environment.release
+        content = f"{self.files} files, {self.bytes:,} bytes"
+        where = f"in {release.label}" if release else "in no CernVM"
+        forgotten = ", in the bin" if self.forgotten else ""
+        return f"<Entry {self.id} of {self.time[:16]}Z: {self.title!r}, {content}, {where}{forgotten}>"

@@ -3,7 +3,8 @@
     c.VmlExtension.logbook = "s3://group-bucket/logbook"
     c.VmlExtension.machine_access = "proxy"
 
-What is not set here comes from the user's own settings (environment and configuration file).
+What is not set here comes from the user's own settings (environment and configuration file); the traits of those
+settings are in ``traits``.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from typing import TYPE_CHECKING, Any, cast
 from jupyter_server.extension.application import ExtensionApp
 from jupyter_server.utils import url_path_join
 from traitlets import Any as AnyTrait
-from traitlets import Enum, Integer, List, Unicode, default
+from traitlets import Enum, Integer, Unicode, default
 
 from vml_jupyter.flows.trust import TrustedEntries
 from vml_jupyter.jobs import Job, JobDesk, Journal
@@ -26,6 +27,7 @@ from vml_jupyter.server.flows import Flows
 from vml_jupyter.server.launching import Launches
 from vml_jupyter.server.routes import routes
 from vml_jupyter.server.shelf import Shelf
+from vml_jupyter.server.traits import UserTraits
 from vml_jupyter.server.watch import watch
 
 if TYPE_CHECKING:
@@ -35,25 +37,12 @@ if TYPE_CHECKING:
     from vml_jupyter.flows.settings import Settings
 
 
-class VmlExtension(ExtensionApp):
+class VmlExtension(UserTraits, ExtensionApp):  # type: ignore[misc]  # made from the table of settings
     """The Virtual Machine Logbook on a Jupyter server."""
 
     name = "vml_jupyter"
     load_other_extensions = True
 
-    logbook = Unicode(help="Where the logbook lies: a folder or an s3:// address.").tag(config=True)
-    data_folder = Unicode(help="Where machines, releases and the journal of jobs are kept.").tag(config=True)
-    libvirt_uri = Unicode(help="The hypervisor, e.g. qemu:///session or qemu+ssh://host/session.").tag(
-        config=True
-    )
-    release_urls = List(Unicode(), help="Repositories from which CernVM releases are downloaded.").tag(
-        config=True
-    )
-    release_folders = List(Unicode(), help="More folders in which images already lie.").tag(config=True)
-    release_ca = Unicode(help="CA certificates (PEM file or folder) for signatures of images.").tag(
-        config=True
-    )
-    default_release = Unicode(help="The CernVM version to record where none is detected.").tag(config=True)
     machine_access = Enum(
         ["auto", "direct", "proxy"],
         default_value="auto",
@@ -69,18 +58,6 @@ class VmlExtension(ExtensionApp):
             "Where a reverse proxy of the administrator shows machines under names of their own, e.g. "
             "'https://{machine}.vml.example.org' for 127.0.0.1:{port}. When set, it is used always."
         )
-    ).tag(config=True)
-    idle_minutes = Integer(
-        None,
-        allow_none=True,
-        min=0,
-        help="After how many minutes without use a machine is suspended; 0 is never.",
-    ).tag(config=True)
-    machines_max = Integer(
-        None, allow_none=True, min=0, help="How many machines may run at once; 0 is any number."
-    ).tag(config=True)
-    machines_memory_mib = Integer(
-        None, allow_none=True, min=0, help="How much memory they may have together; 0 is any."
     ).tag(config=True)
     workers = Integer(3, min=1, help="How many jobs run at the same time.").tag(config=True)
 
@@ -103,18 +80,10 @@ class VmlExtension(ExtensionApp):
         """The user's settings, with what the traits say on top."""
         from vml_jupyter.flows import settings
 
-        return settings.load().using(
-            data=Path(self.data_folder).expanduser().absolute() if self.data_folder else None,
-            logbook=self.logbook or None,
-            libvirt_uri=self.libvirt_uri or None,
-            release_urls=tuple(self.release_urls) or None,
-            release_folders=tuple(Path(name).expanduser() for name in self.release_folders) or None,
-            release_ca=Path(self.release_ca).expanduser() if self.release_ca else None,
-            default_release=self.default_release or None,
-            idle_minutes=self.idle_minutes,
-            machines_max=self.machines_max,
-            machines_memory_mib=self.machines_memory_mib,
-        )
+        said = self.said()
+        data = said.pop("data", None)
+        folder = Path(str(data)).expanduser().absolute() if data else None
+        return settings.load(over=said).using(data=folder)
 
     @cached_property
     def desk(self) -> JobDesk:
