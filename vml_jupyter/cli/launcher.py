@@ -18,9 +18,9 @@ if TYPE_CHECKING:
     from vml_jupyter.cli.grammar import Verbs
 
 _ABOUT = """\
-Write the launcher of an entry: one readable Python file that starts the entry's CernVM, with the working area in it, on a
-computer that has Python and QEMU and nothing of VML. It gets what it needs from the Jupyter server of this user (--server),
-works once, and for an hour; `vml launches` then shows its machine."""
+Write the launcher of an entry: one readable Python file that starts the entry's CernVM, with the working area in it, on
+a computer that has Python and QEMU and nothing of VML. It gets what it needs from the Jupyter server of this user
+(--server), works once, and for an hour; `vml launches` then shows its machine."""
 
 
 def add_verbs(verbs: Verbs, common: argparse.ArgumentParser) -> None:
@@ -38,11 +38,16 @@ def add_verbs(verbs: Verbs, common: argparse.ArgumentParser) -> None:
         help="the Jupyter server, as that computer reaches it (default: http://127.0.0.1:8888/); may be repeated",
     )
     launcher.add_argument(
-        "--certificate", metavar="SHA256", default="", help="the digest of its certificate, if only that will do"
+        "--certificate",
+        metavar="SHA256",
+        default="",
+        help="the digest of its certificate, if only that will do",
     )
     launcher.set_defaults(run=_launcher)
 
-    launches = verbs.add_parser("launches", parents=[common], help="list the machines that launchers started elsewhere")
+    launches = verbs.add_parser(
+        "launches", parents=[common], help="list the machines that launchers started elsewhere"
+    )
     launches.set_defaults(run=_launches)
 
 
@@ -65,7 +70,9 @@ def _launcher(settings: Settings, arguments: argparse.Namespace) -> None:
     register(settings, prepared, script.sha256)
     if arguments.json:
         expires = prepared.config["expires"]
-        output.as_json({"entry": prepared.entry, "path": arguments.output, "sha256": script.sha256, "expires": expires})
+        output.as_json(
+            {"entry": prepared.entry, "path": arguments.output, "sha256": script.sha256, "expires": expires}
+        )
         return
     output.line(f"Wrote {arguments.output}; it works once, within an hour: python3 {arguments.output}")
     print(f"  SHA-256 {script.sha256}")
@@ -76,11 +83,20 @@ def _launches(settings: Settings, arguments: argparse.Namespace) -> None:
 
     found = Records(settings).all()
     if arguments.json:
-        told = [{"machine": each.machine, "entry": each.entry, "state": each.stage, "seen": each.seen} for each in found]
+        told = [
+            {"machine": each.machine, "entry": each.entry, "state": each.stage, "seen": each.seen}
+            for each in found
+        ]
         output.as_json({"launches": told})
     elif found:
         rows = [
-            (each.machine, each.entry, each.stage, time.strftime("%Y-%m-%d %H:%M", time.gmtime(each.seen)), each.title)
+            (
+                each.machine,
+                each.entry,
+                each.stage,
+                time.strftime("%Y-%m-%d %H:%M", time.gmtime(each.seen)),
+                each.title,
+            )
             for each in found
         ]
         output.table(("MACHINE", "ENTRY", "STATE", "SEEN (UTC)", "TITLE"), rows)

@@ -15,11 +15,11 @@ import os
 import re
 import secrets
 from collections.abc import Sequence
+from importlib.metadata import version
 from pathlib import Path
 
 import msgspec
 
-from vml_jupyter import __version__
 from vml_jupyter.errors import Usage, WouldOverwrite, of_system
 from vml_jupyter.flows.entries import opened
 from vml_jupyter.flows.entry_secrets import RECORD, refusal, scan, unseen_in
@@ -159,7 +159,7 @@ def _write(
     releases = tuple(_add_image(archive, name, *image, progress) for name, image in images.items())
     manifest = Manifest(
         format=FORMAT,
-        program=f"vml-jupyter {__version__}",
+        program=f"vml-jupyter {version('vml_jupyter')}",
         entries=tuple(
             ExportedEntry(
                 id=each.id,

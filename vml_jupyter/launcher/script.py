@@ -67,6 +67,9 @@ FILES = (
 # fmt: on
 
 
+BEGUN: list[Any] = []
+
+
 class Refused(Exception):
     """What cannot be done, and what to do about it."""
 
@@ -329,7 +332,7 @@ class Folder:
         with contextlib.suppress(FileNotFoundError):
             self.file(name + ".pid").unlink()
 
-    def begin(self, name: str, argv: list[str], **options: Any) -> int:
+    def begin(self, name: str, argv: list[str]) -> None:
         """Start a process that stays; one of its arguments names the folder, by which it is known again."""
         assert any(str(self.path) in word for word in argv)
         with self.file(name + ".log").open("ab") as log:
@@ -340,10 +343,9 @@ class Folder:
                 stderr=log,
                 start_new_session=True,
                 cwd=str(self.path),
-                **options,
             )
         self.file(name + ".pid").write_text("%d\n" % process.pid)
-        return process.pid
+        BEGUN.append(process)
 
     def log(self, name: str) -> str:
         """Return the last line of a log."""
@@ -359,8 +361,8 @@ def wait(condition: Callable[[], bool], patience_s: float) -> bool:
     while not condition():
         if time.monotonic() > deadline:
             return False
-        with contextlib.suppress(ChildProcessError):
-            os.waitpid(-1, os.WNOHANG)
+        for process in BEGUN:
+            process.poll()  # or what has ended would stay as a zombie
         time.sleep(0.05)
     return True
 
@@ -653,8 +655,8 @@ def relay(folder: Folder) -> None:
     with contextlib.suppress(FileNotFoundError):
         path.unlink()
     listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    os.umask(0o077)
     listener.bind("area.sock")
-    Path("area.sock").chmod(0o600)
     listener.listen(1)
     listener.settimeout(5.0)
     patience = 60
@@ -866,6 +868,11 @@ def run_qemu(folder: Folder, record: dict[str, Any]) -> None:
     folder.file("qemu.log").write_bytes(done.stdout)
     if done.returncode != 0:
         raise Refused("QEMU does not start: {}".format(folder.log("qemu")))
+    if memory.exists():
+        if not wait(lambda: qmp(folder, "query-status").get("status") != "inmigrate", 300.0):
+            raise Refused("its memory cannot be read back", "Say stop, and start it without.")
+        memory.unlink()  # before it goes on: from then on the disk is another than the one that fits this memory
+        qmp(folder, "cont")
 
 
 def qmp(folder: Folder, command: str, descriptor: int = -1, **arguments: Any) -> Any:
@@ -1126,8 +1133,6 @@ class Launch:
             raise
         agent(self.folder, "clock", time=time.time())
         agent(self.folder, "kernel")
-        with contextlib.suppress(FileNotFoundError):
-            self.folder.file("memory").unlink()
         self.stage("running", "The machine runs.")
         return self.open()
 

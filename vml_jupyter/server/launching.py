@@ -64,7 +64,9 @@ class Launches:
 
         if what == "area.iso":
             return self._areas.size(launch), lambda offset, length: self._areas.read(launch, offset, length)
-        file = Records(self._settings).context(launch.machine) if what == "context.iso" else Path(launch.image)
+        file = (
+            Records(self._settings).context(launch.machine) if what == "context.iso" else Path(launch.image)
+        )
         return file.stat().st_size, lambda offset, length: _read(file, offset, length)
 
     def close(self) -> None:

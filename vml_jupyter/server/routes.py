@@ -14,7 +14,6 @@ from vml_jupyter.server.entries import (
     UnforgetHandler,
 )
 from vml_jupyter.server.jobs import JobHandler, JobsHandler
-from vml_jupyter.server.laying import EmptyBinHandler, RestoreFilesHandler
 from vml_jupyter.server.launches import (
     LauncherFileHandler,
     LauncherHandler,
@@ -23,6 +22,7 @@ from vml_jupyter.server.launches import (
     PartHandler,
     StatusHandler,
 )
+from vml_jupyter.server.laying import EmptyBinHandler, RestoreFilesHandler
 from vml_jupyter.server.machines import (
     DoctorHandler,
     MachineHandler,
