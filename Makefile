@@ -9,7 +9,7 @@ FRONT := package.json yarn.lock tsconfig.json $(shell find labextension/src labe
 
 SOAK ?=
 
-.PHONY: demo test lint unit bench bench-logbook bench-growth bench-restore soak packages mini wheel clean help
+.PHONY: demo test lint unit bench bench-logbook bench-growth bench-restore bench-capture soak packages mini wheel clean help
 
 help:
 	@echo "make demo    capture the example, restore it in a machine, run it there, open JupyterLab (DETACH=1: end instead)"
@@ -87,6 +87,9 @@ bench-growth: $(VENV)/.ready
 
 bench-restore: packages mini
 	@$(BIN)/python -m bench.restore
+
+bench-capture: packages mini
+	@$(BIN)/python -m bench.capture
 
 # Each can be run alone; see their first lines for what they take.
 soak: packages $(VENV)/.ready

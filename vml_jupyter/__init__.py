@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from vml_jupyter.api import (
         bin_empty,
         bin_list,
+        capture,
         check,
         config_get,
         config_list,
@@ -31,9 +32,13 @@ if TYPE_CHECKING:
         edit,
         entries,
         environment,
+        execute,
+        export,
         fetch,
+        find_machine,
         forget,
         images,
+        import_,
         key_add,
         key_list,
         key_remove,
@@ -47,6 +52,7 @@ if TYPE_CHECKING:
         restore,
         restore_files,
         resume,
+        run,
         settings,
         show,
         snapshot,
@@ -57,16 +63,22 @@ if TYPE_CHECKING:
         start,
         stop,
         suspend,
+        trust,
         unforget,
         unlock,
     )
     from vml_jupyter.api import entries as list  # the command line's word for it
+    from vml_jupyter.kernel.widgets import Logbook, Machine
 
 __version__ = "0.1.0"
 
+_WIDGETS = ("Logbook", "Machine")
 __all__ = [
+    "Logbook",
+    "Machine",
     "bin_empty",
     "bin_list",
+    "capture",
     "check",
     "config_get",
     "config_list",
@@ -80,9 +92,13 @@ __all__ = [
     "edit",
     "entries",
     "environment",
+    "execute",
+    "export",
     "fetch",
+    "find_machine",
     "forget",
     "images",
+    "import_",
     "key_add",
     "key_list",
     "key_remove",
@@ -97,6 +113,7 @@ __all__ = [
     "restore",
     "restore_files",
     "resume",
+    "run",
     "settings",
     "show",
     "snapshot",
@@ -107,6 +124,7 @@ __all__ = [
     "start",
     "stop",
     "suspend",
+    "trust",
     "unforget",
     "unlock",
 ]
@@ -123,7 +141,8 @@ class _Package(ModuleType):
 def __getattr__(name: str) -> Any:
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    found = globals()[name] = getattr(import_module("vml_jupyter.api"), name)
+    room = "vml_jupyter.kernel.widgets" if name in _WIDGETS else "vml_jupyter.api"
+    found = globals()[name] = getattr(import_module(room), name)
     return found
 
 

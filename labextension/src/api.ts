@@ -6,6 +6,7 @@ import { URLExt } from '@jupyterlab/coreutils';
 import { ServerConnection } from '@jupyterlab/services';
 
 import {
+  ICaptureRequest,
   IChoice,
   IDurability,
   IEdit,
@@ -58,6 +59,7 @@ export interface IApi {
   machines(): Promise<IMachine[]>;
   open(machine: string, trust: boolean): Promise<IOpening>;
   power(machine: string, kind: 'start' | 'stop'): Promise<IJob>;
+  capture(machine: string, asked: ICaptureRequest): Promise<IJob>;
   remove(machine: string): Promise<IJob>;
   releases(): Promise<IOfferedRelease[]>;
   environment(): Promise<IEnvironment>;
@@ -132,6 +134,15 @@ export class Api implements IApi {
 
   async power(machine: string, kind: 'start' | 'stop'): Promise<IJob> {
     return this._job(['machines', machine, kind], 'POST');
+  }
+
+  async capture(machine: string, asked: ICaptureRequest): Promise<IJob> {
+    const { title, note, tags } = asked;
+    return this._job(['machines', machine, 'capture'], 'POST', {
+      title,
+      note,
+      tags
+    });
   }
 
   async remove(machine: string): Promise<IJob> {

@@ -151,6 +151,7 @@ export function jobTitle(
 ): string {
   switch (job.kind) {
     case 'snapshot':
+    case 'capture':
       return trans.__('Snapshot of “%1”', name);
     case 'restore':
       return trans.__('Restoring “%1”', name);

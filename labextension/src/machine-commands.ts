@@ -1,5 +1,5 @@
 /**
- * What can be done with a machine: open, start, stop, delete.
+ * What can be done with a machine: open, start, stop, capture, delete.
  */
 
 import { Notification } from '@jupyterlab/apputils';
@@ -10,8 +10,11 @@ import { ReadonlyPartialJSONObject } from '@lumino/coreutils';
 
 import { agreed } from './consent';
 import { showFailure } from './failures';
+import { snapshotIcon } from './icons';
 import { LogbookModel } from './model';
 import { IMachine } from './records';
+import { choices } from './search';
+import { askForSnapshot } from './snapshot-form';
 import { CommandIDs } from './tokens';
 
 const describedBy = {
@@ -81,6 +84,30 @@ export function addMachineCommands(
     },
     async machine => model.track(await model.api.power(machine, 'stop')),
     trans.__('The machine was not stopped')
+  );
+  add(
+    CommandIDs.capture,
+    {
+      label: trans.__('Snapshot to the Logbook…'),
+      caption: trans.__(
+        'Write what changed in this machine into the logbook; it goes on running'
+      ),
+      icon: snapshotIcon
+    },
+    async machine => {
+      const proposed = {
+        title: named({ machine })?.title ?? '',
+        note: '',
+        tags: [],
+        release: ''
+      };
+      const knownTags = choices(model.entries ?? []).tag;
+      const asked = await askForSnapshot({ proposed, knownTags, trans });
+      if (asked) {
+        model.track(await model.api.capture(machine, asked));
+      }
+    },
+    trans.__('No snapshot was taken of the machine')
   );
   add(
     CommandIDs.remove,

@@ -15,6 +15,7 @@ import { CommandRegistry } from '@lumino/commands';
 import * as React from 'react';
 
 import { FailureView } from './failures';
+import { snapshotIcon } from './icons';
 import { LogbookModel } from './model';
 import { IMachine, isActive, MachineState } from './records';
 import { CommandIDs } from './tokens';
@@ -124,6 +125,14 @@ function MachineItem(props: {
             launchIcon,
             trans.__('Open'),
             trans.__('Open “%1”', name)
+          )}
+        {state === 'running' &&
+          action(
+            CommandIDs.capture,
+            'vml-machine-capture',
+            snapshotIcon,
+            trans.__('Snapshot to the Logbook…'),
+            trans.__('Snapshot of “%1” as it is in this machine', name)
           )}
         {state === 'stopped' || state === 'suspended'
           ? action(

@@ -120,7 +120,8 @@ export type JobState = 'queued' | 'running' | 'done' | 'failed' | 'cancelled';
 
 export interface IJob {
   id: string;
-  kind: 'snapshot' | 'restore' | 'files' | 'start' | 'stop' | 'delete';
+  kind:
+    'snapshot' | 'capture' | 'restore' | 'files' | 'start' | 'stop' | 'delete';
   title: string;
   state: JobState;
   /** The entry or machine it works on; for a snapshot the path. */
@@ -145,6 +146,13 @@ export interface IRestoreRequest {
   release: string;
   /** Repositories that are to be as new as they are. */
   without_pins: string[];
+}
+
+/** What is empty is as in the entry that was restored. */
+export interface ICaptureRequest {
+  title: string;
+  note: string;
+  tags: string[];
 }
 
 export interface ISnapshotRequest {

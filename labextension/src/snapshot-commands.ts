@@ -142,8 +142,10 @@ async function takeSnapshot(
     ? proposed
     : await askForSnapshot({
         proposed,
-        environment: model.api.environment(),
-        offered: model.api.releases(),
+        release: {
+          environment: model.api.environment(),
+          offered: model.api.releases()
+        },
         preview: signal => page.preview(subject.path, signal),
         knownTags: choices(model.entries ?? []).tag,
         trans

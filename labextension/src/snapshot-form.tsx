@@ -24,10 +24,13 @@ export interface ISnapshotForm {
 export interface ISnapshotFormOptions {
   /** What the fields hold at first. */
   proposed: ISnapshotForm;
-  environment: Promise<IEnvironment>;
-  offered: Promise<IOfferedRelease[]>;
+  /** Where the user may choose the release; a machine knows its own. */
+  release?: {
+    environment: Promise<IEnvironment>;
+    offered: Promise<IOfferedRelease[]>;
+  };
   /** Asks what will be captured. */
-  preview: (signal: AbortSignal) => Promise<IPreview>;
+  preview?: (signal: AbortSignal) => Promise<IPreview>;
   /** Tags that other entries have. */
   knownTags: string[];
   trans: TranslationBundle;
@@ -65,15 +68,6 @@ function SnapshotFields(
   }
 ): JSX.Element {
   const { trans, proposed, onChange } = props;
-  const [release, setRelease] = React.useState(proposed.release);
-  const [environment, setEnvironment] = React.useState<IEnvironment | null>(
-    null
-  );
-  React.useEffect(() => {
-    props.environment.then(setEnvironment, () => undefined);
-  }, [props.environment]);
-  const detected = environment?.release_chosen ? null : environment?.release;
-
   return (
     <>
       <label htmlFor="vml-snapshot-title">{trans.__('Title')}</label>
@@ -108,6 +102,44 @@ function SnapshotFields(
           <option key={tag} value={tag} />
         ))}
       </datalist>
+      {props.release ? (
+        <ReleaseField
+          {...props.release}
+          proposed={proposed.release}
+          trans={trans}
+          onChange={onChange}
+        />
+      ) : (
+        <p className="vml-Form-hint">
+          {trans.__(
+            'Notebooks that are open in the machine are taken as they were last saved there.'
+          )}
+        </p>
+      )}
+      {props.preview && <PreviewView ask={props.preview} trans={trans} />}
+    </>
+  );
+}
+
+function ReleaseField(props: {
+  environment: Promise<IEnvironment>;
+  offered: Promise<IOfferedRelease[]>;
+  proposed: string;
+  trans: TranslationBundle;
+  onChange: (changed: Partial<ISnapshotForm>) => void;
+}): JSX.Element {
+  const { trans, onChange } = props;
+  const [release, setRelease] = React.useState(props.proposed);
+  const [environment, setEnvironment] = React.useState<IEnvironment | null>(
+    null
+  );
+  React.useEffect(() => {
+    props.environment.then(setEnvironment, () => undefined);
+  }, [props.environment]);
+  const detected = environment?.release_chosen ? null : environment?.release;
+
+  return (
+    <>
       <label htmlFor="vml-snapshot-release">{trans.__('CernVM release')}</label>
       {detected ? (
         <span className="vml-Form-detected" data-testid="vml-detected">
@@ -126,7 +158,6 @@ function SnapshotFields(
           }}
         />
       )}
-      <PreviewView ask={props.preview} trans={trans} />
     </>
   );
 }

@@ -28,6 +28,7 @@ export namespace CommandIDs {
   export const open = 'vml:open-machine';
   export const start = 'vml:start-machine';
   export const stop = 'vml:stop-machine';
+  export const capture = 'vml:capture-machine';
   export const remove = 'vml:delete-machine';
   export const endJob = 'vml:end-job';
   export const show = 'vml:show-logbook';

@@ -8,10 +8,11 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import BrowserContext, Page, expect
 
-from vml_jupyter.flows import machines
+from vml_jupyter.flows import entries, machines
 from vml_jupyter.flows.settings import Settings
 
 from .conftest import running_lab, shot
+from .hostile import attack, command_lines, try_token
 
 pytestmark = [pytest.mark.machine, pytest.mark.browser, pytest.mark.timeout(900)]
 
@@ -23,7 +24,7 @@ def test_snapshot_and_restore_by_clicking(
     context: BrowserContext, environ: dict[str, str], machine_settings: Settings, dimuon: Path
 ) -> None:
     heading = first_heading(dimuon)
-    with running_lab(dimuon, environ) as lab:
+    with running_lab(dimuon, environ, "/", "--ServerApp.log_level=DEBUG") as lab:
         page = context.new_page()
         page.goto(lab.page("lab/tree/dimuon.ipynb"))
         expect(page.get_by_text("Python 3 (ipykernel) | Idle")).to_be_visible(timeout=60_000)
@@ -46,7 +47,21 @@ def test_snapshot_and_restore_by_clicking(
         shot(inside, "notebook-in-machine")
 
         assert inside.url.split("/")[2] != page.url.split("/")[2], "the machine has an origin of its own"
+        attack(inside, page, context, lab, dimuon)
+        [machine] = machines.list_machines(machine_settings)
+        token = machines.machine_token(machine_settings, machine.id)
+        try_token(token, lab)
+        assert token not in command_lines()
+
+        capture(inside, page, title="from inside the machine")
+        taken = entries.list_entries(machine_settings)[0]
+        assert (taken.title, taken.parent, taken.machine) == (
+            "from inside the machine",
+            machine.entry,
+            machine.id,
+        )
         delete_machine(page)
+    assert token not in (dimuon.parent / "lab.log").read_text(errors="replace")
     assert machines.list_machines(machine_settings) == []
 
 
@@ -108,6 +123,19 @@ def restore(page: Page, context: BrowserContext) -> Page:
         pass
     shot(page, "machine-ready")
     return opened.value
+
+
+def capture(inside: Page, page: Page, *, title: str) -> None:
+    """Take a snapshot by the button in the machine's notebook, and see it arrive in the user's own logbook."""
+    inside.bring_to_front()
+    inside.get_by_test_id("vml-machine-snapshot").click()
+    inside.locator(".jp-Dialog input").fill(title)
+    inside.locator(".jp-Dialog .jp-mod-accept").click()
+    expect(inside.get_by_text(f"“{title}” is in the logbook")).to_be_visible(timeout=GUEST_MS)
+    shot(inside, "captured-in-machine")
+    page.bring_to_front()
+    expect(page.get_by_test_id("vml-entry").filter(has_text=title)).to_be_visible(timeout=60_000)
+    shot(page, "captured-in-logbook")
 
 
 def run_first_cell(page: Page) -> None:

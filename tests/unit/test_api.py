@@ -21,7 +21,7 @@ from vml_jupyter.flows.restore import Restored
 from vml_jupyter.flows.settings import Settings
 from vml_jupyter.model import Entry, Machine, Release
 
-NAMES = {"bin": ("bin_list", "bin_empty")}
+NAMES = {"bin": ("bin_list", "bin_empty"), "import": ("import_",)}
 """Verbs whose second word is an argument, not a verb of its own."""
 
 

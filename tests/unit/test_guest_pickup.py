@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from vml_jupyter.errors import Usage
 from vml_jupyter.guest import GuestConfig, pickup
-from vml_jupyter.guest.pickup import AGENT, CONFIG, SETUP, UNIT, WANTS, folder_name
+from vml_jupyter.guest.pickup import AGENT, CONFIG, SETUP, TELLER, UNIT, WANTS, folder_name
 
 PLAIN = GuestConfig(token="t0ken", machine="abcdefghjkmn", area="my work")
 
@@ -32,7 +32,7 @@ def test_the_same_configuration_gives_the_same_bytes() -> None:
 
 def test_it_holds_the_agent_its_unit_and_its_configuration() -> None:
     found = members(PLAIN)
-    assert set(found) == {"etc/vml", CONFIG, "usr/lib/vml", AGENT, UNIT, WANTS}
+    assert set(found) == {"etc/vml", CONFIG, "usr/lib/vml", AGENT, TELLER, UNIT, WANTS}
     assert found[AGENT][1].startswith(b'"""The agent')
     assert f"/{AGENT}".encode() in found[UNIT][1]
     assert (found[WANTS][0].issym(), found[WANTS][0].linkname) == (True, "../vml-agent.service")

@@ -16,7 +16,7 @@ Nothing is imported before it is called, and nothing here prints.
 
 from vml_jupyter.api.bound import settings
 from vml_jupyter.api.config import config_get, config_list, config_set, config_unset
-from vml_jupyter.api.entries import (
+from vml_jupyter.api.entry_verbs import (
     bin_empty,
     bin_list,
     diff,
@@ -28,8 +28,21 @@ from vml_jupyter.api.entries import (
     show,
     unforget,
 )
-from vml_jupyter.api.machines import delete, machines, open, resume, start, stop, suspend
-from vml_jupyter.api.releases import doctor, fetch, images, releases, releases_add, releases_remove
+from vml_jupyter.api.machine_verbs import (
+    capture,
+    delete,
+    execute,
+    find_machine,
+    machines,
+    open,
+    resume,
+    run,
+    start,
+    stop,
+    suspend,
+)
+from vml_jupyter.api.release_verbs import doctor, fetch, images, releases, releases_add, releases_remove
+from vml_jupyter.api.sharing import export, import_, trust
 from vml_jupyter.api.standard import standard_delete, standard_list, standard_revert, standard_take
 from vml_jupyter.api.upkeep import check, key_add, key_list, key_remove, prune, unlock
 from vml_jupyter.api.work import context, environment, preview, restore, restore_files, snapshot
@@ -37,6 +50,7 @@ from vml_jupyter.api.work import context, environment, preview, restore, restore
 __all__ = [
     "bin_empty",
     "bin_list",
+    "capture",
     "check",
     "config_get",
     "config_list",
@@ -50,9 +64,13 @@ __all__ = [
     "edit",
     "entries",
     "environment",
+    "execute",
+    "export",
     "fetch",
+    "find_machine",
     "forget",
     "images",
+    "import_",
     "key_add",
     "key_list",
     "key_remove",
@@ -67,6 +85,7 @@ __all__ = [
     "restore",
     "restore_files",
     "resume",
+    "run",
     "settings",
     "show",
     "snapshot",
@@ -77,6 +96,7 @@ __all__ = [
     "start",
     "stop",
     "suspend",
+    "trust",
     "unforget",
     "unlock",
 ]

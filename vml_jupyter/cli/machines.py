@@ -1,12 +1,14 @@
-"""The verbs of machines: machines, open, suspend, resume, stop, start, delete."""
+"""The verbs of machines: machines, open, capture, suspend, resume, stop, start, delete."""
 
 from __future__ import annotations
 
 import argparse
+import time
 from typing import TYPE_CHECKING
 
 from vml_jupyter import api
 from vml_jupyter.cli import output
+from vml_jupyter.cli.snapshot import written
 from vml_jupyter.flows.settings import Settings
 
 if TYPE_CHECKING:
@@ -29,6 +31,19 @@ def add_verbs(verbs: Verbs, common: argparse.ArgumentParser) -> None:
         verb = verbs.add_parser(name, parents=[common], help=what)
         verb.add_argument("machine", metavar="M", help="a machine's id, or the beginning of it")
         verb.set_defaults(run=run)
+    capture = verbs.add_parser(
+        "capture", parents=[common], help="write what changed in a machine as a new entry"
+    )
+    capture.add_argument("machine", metavar="M", help="a machine's id, or the beginning of it")
+    capture.add_argument("--notebook", metavar="REL", help="the notebook to reopen (default: as restored)")
+    capture.add_argument("-m", "--message", "--title", dest="title", default="", help="the entry's title")
+    capture.add_argument("--note", default="", help="a note in Markdown")
+    capture.add_argument("--tag", action="append", default=[], metavar="TAG", help="may be repeated")
+    capture.add_argument("--project", metavar="NAME", help="what it belongs to (default: as restored)")
+    capture.add_argument(
+        "--at-most", type=int, metavar="GIB", help="how much may have changed (default: what its disk holds)"
+    )
+    capture.set_defaults(run=_capture)
 
 
 def _machines(settings: Settings, arguments: argparse.Namespace) -> None:
@@ -56,6 +71,23 @@ def _open(settings: Settings, arguments: argparse.Namespace) -> None:
         output.as_json({"machine": machine.id, "url": machine.url})
         return
     output.link(machine.url, machine.id, browse=True)
+
+
+def _capture(settings: Settings, arguments: argparse.Namespace) -> None:
+    begun = time.monotonic()
+    with output.progress() as terminal:
+        entry = api.capture(
+            arguments.machine,
+            settings=settings,
+            notebook=arguments.notebook,
+            title=arguments.title,
+            note=arguments.note,
+            tags=arguments.tag,
+            project=arguments.project,
+            at_most_gib=arguments.at_most,
+            progress=terminal,
+        )
+    written(arguments, entry, time.monotonic() - begun)
 
 
 def _start(settings: Settings, arguments: argparse.Namespace) -> None:

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import argparse
-from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from vml_jupyter.cli import output
-from vml_jupyter.cli.terminal import Terminal, size
+from vml_jupyter.cli.terminal import size
 from vml_jupyter.flows.settings import Settings
 
 if TYPE_CHECKING:
@@ -60,7 +59,7 @@ def add_verbs(verbs: Verbs, common: argparse.ArgumentParser) -> None:
 def _export(settings: Settings, arguments: argparse.Namespace) -> None:
     from vml_jupyter.flows.export import export
 
-    with closing(Terminal()) as terminal:
+    with output.progress() as terminal:
         done = export(
             settings,
             arguments.entry,
@@ -71,6 +70,7 @@ def _export(settings: Settings, arguments: argparse.Namespace) -> None:
             overwrite=arguments.overwrite,
             progress=terminal,
         )
+    output.result(done)
     if arguments.json:
         output.as_json(done)
         return
@@ -85,7 +85,7 @@ def _print_found(done: Exported) -> None:
         output.line(f"  {verb}: {finding.path} {finding.where}: {finding.kind}")
     if done.unseen:
         told = ", ".join(f"{count} {_UNSEEN[why]}" for why, count in done.unseen.items())
-        print(f"  Not looked through for secrets: {told}")
+        output.line(f"  Not looked through for secrets: {told}")
 
 
 _UNSEEN = {
@@ -99,15 +99,16 @@ _UNSEEN = {
 def _import(settings: Settings, arguments: argparse.Namespace) -> None:
     from vml_jupyter.flows.importing import import_file
 
-    with closing(Terminal()) as terminal:
+    with output.progress() as terminal:
         done = import_file(settings, arguments.file, with_release=arguments.with_release, progress=terminal)
+    output.result(done)
     if arguments.json:
         output.as_json(done)
         return
     for entry in done.entries:
         output.line(_outcome(entry))
     if any(entry.outcome != "here" for entry in done.entries):
-        print("They are foreign until you say `vml trust ENTRY`.")
+        output.line("They are foreign until you say `vml trust ENTRY`.")
     for image in done.images:
         output.line(f"Took the image {image}")
     for label in done.offered:
@@ -125,6 +126,7 @@ def _trust(settings: Settings, arguments: argparse.Namespace) -> None:
     from vml_jupyter.flows.trust import trust
 
     entry = trust(settings, arguments.entry)
+    output.result(entry)
     if arguments.json:
         output.as_json({"entry": entry.id, "trusted": True})
         return

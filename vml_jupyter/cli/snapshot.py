@@ -14,6 +14,7 @@ from vml_jupyter.flows.settings import Settings
 
 if TYPE_CHECKING:
     from vml_jupyter.cli.grammar import Verbs
+    from vml_jupyter.model import Entry
 
 
 def add_verbs(verbs: Verbs, common: argparse.ArgumentParser) -> None:
@@ -68,8 +69,13 @@ def _snapshot(settings: Settings, arguments: argparse.Namespace) -> None:
             in_kernel=here.in_kernel and not arguments.notebook,
             progress=terminal,
         )
+    written(arguments, entry, time.monotonic() - begun)
+
+
+def written(arguments: argparse.Namespace, entry: Entry, took_s: float) -> None:
+    """Tell of an entry that was written."""
     output.result(entry)
-    seconds = round(time.monotonic() - begun, 3)
+    seconds = round(took_s, 3)
     if arguments.json:
         output.as_json(
             {
@@ -79,6 +85,7 @@ def _snapshot(settings: Settings, arguments: argparse.Namespace) -> None:
                 "new_bytes": entry.new_bytes,
                 "unreadable": entry.unreadable,
                 "release": entry.environment.release,
+                **({"parent": entry.parent, "machine": entry.machine} if entry.machine else {}),
                 "seconds": seconds,
             }
         )

@@ -11,17 +11,16 @@ from __future__ import annotations
 
 import os
 import re
-import secrets
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 import msgspec
 
-from vml_jupyter.errors import DigestMismatch, Foreign, NotFound, ReleaseNotFound, Usage, WouldOverwrite
+from vml_jupyter.errors import DigestMismatch, NotFound, ReleaseNotFound, Usage, WouldOverwrite
 from vml_jupyter.flows.settings import Settings
 from vml_jupyter.model import Release
 from vml_jupyter.progress import SILENT, Progress
-from vml_jupyter.release import ISO, RAW, AvailableRelease, digest, extract, fetch_file, kind_of, recall
+from vml_jupyter.release import AvailableRelease, digest, fetch_file, recall
 
 _NAME = re.compile(r"[a-z][a-z0-9._-]{0,60}", re.IGNORECASE)
 _SCRIPT_LIMIT = 256 << 10
@@ -70,6 +69,8 @@ def add(
 ) -> AddedImage:
     """Add an image; one on this computer is verified at once, one on the web when it is fetched.
 
+    One that is there already, by name and checksum, may be added again with a set-up, which new machines then run.
+
     Args:
         settings: Where the table is.
         name: What the user calls it.
@@ -92,13 +93,14 @@ def add(
         raise Usage(f"{sha256!r} is no SHA-256", "Give the 64 hex digits that are published with the image.")
     image = AddedImage(name=name, url=_checked_address(url), sha256=sha256.lower(), what=what, setup=setup)
     known = added_images(settings)
-    if any(other.name == name for other in known):
+    before = next((other for other in known if other.name == name), None)
+    if before and not (setup and before.sha256 == image.sha256):
         raise WouldOverwrite(
             f"there is an image {name} already", f"`vml releases remove {name}` takes it away."
         )
     if image.is_local and digest(Path(image.url), settings.cache, progress) != image.sha256:
         raise DigestMismatch(f"{url} has another SHA-256", "Download it again, or check the published one.")
-    _save(settings, [*known, image])
+    _save(settings, [*(other for other in known if other is not before), image])
     return image
 
 
@@ -129,39 +131,6 @@ def setup_of(settings: Settings, release: Release) -> str:
 def release_of_added(image: AddedImage) -> Release:
     """Return how entries and machines name an image."""
     return Release(system=image.name, image_sha256=image.sha256)
-
-
-def provide_root(settings: Settings, release: Release, progress: Progress = SILENT) -> Path:
-    """Return the raw disk of an added image; taken out of another kind of file once, and kept by its content.
-
-    Raises:
-        ReleaseNotFound: No image of that name and checksum was added here.
-        Foreign, ToolMissing, HostError: Its disk cannot be taken out.
-        DigestMismatch, RepositoryUnreachable, DiskFull: As for ``provide_added``.
-    """
-    image = find_added(settings, release.system)
-    if image is None or image.sha256 != release.image_sha256:
-        raise ReleaseNotFound(
-            f"no image {release.system} with SHA-256 {release.image_sha256} was added on this computer",
-            f"Add it (`vml releases add {release.system} URL --sha256 HEX`), or choose another with --release.",
-        )
-    file = provide_added(settings, image, progress)
-    kind = kind_of(file)
-    if kind == RAW:
-        return file
-    if kind == ISO:
-        raise Foreign(f"{file.name} is a CD, not the disk of a system", "Add the image for clouds instead.")
-    known = root_file(settings, image)
-    if not known.is_file():
-        progress.note(f"{file.name} is a {kind} file: its disk is taken out")
-        known.parent.mkdir(parents=True, exist_ok=True)
-        draft = known.with_name(f".{secrets.token_hex(6)}.part")
-        try:
-            extract(file, kind, draft)
-            draft.replace(known)
-        finally:
-            draft.unlink(missing_ok=True)
-    return known
 
 
 def drop(settings: Settings, name: str) -> AddedImage:

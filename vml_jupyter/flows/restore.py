@@ -8,6 +8,7 @@ defined. Everything that is made on the way is undone if a later step fails.
 
 from __future__ import annotations
 
+import re
 import secrets
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -204,6 +205,15 @@ def guest_config(
         release=release.label,
         area=Path(entry.area).name,
         origin=origin,
+        view=_view(entry),
+    )
+
+
+def _view(entry: Entry) -> str:
+    """Return the LCG view that was set up when the entry was taken; '' for none, or one that is not called so."""
+    path = next((each.path for each in entry.environment.software if each.name == "LCG view"), "")
+    return (
+        path if re.fullmatch(r"/cvmfs/[\w-]+\.cern\.ch/lcg/views(/\w[\w.+-]*){2,3}", path, re.ASCII) else ""
     )
 
 

@@ -220,7 +220,7 @@ SETTINGS = (
         type=Seconds,
         wants="a number of seconds, e.g. 300",
         default=300.0,
-        help="seconds that a machine may take to come up",
+        help="seconds that a machine may take to come up, a cloud image without KVM twice as many",
         variable="VML_READY_TIMEOUT",
         trait="ready_timeout_s",
     ),

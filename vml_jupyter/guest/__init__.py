@@ -1,6 +1,7 @@
 """What runs inside a machine, and the talk with it.
 
 pickup(GuestConfig)  ->  agent.py runs in the guest  <->  AgentClient, wait_ready        execute_notebook
+                         teller.py                   <->  changes_of
 """
 
 from vml_jupyter.guest.client import AgentClient, GuestRelease, GuestState

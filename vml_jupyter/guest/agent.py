@@ -9,6 +9,7 @@ It mounts the working area, starts Jupyter in it as the machine's user, keeps it
     /mnt/.rw/vml or /var/lib/vml               out: upper/ and work/ of the overlay: what changed is exactly upper/
     /home/USER/AREA                            out: the overlay of the two, where Jupyter's root is
     /run/vml/labconfig/                        out: JupyterLab's defaults in a machine
+    /run/vml/jupyter_config.py, jupyter_server_config.d/     out: what has Jupyter load vml_ask.py
     /run/vml/jupyter.json, jupyter.log         out: Jupyter's configuration (mode 0600, the user's), and what it says
     /dev/virtio-ports/org.vml.agent.0          JSON lines, at most 64 KiB each:
 
@@ -16,6 +17,7 @@ It mounts the working area, starts Jupyter in it as the machine's user, keeps it
         -> {"v": 1, "id": 7, "state": {"stage": "ready", "detail": "", "area": "overlay", "release": {...}, ...}}
         <- {"v": 1, "id": 8, "do": "shutdown"}           or "kernel": start the notebook's kernel ahead of the browser
         <- {"v": 1, "id": 8, "do": "clock", "time": s}   after a rest: what time it is, in seconds since 1970
+        <- {"v": 1, "id": 8, "do": "tell", "nonce": ...}  start the teller (teller.py), which tells what changed
         -> {"v": 1, "id": 8, "done": true}
         -> {"v": 1, "id": 9, "error": "unknown request"}
 
@@ -25,14 +27,16 @@ is written to Jupyter's configuration and nowhere else: not to a command line, a
 """
 
 # pathlib would cost time at every boot; Jupyter listens on all of the guest's addresses on purpose.
-# ruff: noqa: PTH101, PTH103, PTH104, PTH108, PTH110, PTH112, PTH116, PTH118, PTH119, PTH120, PTH123, PTH207, PTH208, S104
+# ruff: noqa: PTH100, PTH101, PTH103, PTH104, PTH108, PTH110, PTH112, PTH116, PTH118, PTH119, PTH120, PTH123, PTH207, PTH208, S104
 
 import errno
 import glob
 import http.client
+import importlib
 import json
 import os
 import pwd
+import re
 import select
 import signal
 import socket
@@ -43,7 +47,7 @@ import time
 
 TYPE_CHECKING = False  # typing itself would only cost time at every boot
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from typing import Any
 
     Config = dict[str, Any]  # what machine.json holds
@@ -55,6 +59,7 @@ SETUP_DONE = "/var/lib/vml/set-up"
 RUN = "/run/vml"
 LABEL = b"VML_AREA"
 PORT_NAME = "org.vml.agent.0"
+TELLER_PORT = "org.vml.changes.0"
 LINE_LIMIT = 64 * 1024
 JUPYTER_PORT = 8888
 RESTARTS = 3
@@ -64,8 +69,15 @@ JUPYTER_WAIT_S = 600
 SETUP_WAIT_S = 3600
 KERNEL_WAIT_S = 20
 SEND_WAIT_S = 3
+TELLER_LATER_S = 60
 PROGRAMS = (("lab", "jupyter-lab"), ("notebook", "jupyter-notebook"), ("server", "jupyter-server"))
 SEARCHED = "/usr/local/bin:/usr/bin:/bin:/opt/conda/bin:/usr/local/sbin:/usr/sbin:/sbin"
+VIEWS = "/cvmfs/sft.cern.ch/lcg/views"
+VIEWS_WAIT_S = 60
+VIEWS_LOOKED_AT = 30
+OS_RELEASE = "/etc/os-release"
+ASKING = "/usr/lib/vml/jupyter"  # where vml_ask.py lies
+LAB_EXTENSIONS = "/usr/lib/vml/labextensions"
 SEARCHED_TOO = "/opt/*/bin"  # miniforge and virtual environments have names of their own
 
 
@@ -112,14 +124,14 @@ class State:
 # --- the channel to the host
 
 
-def find_port() -> "str | None":
-    """Return the device of our virtio-serial port, or None while its driver is not there yet."""
-    path = "/dev/virtio-ports/" + PORT_NAME
+def find_port(name: str = PORT_NAME) -> "str | None":
+    """Return the device of a virtio-serial port of ours, or None while its driver is not there yet."""
+    path = "/dev/virtio-ports/" + name
     if os.path.exists(path):
         return path
     for name_file in glob.glob("/sys/class/virtio-ports/*/name"):  # where udev makes no links
         with open(name_file) as file:
-            if file.read().strip() == PORT_NAME:
+            if file.read().strip() == name:
                 return "/dev/" + name_file.split("/")[-2]
     return None
 
@@ -141,7 +153,10 @@ def answer(line: bytes, state: State, actions: "dict[str, Callable[..., None]]")
     elif request.get("do") == "clock" and "clock" in actions and is_moment(request.get("time")):
         actions["clock"](request["time"])
         reply["done"] = True
-    elif request.get("do") in actions and request["do"] != "clock":
+    elif request.get("do") == "tell" and "tell" in actions and is_nonce(request.get("nonce")):
+        actions["tell"](request["nonce"])
+        reply["done"] = True
+    elif request.get("do") in actions and request["do"] not in ("clock", "tell"):
         actions[request["do"]]()
         reply["done"] = True
     else:
@@ -152,6 +167,11 @@ def answer(line: bytes, state: State, actions: "dict[str, Callable[..., None]]")
 def is_moment(value: object) -> bool:
     """Tell whether a value can be a time in seconds since 1970: some moment between 2001 and 2286."""
     return isinstance(value, (int, float)) and not isinstance(value, bool) and 1e9 < value < 1e10
+
+
+def is_nonce(value: object) -> bool:
+    """Tell whether a value can be the word that a teller begins with: 32 hexadecimal digits."""
+    return isinstance(value, str) and re.match("[0-9a-f]{32}$", value) is not None
 
 
 class Lines:
@@ -352,13 +372,20 @@ def mount_area(config: "Config", user: pwd.struct_passwd, target: str) -> str:
     make_folder(upper, user, os.stat(lower).st_mode & 0o777 | 0o700)
     os.makedirs(work, exist_ok=True)
     try:
-        options = f"nosuid,nodev,lowerdir={lower},upperdir={upper},workdir={work}"
+        options = f"nosuid,nodev,lowerdir={lower},upperdir={upper},workdir={work}{plain_options()}"
         run("mount", "-t", "overlay", "-o", options, "vml", target)
     except Failed as error:
         say(f"no overlay: {error}; copying the working area")
         copy_once(lower, target, os.path.join(base, "copied"))
         return "copy"
     return "overlay"
+
+
+def plain_options() -> str:
+    """Return the options that keep the upper folder readable by itself, as far as this kernel knows them."""
+    known = "/sys/module/overlay/parameters/"
+    wanted = ("redirect_dir", "metacopy", "index")
+    return "".join(f",{name}=off" for name in wanted if os.path.exists(known + name))
 
 
 def writable_folder() -> str:
@@ -384,6 +411,82 @@ def run(*command: str) -> None:
     output = done.communicate()[0]
     if done.returncode != 0:
         raise Failed(f"{command[0]}: {output.decode('utf-8', 'replace').strip()}")
+
+
+# --- telling what changed
+
+
+class Teller:
+    """The process that tells the host what changed; one at a time, as the port is.
+
+    It is a fork of this one, because a Python that starts takes an emulated machine seconds; its own code is loaded
+    when everything else has had its time.
+    """
+
+    def __init__(self, config: "Config", user: pwd.struct_passwd, area: str, how: str) -> None:
+        self._config, self._user, self._area, self._how = config, user, area, how
+        self._module = None  # type: Any
+        self._lock = threading.Lock()
+        self._process = 0
+        timer = threading.Timer(TELLER_LATER_S, self._prepare)
+        timer.daemon = True
+        timer.start()
+
+    def start(self, nonce: str) -> None:
+        """Begin anew."""
+        self._end()
+        port = find_port(TELLER_PORT)
+        if port is None:
+            say("there is no port to tell changes through")
+            return
+        order = self._order(port, nonce)
+        module = self._load()
+        self._process = os.fork()
+        if not self._process:
+            try:
+                os.closerange(3, 256)
+                module.tell(order)
+            finally:
+                os._exit(0)
+
+    def _prepare(self) -> None:
+        """Have what takes long ready before it is asked for: the code, and what the kernel's Python says of itself."""
+        module = self._load()
+        try:
+            module.environment(self._order("", ""), self._config.get("notebook") or "", [])
+        except (OSError, ValueError, KeyError) as error:
+            say(f"nothing is known of the kernel yet: {type(error).__name__}")
+
+    def _order(self, port: str, nonce: str) -> "dict[str, object]":
+        base = writable_folder()
+        return {
+            "port": port,
+            "nonce": nonce,
+            "upper": os.path.join(base, "upper") if self._how == "overlay" else "",
+            "target": self._area,
+            "mark": os.path.join(base, "captured"),
+            "pythons": RUN + "/pythons.json",
+            "user": self._user.pw_name,
+            "token": self._config["token"],
+            "base_url": base_url_of(self._config),
+            "jupyter_port": JUPYTER_PORT,
+        }
+
+    def _load(self) -> "Any":
+        with self._lock:
+            if self._module is None:
+                sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+                self._module = importlib.import_module("teller")
+            return self._module
+
+    def _end(self) -> None:
+        if self._process:
+            try:
+                os.kill(self._process, signal.SIGKILL)
+                os.waitpid(self._process, 0)
+            except OSError as error:
+                say(f"the last teller: {error.strerror}")
+            self._process = 0
 
 
 # --- what an image lacks
@@ -423,18 +526,79 @@ def set_up(state: State) -> None:
 # --- Jupyter
 
 
-def find_jupyter() -> "tuple[str, str]":
-    """Return (what it is, its program), the richest there is."""
-    folders = SEARCHED.split(":") + sorted(glob.glob(SEARCHED_TOO))
+def find_jupyter(recorded: str = "") -> "tuple[str, str]":
+    """Return (what it is, its program): the system's own, the recorded LCG view's, the newest view's."""
+    own = jupyter_in(SEARCHED.split(":") + sorted(glob.glob(SEARCHED_TOO)))
+    if own:
+        return own
+    looked = []  # type: list[str]
+    for view in views(recorded):
+        looked.append(view)
+        found = (
+            jupyter_in([os.path.join(view, "bin")])
+            if os.path.exists(os.path.join(view, "setup.sh"))
+            else None
+        )
+        if found:
+            return found
+    sought = " or ".join(program for _, program in PROGRAMS)
+    raise Failed(
+        f"there is no Jupyter in this system: no {sought} in {SEARCHED} or {SEARCHED_TOO}, nor in an LCG view for"
+        f" {' or '.join(platforms()) or 'this system'} ({', '.join(looked) or 'none is in ' + VIEWS})",
+        lacks="jupyter",
+    )
+
+
+def jupyter_in(folders: "list[str]") -> "tuple[str, str] | None":
     for kind, program in PROGRAMS:
         for folder in folders:
             path = os.path.join(folder, program)
             if os.access(path, os.X_OK):
                 return kind, path
-    sought = " or ".join(program for _, program in PROGRAMS)
-    raise Failed(
-        f"there is no Jupyter in this system: no {sought} in {SEARCHED} or {SEARCHED_TOO}", lacks="jupyter"
-    )
+    return None
+
+
+def views(recorded: str) -> "list[str]":
+    """Return the LCG views that may run here, the recorded one first, then the newest; a dead mount has none."""
+    found = []  # type: list[str]
+    looking = threading.Thread(target=lambda: found.extend(list_views(recorded)), daemon=True)
+    looking.start()
+    looking.join(VIEWS_WAIT_S)
+    return list(found)
+
+
+def list_views(recorded: str) -> "Iterator[str]":
+    ours = tuple(name + "-" for name in platforms())
+    if recorded and os.path.basename(recorded).startswith(ours) and os.path.isdir(recorded):
+        yield recorded
+    try:
+        releases = [name for name in os.listdir(VIEWS) if re.match(r"LCG_\d+[a-z]?$", name)]
+    except OSError:
+        return
+    releases.sort(key=lambda name: (int(re.findall(r"\d+", name)[0]), name), reverse=True)
+    for release in releases[:VIEWS_LOOKED_AT]:
+        try:
+            names = sorted(os.listdir(os.path.join(VIEWS, release)), reverse=True)
+        except OSError:
+            continue
+        for name in names:
+            if name.startswith(ours) and name.endswith("-opt"):
+                yield os.path.join(VIEWS, release, name)
+
+
+def platforms() -> "list[str]":
+    """Return how LCG calls this system, ``x86_64-centos7``: what its name must begin with."""
+    try:
+        with open(OS_RELEASE, errors="replace") as file:
+            said = dict(re.findall(r'^([A-Z_]+)="?([^"\n]*)"?$', file.read(65536), re.MULTILINE))
+    except OSError:
+        return []
+    number = said.get("VERSION_ID", "")
+    major, machine = number.split(".")[0], os.uname().machine
+    if said.get("ID") in ("debian", "ubuntu"):
+        return [machine + "-" + said["ID"] + number.replace(".", "")]
+    names = {"6": ["slc6"], "7": ["centos7", "el7"], "8": ["el8", "centos8"]}.get(major, ["el" + major])
+    return [machine + "-" + name for name in names]
 
 
 def jupyter_config(config: "Config", area: str, user: pwd.struct_passwd) -> "dict[str, object]":
@@ -459,7 +623,11 @@ def jupyter_config(config: "Config", area: str, user: pwd.struct_passwd) -> "dic
         "NotebookApp": dict(server, notebook_dir=area),
         "IdentityProvider": {"token": token},
         # Nobody installs extensions into a machine, and asking the network for news delays its first page.
-        "LabApp": {"extension_manager": "readonly", "news_url": None},
+        "LabApp": {
+            "extension_manager": "readonly",
+            "news_url": None,
+            "extra_labextensions_path": [LAB_EXTENSIONS],
+        },
     }
 
 
@@ -484,6 +652,16 @@ def write_lab_defaults() -> None:
         json.dump({"@jupyterlab/apputils-extension:notification": notification}, file)
 
 
+def write_asking() -> None:
+    """Have Jupyter load what lets its user wish for a snapshot, wherever its own Python looks for modules."""
+    folder = os.path.join(RUN, "jupyter_server_config.d")
+    os.makedirs(folder, exist_ok=True)
+    with open(os.path.join(folder, "vml_ask.json"), "w") as file:
+        json.dump({"ServerApp": {"jpserver_extensions": {"vml_ask": os.path.isdir(ASKING)}}}, file)
+    with open(os.path.join(RUN, "jupyter_config.py"), "w") as file:
+        file.write(f"import sys\n\nsys.path.append({ASKING!r})\n")
+
+
 def start_jupyter(program: str, user: pwd.struct_passwd) -> "subprocess.Popen[bytes]":
     """Start Jupyter as the user, with its log beside its configuration."""
     home = user.pw_dir
@@ -504,10 +682,14 @@ def start_jupyter(program: str, user: pwd.struct_passwd) -> "subprocess.Popen[by
         os.setuid(user.pw_uid)
         os.umask(0o022)
 
+    command = [program, "--config=" + RUN + "/jupyter.json"]
+    setup = os.path.join(os.path.dirname(os.path.dirname(program)), "setup.sh")
+    if "/lcg/views/" in program:  # a view runs only where it was set up
+        command = ["/bin/bash", "-c", 'source "$0"; exec "$@"', setup, *command]
     with open(RUN + "/jupyter.log", "ab") as log:
         os.fchmod(log.fileno(), 0o600)
         return subprocess.Popen(
-            [program, "--config=" + RUN + "/jupyter.json"],
+            command,
             cwd=home,
             env=environment,
             stdin=subprocess.DEVNULL,
@@ -581,7 +763,7 @@ def supervise(
         say(why)
         if left:
             state.set(stage="jupyter", detail=why)
-            process = start_jupyter(find_jupyter()[1], user)
+            process = start_jupyter(find_jupyter(config.get("view") or "")[1], user)
     raise Failed(why)
 
 
@@ -642,16 +824,19 @@ def bring_up(config: "Config", state: State, actions: "dict[str, Callable[..., N
     set_up(state)
     user = find_user(config.get("user") or "")
     area = area_folder(config, user)
-    kind, program = find_jupyter()
+    kind, program = find_jupyter(config.get("view") or "")
     write_private(RUN + "/jupyter.json", json.dumps(jupyter_config(config, area, user)), user)
     write_lab_defaults()
+    write_asking()
     process = start_jupyter(program, user)
     actions["kernel"] = lambda: threading.Thread(
         target=start_kernel, args=(config, area), daemon=True
     ).start()
     try:
         state.set(stage="area", app=kind, release=identity())
-        state.set(stage="jupyter", area=mount_area(config, user, area))
+        how = mount_area(config, user, area)
+        actions["tell"] = Teller(config, user, area, how).start
+        state.set(stage="jupyter", area=how)
         supervise(process, config, user, state)
     finally:
         end(process)

@@ -31,10 +31,10 @@ _PAST = {
 }
 # What the user can do where the guest says that its system lacks something.
 _LACKS = {
-    "jupyter": "Remove the image from the list and add it again with --with-jupyter, which installs JupyterLab at each"
-    " machine's first boot (or --setup FILE, a script of your own), or put it into the image; the README shows each.",
-    "setup": "Has the machine a network? Else remove the image from the list and add it again with a --setup that works"
-    " in it.",
+    "jupyter": "Add the image once more (`vml releases add`) with --with-jupyter, which installs JupyterLab at each"
+    " machine's first boot, or with --setup FILE, a script of your own; or put Jupyter into the image: see the README.",
+    "setup": "Has the machine a network? Else add the image once more (`vml releases add`) with a --setup that works in"
+    " it.",
 }
 
 

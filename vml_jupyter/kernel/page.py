@@ -1,7 +1,7 @@
 """What ``%vml`` shows: all that a verb tells, as HTML for notebooks and as text for everything else.
 
 Titles, notes and names in entries may be written by others, so nothing is shown but through ``drawing``. Outputs are
-saved with the notebook, so no address of a machine is among them: it holds the machine's key and goes into a widget.
+saved with the notebook, so no address of a machine is among them: it holds the machine's key. See ``door``.
 """
 
 from __future__ import annotations
@@ -103,8 +103,8 @@ class NotebookPage:
 
     def link(self, url: str, machine: str, *, browse: bool) -> None:
         with progress_for(self._shell) as shown:
-            shown.link(url)
-        self.line(f"The link above is not saved with the notebook; `vml open {machine}` shows it again.")
+            shown.link(url, machine)
+        self.line(f"The link above works in this session only; `vml open {machine}` shows another.")
 
     def json(self, encoded: bytes) -> None:
         self._value = msgspec.json.decode(encoded)

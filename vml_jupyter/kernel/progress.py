@@ -47,7 +47,7 @@ class TextProgress:
     def note(self, text: str) -> None:
         self.notes.append(text)
 
-    def link(self, url: str) -> None:
+    def link(self, url: str, machine: str) -> None:
         """Show where the notebook is open."""
         if self._show_links:
             print(url, flush=True)
@@ -59,8 +59,7 @@ class TextProgress:
 class WidgetProgress:
     """A bar with the stage's name; gone when the work is done.
 
-    A widget's content lives in the browser and in this kernel, and unlike printed text it is not saved with
-    the notebook. That is why the link to a machine, which holds the machine's key, is a widget, too.
+    The link to a machine is a widget, too, because it is new after each use; see ``door``.
     """
 
     def __init__(self) -> None:
@@ -92,13 +91,13 @@ class WidgetProgress:
     def note(self, text: str) -> None:
         self.notes.append(text)
 
-    def link(self, url: str) -> None:
+    def link(self, url: str, machine: str) -> None:
         """Show where the notebook is open."""
-        text = "Open the notebook in its machine"
-        link = f'<a href="{escape(url)}" target="_blank" rel="noopener noreferrer">{text}</a>'
-        shown = self._widgets.HTML()
-        self._display(shown)  # empty: the text that is saved in the widget's place repeats its first value
-        shown.value = link
+        from vml_jupyter.kernel.link import OpenLink
+
+        shown = OpenLink(machine)
+        self._display(shown)
+        shown.show()
 
     def close(self) -> None:
         for widget in (self._box, self._bar, self._label):

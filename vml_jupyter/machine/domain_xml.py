@@ -5,7 +5,8 @@
     vdb  scratch        the blank qcow2, the only writable disk
     vdc  working area   the snapshot as a disk, over http from 127.0.0.1 with a cookie, or from a file; read-only
     sda  context        the small ISO, a SATA CD-ROM (for a cloud image vdb: its kernel may know nothing but virtio)
-    ttyS0 -> console.log        org.vml.agent.0 <-> agent.sock        virtio-net <-> net.sock (passt) or slirp
+    ttyS0 -> console.log        org.vml.agent.0 <-> agent.sock        org.vml.changes.0 <-> tell.sock
+    virtio-net <-> net.sock (passt) or slirp
 
     <metadata><machine xmlns="urn:vml-jupyter:machine:1">the MachineSpec as JSON, without secrets</machine></metadata>
 
@@ -26,6 +27,7 @@ from vml_jupyter.machine.spec import MachineSpec, encode_spec, one_line
 
 METADATA = "urn:vml-jupyter:machine:1"
 AGENT_CHANNEL = "org.vml.agent.0"
+CHANGES_CHANNEL = "org.vml.changes.0"
 AREA_DISK = "vdc"
 
 _QEMU = "http://libvirt.org/schemas/domain/qemu/1.0"
@@ -177,9 +179,10 @@ def _add_ports(devices: ET.Element, spec: MachineSpec) -> None:
     serial = ET.SubElement(devices, "serial", type="file")
     ET.SubElement(serial, "source", path=str(spec.console), append="on")
     ET.SubElement(serial, "target", port="0")
-    channel = ET.SubElement(devices, "channel", type="unix")
-    ET.SubElement(channel, "source", mode="bind", path=str(spec.agent_socket))
-    ET.SubElement(channel, "target", type="virtio", name=AGENT_CHANNEL)
+    for name, path in ((AGENT_CHANNEL, spec.agent_socket), (CHANGES_CHANNEL, spec.changes_socket)):
+        channel = ET.SubElement(devices, "channel", type="unix")
+        ET.SubElement(channel, "source", mode="bind", path=str(path))
+        ET.SubElement(channel, "target", type="virtio", name=name)
 
 
 def _add_small_devices(devices: ET.Element) -> None:

@@ -34,11 +34,12 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     ``time`` is UTC in ISO 8601 with ``Z``, and so are ``edited``, when its record was changed last, and
     ``forgotten``, when it was put into the bin. ``note`` is Markdown. ``project`` is a name of the user's
     choice. ``area`` is the folder the snapshot was taken from, for people to recognise; nothing is ever read
-    from or written to it. ``notebook`` is relative to the area, with ``/``. ``parent`` is the entry that this
-    one continues. ``imported_as`` is the id that an imported entry had where it came from, if that was taken
-    here. ``unreadable`` counts what was in the area and could not be read. The last three fields say where the content
-    lies and whether that is the bin; they are filled in when an entry is read from a logbook and are not in its
-    record.
+    from or written to it. ``machine`` is the one that it was taken in, if any; ``area`` is then
+    where the restored entry came from. ``notebook`` is relative to the area, with ``/``. ``parent`` is the
+    entry that this one continues. ``imported_as`` is the id that an imported entry had where it came from, if
+    that was taken here. ``unreadable`` counts what was in the area and could not be read. The last three fields
+    say where the content lies and whether that is the bin; they are filled in when an entry is read from a
+    logbook and are not in its record.
     """
 
     id: Id
@@ -49,6 +50,7 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     project: Line = ""
     notebook: PathText = ""
     area: PathText = ""
+    machine: Annotated[str, Meta(max_length=64)] = ""
     parent: Annotated[str, Meta(max_length=64)] = ""
     tags: Tags = ()
     files: Count = 0

@@ -29,6 +29,7 @@ from vml_jupyter.server.routes import routes
 from vml_jupyter.server.shelf import Shelf
 from vml_jupyter.server.traits import UserTraits
 from vml_jupyter.server.watch import watch
+from vml_jupyter.server.wishes import listen
 
 if TYPE_CHECKING:
     from jupyter_events import EventLogger
@@ -62,6 +63,7 @@ class VmlExtension(UserTraits, ExtensionApp):  # type: ignore[misc]  # made from
     workers = Integer(3, min=1, help="How many jobs run at the same time.").tag(config=True)
 
     _watching: asyncio.Task[None] | None = None
+    _listening: asyncio.Task[None] | None = None
 
     flows = AnyTrait(help="What the handlers call; see vml_jupyter.server.flows.")
 
@@ -128,13 +130,15 @@ class VmlExtension(UserTraits, ExtensionApp):  # type: ignore[misc]  # made from
         self.handlers.extend(routes(self))
 
     async def _start_jupyter_server_extension(self, serverapp: ServerApp) -> None:
-        """Begin to watch for machines that nobody uses; called by Jupyter Server once its loop runs."""
+        """Begin to watch and listen to machines; called by Jupyter Server once its loop runs."""
         self._watching = asyncio.create_task(watch(self, self.log))
+        self._listening = asyncio.create_task(listen(self, self.log))
 
     async def stop_extension(self) -> None:
         """End the watch and the jobs when the server stops; called by Jupyter Server."""
-        if self._watching is not None:
-            self._watching.cancel()
+        for task in (self._watching, self._listening):
+            if task is not None:
+                task.cancel()
         if "desk" in self.__dict__:
             await asyncio.to_thread(self.desk.close)
         if "launches" in self.__dict__:

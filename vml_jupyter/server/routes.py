@@ -24,6 +24,7 @@ from vml_jupyter.server.launches import (
 )
 from vml_jupyter.server.laying import EmptyBinHandler, RestoreFilesHandler
 from vml_jupyter.server.machines import (
+    CaptureHandler,
     DoctorHandler,
     MachineHandler,
     MachinesHandler,
@@ -72,6 +73,7 @@ def routes(vml: VmlExtension) -> list[tuple[Any, ...]]:
         (r"/vml/api/machines", MachinesHandler),
         (rf"/vml/api/machines/{_ID}", MachineHandler),
         (rf"/vml/api/machines/{_ID}/open", OpenHandler),
+        (rf"/vml/api/machines/{_ID}/capture", CaptureHandler),
         (rf"/vml/api/machines/{_ID}/(start|stop|suspend|resume)", PowerHandler),
         (rf"/vml/api/machines/{_ID}/standard", StandardHandler),
         (rf"/vml/api/machines/{_ID}/standard/{_NAME}", StandardSnapshotHandler),

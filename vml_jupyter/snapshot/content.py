@@ -191,7 +191,7 @@ def _let_clock_tick(status: os.stat_result) -> None:
 def _save(saver: Saver, descriptor: int, size: int, pool: Executor | None) -> tuple[list[str], int, int]:
     """Save the first ``size`` bytes of a file: blob ids, bytes read, bytes stored."""
     if pool is None:
-        return _save_in_turn(saver, descriptor, size)
+        return save_in_turn(saver, descriptor, size)
     ids: list[str] = []
     read = stored = 0
     saving: deque[Future[tuple[str, int]]] = deque()
@@ -206,7 +206,7 @@ def _save(saver: Saver, descriptor: int, size: int, pool: Executor | None) -> tu
     return ids, read, stored
 
 
-def _save_in_turn(saver: Saver, descriptor: int, size: int) -> tuple[list[str], int, int]:
+def save_in_turn(saver: Saver, descriptor: int, size: int) -> tuple[list[str], int, int]:
     """Do what ``_save`` does with one buffer, some pieces at a time."""
     ids: list[str] = []
     read = stored = 0

@@ -89,7 +89,6 @@ def _judge(folder: Path, image: Path, environ: dict[str, str]) -> int:
 
     setup = folder / "setup.sh"
     setup.write_text(SETUP)
-    _vml(environ, "releases", "remove", NAME, "--force")
     _vml(environ, *adding, "--setup", setup)
     restored = _vml(environ, "restore", entry)
     print(json.dumps(restored["seconds"]))

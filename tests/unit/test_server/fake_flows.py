@@ -110,6 +110,14 @@ class FakeFlows:
             machine=made, url=made.url, accelerator="tcg", warm=False, seconds={"boot": 1.0}, notes=[]
         )
 
+    def capture_machine(self, machine: str, *, title: str, progress: Progress, **asked: Any) -> Entry:
+        self._asked("capture-machine", machine, title, asked)
+        progress.stage("take", "Writing what changed into the logbook")
+        parent = _by_id(self.running, machine).entry
+        taken = entry(len(self.listed) + 1, title=title or "as restored", parent=parent, machine=machine)
+        self.listed.insert(0, taken)
+        return taken
+
     def machines(self) -> list[Machine]:
         self._asked("machines")
         return self.running

@@ -68,10 +68,20 @@ def releases_add(
     sha256: str,
     what: str = "",
     *,
+    setup: str = "",
     settings: Settings | None = None,
     progress: Progress = SILENT,
 ) -> AddedImage:
     """Add an ordinary cloud image with its published checksum, so that entries can be restored into it by name.
+
+    Args:
+        name: What to call it.
+        url: A web address or a file.
+        sha256: 64 hex digits.
+        what: What it is, in words.
+        setup: The text of a script that each machine runs as root at its first boot, for what the image lacks.
+        settings: Where it is noted.
+        progress: Who listens.
 
     Raises:
         Usage: A name, address or checksum is none.
@@ -79,7 +89,7 @@ def releases_add(
     """
     from vml_jupyter.flows.added import add
 
-    return add(bound(settings), name, url, sha256, what, progress)
+    return add(bound(settings), name, url, sha256, what, progress, setup=setup)
 
 
 def releases_remove(
