@@ -5,7 +5,6 @@ from __future__ import annotations
 import ast
 import hashlib
 import json
-import os
 import random
 import shutil
 import socket
@@ -154,14 +153,15 @@ def test_what_is_missing_here_is_said_with_advice(
     server: Answers, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
-    place = tmp_path / ("x" * 90)
-    with launch(monkeypatch, place, "--memory", "9" * 8, server=server.url) as one, pytest.raises(Refused):
+    with (
+        launch(monkeypatch, tmp_path / "vml", "--memory", "9" * 8, server=server.url) as one,
+        pytest.raises(Refused),
+    ):
         one.start()
 
     said = capsys.readouterr().out
     assert "apt install qemu-system-x86" in said
     assert "--memory MIB" in said
-    assert "--folder" in said
     assert server.asked == []
 
 
@@ -453,7 +453,7 @@ def test_a_machine_starts_is_suspended_goes_on_and_leaves_nothing(
     file.write_text(made.text)
     monkeypatch.setattr(script, "__file__", str(file))
     monkeypatch.setattr(script, "await_ready", lambda folder, record, patience_s: None)
-    folder = Path(f"/tmp/vml-launcher-{os.getpid()}")
+    folder = tmp_path / ("x" * 100)  # longer than a socket's path may be
     try:
         with launch(monkeypatch, folder, server=server.url) as one:
             one.start()

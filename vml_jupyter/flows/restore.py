@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 import secrets
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -218,13 +218,18 @@ def _view(entry: Entry) -> str:
 
 
 def write_context(
-    settings: Settings, folder: Path, config: GuestConfig, release: Release, pins: Sequence[Pin]
+    settings: Settings,
+    folder: Path,
+    config: GuestConfig,
+    release: Release,
+    pins: Sequence[Pin],
+    packed: Callable[[bytes], bytes] = bytes,
 ) -> Path:
-    """Write the context of a machine into a folder, and return where it is."""
+    """Write the context of a machine into a folder, and return where it is; ``packed`` repacks its archive."""
     path = folder / "context.iso"
     # Micro-CernVM unpacks the pickup by itself.
     cloud_config = unpack_pickup(AGENT_UNIT) if release.is_cloud else ""
     told = user_data(release, settings.context, pins=pins, cloud_config=cloud_config)
     archive = pickup(config, client_files(pins), setup_of(settings, release))
-    write_context_iso(path, told, archive, config.machine)
+    write_context_iso(path, told, packed(archive), config.machine)
     return path

@@ -347,6 +347,15 @@ class Folder:
         self.file(name + ".pid").write_text("%d\n" % process.pid)
         BEGUN.append(process)
 
+    def dial(self, link: socket.socket, name: str) -> None:
+        """Connect to a socket in the folder, however long its path: one may have 107 bytes only."""
+        handle = os.open(str(self.path), os.O_RDONLY)
+        try:
+            short = Path(f"/proc/self/fd/{handle}")
+            link.connect(str((short if short.exists() else self.path) / self.file(name).name))
+        finally:
+            os.close(handle)
+
     def log(self, name: str) -> str:
         """Return the last line of a log."""
         with contextlib.suppress(OSError):
@@ -523,8 +532,6 @@ def preflight(folder: Folder, size_bytes: int) -> list[str]:
     free = shutil.disk_usage(str(above)).free
     if free < size_bytes + (1 << 30):
         wrong.append("%s has %d MiB free, and %d are needed" % (above, free >> 20, (size_bytes >> 20) + 1024))
-    if len(os.fsencode(folder.path / "agent.sock")) > 100:
-        wrong.append(f"the path of {folder.path} is too long for sockets. Name a shorter one with --folder")
     with contextlib.suppress(OSError, ValueError, AttributeError):
         memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") >> 20
         if memory < CONFIG["shape"]["memory_mib"] + 256:
@@ -820,7 +827,10 @@ def start_network(folder: Folder, port: int) -> dict[str, Any]:
             "-t",
             "127.0.0.1/%d:%d" % (port, GUEST_PORT),
         ]
-        folder.begin("net", [*argv, "-u", "none", "--socket", str(folder.file("net.sock"))])
+        # Its paths are relative, but for the one by which the process is known again.
+        folder.begin(
+            "net", [*argv, "-u", "none", "--socket", "net.sock", "--pid", str(folder.file("net.pid"))]
+        )
         if wait(lambda: folder.file("net.sock").exists() or not folder.pid("net"), 10.0) and folder.pid(
             "net"
         ):
@@ -879,7 +889,7 @@ def qmp(folder: Folder, command: str, descriptor: int = -1, **arguments: Any) ->
     """Ask QEMU something over its own socket."""
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as link:
         link.settimeout(60.0)
-        link.connect(str(folder.file("qmp.sock")))
+        folder.dial(link, "qmp.sock")
         stream = link.makefile("rb")
         stream.readline(JSON_LIMIT)
         result = None
@@ -909,7 +919,7 @@ def agent(folder: Folder, verb: str, timeout_s: float = 3.0, **words: Any) -> di
     try:
         with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as link:
             link.settimeout(timeout_s)
-            link.connect(str(folder.file("agent.sock")))
+            folder.dial(link, "agent.sock")
             link.sendall(json.dumps(dict(words, v=1, id=asked, do=verb)).encode() + b"\n")
             stream, deadline = link.makefile("rb"), time.monotonic() + timeout_s
             while time.monotonic() < deadline:
