@@ -77,6 +77,7 @@ def test_all_that_a_machine_needs_is_in_it(
         "scratch.raw",
     }
     assert script.CONFIG["servers"] == []
+    assert b"launch.py --offline fit.vml" in member(bundle, "README.txt")
     raw = bundle.read_bytes()
     image, area = one.record["image"], one.record["area"]
     assert raw[image["offset"] : image["offset"] + image["size"]] == signed_disk()

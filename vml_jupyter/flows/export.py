@@ -176,7 +176,7 @@ def _write(
     progress: Progress,
 ) -> None:
     password = generate_password()
-    archive.add("README.txt", [readme(entries, name).encode()])
+    archive.add("README.txt", [readme(entries, name, launches=machine is not None).encode()])
     archive.add("password", [password.encode() + b"\n"])
     repository = Repository.create(ArchiveStore(archive), password, scrypt_n=SCRYPT_N_GENERATED)
     copy_to = Logbook(repository)
