@@ -771,7 +771,6 @@ def qemu_command(folder: Folder, record: dict[str, Any], network: dict[str, Any]
     }
     area = dict(record["area"], **{"node-name": "area", "read-only": True})
     card = {"driver": "virtio-net-pci", "netdev": "net", "mac": CONFIG["mac"], "romfile": ""}
-    # "folder" is where the machine's own name says it is: by that the process is known again
     argv = [
         QEMU,
         "-name",
