@@ -17,6 +17,16 @@ from vml_jupyter.guest.pickup import AGENT, CONFIG, SETUP, TELLER, UNIT, WANTS, 
 
 PLAIN = GuestConfig(token="t0ken", machine="abcdefghjkmn", area="my work")
 
+# With what a machine's own page asks for a snapshot.
+ASKING = (
+    "jupyter",
+    "jupyter/vml_ask.py",
+    "labextensions/vml-machine",
+    "labextensions/vml-machine/package.json",
+    "labextensions/vml-machine/static",
+    "labextensions/vml-machine/static/machine.js",
+)
+
 
 def members(config: GuestConfig) -> dict[str, tuple[tarfile.TarInfo, bytes]]:
     with tarfile.open(fileobj=io.BytesIO(pickup(config)), mode="r:gz") as archive:
@@ -32,7 +42,8 @@ def test_the_same_configuration_gives_the_same_bytes() -> None:
 
 def test_it_holds_the_agent_its_unit_and_its_configuration() -> None:
     found = members(PLAIN)
-    assert set(found) == {"etc/vml", CONFIG, "usr/lib/vml", AGENT, TELLER, UNIT, WANTS}
+    asking = {f"usr/lib/vml/{name}" for name in ASKING}
+    assert set(found) == {"etc/vml", CONFIG, "usr/lib/vml", AGENT, TELLER, UNIT, WANTS} | asking
     assert found[AGENT][1].startswith(b'"""The agent')
     assert f"/{AGENT}".encode() in found[UNIT][1]
     assert (found[WANTS][0].issym(), found[WANTS][0].linkname) == (True, "../vml-agent.service")
