@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import inspect
+import shutil
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,6 +19,8 @@ from vml_jupyter.server.app import VmlExtension
 
 README = Path(__file__).parent.parent / "README.md"
 BEGIN, END = "<!-- settings -->\n", "<!-- end of settings -->\n"
+PICTURES = Path(__file__).parent.parent / "artefacts"
+_LARGEST = 400_000
 SERVER_ONLY = ("machine_access", "machine_address", "workers")
 
 
@@ -40,6 +43,7 @@ def write_into(folder: Path) -> None:
         "settings.md": settings_page(),
         "command-line.md": command_line_page(),
         "errors.md": errors_page(),
+        "screens.md": screens_page(folder),
     }.items():
         file = folder / name
         if not file.exists() or file.read_text("utf-8") != text:
@@ -126,6 +130,20 @@ Each says what is wrong and why (`message`) and what to do (`hint`); some say it
 | error | `code` in JSON | HTTP status |
 |---|---|---|
 {rows}"""
+
+
+def screens_page(folder: Path) -> str:
+    """Return a page with the pictures that the browser's tests took, as far as they are there."""
+    folder = folder / "screens"
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    shown = ""
+    for file in sorted(PICTURES.glob("**/*.png")):
+        if file.stat().st_size <= _LARGEST:
+            shutil.copy(file, folder)
+            shown += f"\n## {file.stem}\n\n![{file.stem}](screens/{file.name})\n"
+    none = "\nThere are none now: `pytest tests/e2e` takes them, before this page is made.\n"
+    return f"# How it looks\n\nPictures that the tests took in a real browser.\n{shown or none}"
 
 
 def _code(kind: type[errors.VmlError]) -> str:
