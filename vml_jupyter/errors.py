@@ -8,6 +8,7 @@
     |-- BadArea            the working area is missing, unreadable or no folder
     |-- BadNotebook        outside the area, missing, or no notebook
     |-- WouldOverwrite     the target already holds something
+    |-- NotAllowed         a token that is used up, expired, or for something else
     |-- SecretsFound       what was to be shared seems to hold secrets; says where
     |-- LogbookError
     |   |-- LogbookMissing     nothing there that is a logbook
@@ -107,6 +108,10 @@ class BadNotebook(VmlError):
 
 class WouldOverwrite(VmlError):
     http_status = 409
+
+
+class NotAllowed(VmlError):
+    http_status = 403
 
 
 class SecretsFound(VmlError):

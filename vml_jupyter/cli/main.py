@@ -47,6 +47,7 @@ def parser(
         entries,
         environment,
         image,
+        launcher,
         machines,
         releases,
         restore,
@@ -80,6 +81,7 @@ def parser(
         standard,
         warm,
         sharing,
+        launcher,
         doctor,
         config,
     ):

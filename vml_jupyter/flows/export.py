@@ -14,12 +14,13 @@ from __future__ import annotations
 import os
 import re
 import secrets
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from importlib.metadata import version
 from pathlib import Path
 
 import msgspec
 
-from vml_jupyter import __version__
 from vml_jupyter.errors import Usage, WouldOverwrite, of_system
 from vml_jupyter.flows.entries import opened
 from vml_jupyter.flows.entry_secrets import RECORD, refusal, scan, unseen_in
@@ -32,8 +33,9 @@ from vml_jupyter.progress import SILENT, Progress
 from vml_jupyter.repository import SCRYPT_N_GENERATED, Repository, generate_password
 from vml_jupyter.repository.archive import Archive
 from vml_jupyter.repository.archive_store import ArchiveStore
-from vml_jupyter.snapshot.copying import Lessened, copy
+from vml_jupyter.snapshot.copying import Copied, Lessened, copy
 
+WriteLauncher = Callable[[Mapping[str, object]], str]
 IMAGE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._~-]{0,80}")
 
 
@@ -48,6 +50,21 @@ class Exported(msgspec.Struct, frozen=True, kw_only=True):
     unseen: dict[str, int] = {}
 
 
+@dataclass(frozen=True)
+class _Machine:
+    """Adds what the machine of the only entry needs."""
+
+    settings: Settings
+    write_launcher: WriteLauncher
+
+    def add(
+        self, archive: Archive, repository: Repository, entry: Entry, tree: str, progress: Progress
+    ) -> None:
+        from vml_jupyter.flows.bundle import add_machine  # which imports what machines need
+
+        add_machine(self.settings, archive, repository, entry, tree, self.write_launcher, progress)
+
+
 def export(
     settings: Settings,
     entry_ids: Sequence[str],
@@ -57,6 +74,7 @@ def export(
     leave_out: bool = False,
     allow_secrets: bool = False,
     overwrite: bool = False,
+    write_launcher: WriteLauncher | None = None,
     progress: Progress = SILENT,
 ) -> Exported:
     """Write entries into one file, which appears whole or not at all.
@@ -65,10 +83,12 @@ def export(
         settings: Where the logbook is.
         entry_ids: Which, or the beginnings of their ids.
         path: The file.
-        with_release: Whether the CernVM images that they need go with them.
+        with_release: Whether the CernVM images that they need go with them; and, for one entry, all that its
+            launcher needs to start it without a server.
         leave_out: Leave out the files in which something looks like a secret.
         allow_secrets: Let them through.
         overwrite: Whether a file that is there may be replaced.
+        write_launcher: Makes the launcher; without it there is none in the file.
         progress: Who listens.
 
     Raises:
@@ -93,8 +113,18 @@ def export(
         draft = path.with_name(f".{path.name}-{secrets.token_hex(6)}")
         try:
             with Archive.create(draft) as archive:
+                alone = len(found) == 1 and images and write_launcher
+                machine = _Machine(settings, write_launcher) if alone and write_launcher else None
                 _write(
-                    archive, source, logbook, entries, scans if leave_out else {}, images, path.name, progress
+                    archive,
+                    source,
+                    logbook,
+                    entries,
+                    scans if leave_out else {},
+                    images,
+                    path.name,
+                    machine,
+                    progress,
                 )
                 archive.finish()
             _give_name(draft, path, overwrite=overwrite)
@@ -142,10 +172,11 @@ def _write(
     scans: dict[str, Scan],
     images: dict[str, tuple[Path, Release]],
     name: str,
+    machine: _Machine | None,
     progress: Progress,
 ) -> None:
     password = generate_password()
-    archive.add("README.txt", [readme(entries, name).encode()])
+    archive.add("README.txt", [readme(entries, name, launches=machine is not None).encode()])
     archive.add("password", [password.encode() + b"\n"])
     repository = Repository.create(ArchiveStore(archive), password, scrypt_n=SCRYPT_N_GENERATED)
     copy_to = Logbook(repository)
@@ -153,13 +184,15 @@ def _write(
         with repository.lock():
             for entry in sorted(entries, key=lambda each: each.time):
                 progress.stage("copy", f"Writing {entry.id}")
-                _copy(source, logbook, copy_to, entry, scans.get(entry.id), progress)
+                copied = _copy(source, logbook, copy_to, entry, scans.get(entry.id), progress)
+                if machine:
+                    machine.add(archive, repository, entry, copied.tree, progress)
     finally:
         copy_to.close()
     releases = tuple(_add_image(archive, name, *image, progress) for name, image in images.items())
     manifest = Manifest(
         format=FORMAT,
-        program=f"vml-jupyter {__version__}",
+        program=f"vml-jupyter {version('vml_jupyter')}",
         entries=tuple(
             ExportedEntry(
                 id=each.id,
@@ -177,7 +210,7 @@ def _write(
 
 def _copy(
     source: Lessened, logbook: Logbook, target: Logbook, entry: Entry, scan: Scan | None, progress: Progress
-) -> None:
+) -> Copied:
     tree, out = entry.tree, sorted(scan.paths) if scan else []
     if out:
         tree = source.without(tree, [path for path in out if path != RECORD])
@@ -190,6 +223,7 @@ def _copy(
         note = f"{shared.note}\n\nLeft out when this was exported: {', '.join(out)}.".strip()[:100_000]
         shared = msgspec.structs.replace(shared, note=note, files=copied.files, bytes=copied.bytes)
     target.add(msgspec.structs.replace(shared, snapshot="", tree=""), copied.tree, logbook.area_node(entry))
+    return copied
 
 
 def _add_image(

@@ -15,12 +15,17 @@ This is an export of VML, the Virtual Machine Logbook for Jupyter. It holds {cou
 
 With VML:        vml import {name}
                  vml restore {first}
-Without VML:     tar -xf {name}
+{launching}Without VML:     tar -xf {name}
                  restic -r repository --password-file password snapshots
                  restic -r repository --password-file password restore latest --target restored
                  (https://restic.net, any version from 0.14 on; the files are in restored/area)
 
 The password in the file "password" was made for this export. Whoever has this file can read all that is in it.
+"""
+
+_LAUNCHING = """\
+With QEMU:       tar -xf {name} launch.py
+                 python3 launch.py --offline {name}
 """
 
 
@@ -52,8 +57,13 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     releases: tuple[ExportedRelease, ...] = ()
 
 
-def readme(entries: list[Entry], name: str) -> str:
-    """Return the text of ``README.txt``."""
+def readme(entries: list[Entry], name: str, *, launches: bool = False) -> str:
+    """Return the text of ``README.txt``; ``launches`` where the file holds what a launcher needs."""
     lines = [f"    {each.id}  {each.time[:16].replace('T', ' ')}  {each.title}" for each in entries]
-    count = "one entry" if len(entries) == 1 else f"{len(entries)} entries"
-    return _README.format(count=count, entries="\n".join(lines), name=name, first=entries[0].id)
+    return _README.format(
+        count="one entry" if len(entries) == 1 else f"{len(entries)} entries",
+        entries="\n".join(lines),
+        name=name,
+        first=entries[0].id,
+        launching=_LAUNCHING.format(name=name) if launches else "",
+    )

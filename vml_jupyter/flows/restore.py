@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 import secrets
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -101,8 +101,8 @@ def restore(
         if lazily:
             areas.begin(settings, folder, machine_id, source, token=area_token, socket=socket)
         watch.stage("context", "Writing what the machine is to know")
-        config = _guest_config(entry, wanted, machine_id, token, base_url, origin)
-        context = _write_context(settings, folder, config, wanted, pins)
+        config = guest_config(entry, wanted, machine_id, token, base_url, origin)
+        context = write_context(settings, folder, config, wanted, pins)
         area = (
             AreaDisk(
                 area_url=areas.disk_url(folder),
@@ -209,9 +209,10 @@ def _made(settings: Settings, machine_id: str, shape: Shape) -> Iterator[tuple[H
                 raise
 
 
-def _guest_config(
+def guest_config(
     entry: Entry, release: Release, machine_id: str, token: str, base_url: str, origin: str
 ) -> GuestConfig:
+    """Return what a machine's agent must know."""
     return GuestConfig(
         token=token,
         base_url=base_url,
@@ -234,13 +235,19 @@ def _view(entry: Entry) -> str:
     )
 
 
-def _write_context(
-    settings: Settings, folder: Path, config: GuestConfig, release: Release, pins: Sequence[Pin]
+def write_context(
+    settings: Settings,
+    folder: Path,
+    config: GuestConfig,
+    release: Release,
+    pins: Sequence[Pin],
+    packed: Callable[[bytes], bytes] = bytes,
 ) -> Path:
+    """Write the context of a machine into a folder, and return where it is; ``packed`` repacks its archive."""
     path = folder / "context.iso"
     # Micro-CernVM unpacks the pickup by itself.
     cloud_config = unpack_pickup(AGENT_UNIT) if release.is_cloud else ""
     told = user_data(release, settings.context, pins=pins, cloud_config=cloud_config)
     archive = pickup(config, client_files(pins), setup_of(settings, release))
-    write_context_iso(path, told, archive, config.machine)
+    write_context_iso(path, told, packed(archive), config.machine)
     return path

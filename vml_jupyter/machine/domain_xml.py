@@ -43,6 +43,15 @@ _CPU_MODES = {
 # Emulated, "rep movsb" copies byte by byte, and a page table of five levels is walked in software: without these
 # a guest takes other ways, and a boot a quarter less of processor time.
 _SLOW_FEATURES = {"kvm": (), "tcg": ("erms", "fsrm", "la57")}
+
+
+def cpu_model(accelerator: str) -> str:
+    """Return the same processor as QEMU's own command line has it."""
+    features = ",".join(f"{feature}=off" for feature in _SLOW_FEATURES[accelerator])
+    name = {"kvm": "host", "tcg": "max"}[accelerator]
+    return f"{name},{features}" if features else name
+
+
 _DOMAIN_TYPES = {"kvm": "kvm", "tcg": "qemu"}
 
 
@@ -203,7 +212,7 @@ def _add_network(domain: ET.Element, network: Network, machine_id: str) -> None:
         "driver": "virtio-net-pci",
         "id": "vmlcard",
         "netdev": "vmlnet",
-        "mac": _mac(machine_id),
+        "mac": mac(machine_id),
         "bus": "pcie.0",
         "addr": _NETWORK_SLOT,
         "romfile": "",  # no network boot: SeaBIOS would run iPXE first
@@ -225,7 +234,8 @@ def netdev_argument(network: Network) -> str:
     return json.dumps(netdev)
 
 
-def _mac(machine_id: str) -> str:
+def mac(machine_id: str) -> str:
+    """Return the address of a machine's network card: always the same one."""
     tail = uuid.UUID(machine_uuid(machine_id)).bytes[-3:]
     return "52:54:00:" + ":".join(f"{byte:02x}" for byte in tail)
 

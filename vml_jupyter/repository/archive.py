@@ -16,7 +16,7 @@ from __future__ import annotations
 import os
 import tarfile
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import BinaryIO
 
@@ -24,6 +24,7 @@ from vml_jupyter.errors import Foreign, of_system
 from vml_jupyter.repository.archive_headers import BLOCK, LARGEST_FILE, LOCKS, NAME, members_of
 
 TIME = 0  # the same content gives the same bytes; entries have their own times
+_PIECE = 4 << 20
 
 
 class Archive:
@@ -86,28 +87,33 @@ class Archive:
         self._write(header.tobuf(tarfile.USTAR_FORMAT), pieces, name, header.size)
 
     def add_file(self, name: str, source: Path) -> Iterator[int]:
-        """Append a file from the disk; yields the bytes so far, and may be left.
+        """Append a file from the disk; arguments and errors as for ``add_large``."""
+        with source.open("rb") as stream:
+            pieces = iter(lambda: stream.read(_PIECE), b"")
+            yield from self.add_large(name, os.fstat(stream.fileno()).st_size, pieces)
+
+    def add_large(self, name: str, size: int, pieces: Iterable[bytes]) -> Iterator[int]:
+        """Append a file piece by piece while nobody else appends; yields the bytes so far.
 
         Raises:
-            Foreign: It is too large, or changes meanwhile.
-            DiskFull, HostError: It cannot be read or written.
+            Foreign: It is too large, or has not the size that was said.
+            DiskFull, HostError: It cannot be written.
         """
         assert NAME.fullmatch(name), name
-        with self._mutex, source.open("rb") as stream:
-            header = tarfile.TarInfo(name)
-            header.size, header.mode, header.mtime = os.fstat(stream.fileno()).st_size, 0o600, TIME
-            if header.size > LARGEST_FILE:
-                raise Foreign(f"{source} has {header.size} bytes, and 8 GiB fit", "Leave the release out")
-            offset = self._append([header.tobuf(tarfile.USTAR_FORMAT)]) + BLOCK
-            done = 0
-            while piece := stream.read(min(4 << 20, header.size - done)):
-                self._append([piece])
-                done += len(piece)
-                yield done
-            if done != header.size:
-                raise Foreign(f"{source} became shorter while it was read", "Try again")
-            self._append([bytes(-done % BLOCK)])
-            self.members[name] = (offset, done)
+        header = tarfile.TarInfo(name)
+        header.size, header.mode, header.mtime = size, 0o600, TIME
+        if size > LARGEST_FILE:
+            raise Foreign(f"{name} has {size} bytes, and 8 GiB fit", "Export without --with-release.")
+        offset = self._write(header.tobuf(tarfile.USTAR_FORMAT), []) + BLOCK
+        done = 0
+        for piece in pieces:
+            self._write(piece, [])
+            done += len(piece)
+            yield done
+        if done != size:
+            raise Foreign(f"{name} has {done} bytes now, not {size}", "Try again")
+        self._write(bytes(-done % BLOCK), [])
+        self.members[name] = (offset, done)
 
     def finish(self) -> None:
         """Write the end, and see to it that all is on the disk."""
@@ -155,12 +161,13 @@ class Archive:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def _write(self, header: bytes, pieces: Sequence[bytes], name: str = "", length: int = 0) -> None:
+    def _write(self, header: bytes, pieces: Sequence[bytes], name: str = "", length: int = 0) -> int:
         try:
             with self._mutex:
                 offset = self._append([header, *pieces, bytes(-length % BLOCK)])
                 if name:
                     self.members[name] = (offset + len(header), length)
+                return offset
         except OSError as error:
             raise of_system(error) from error
 

@@ -24,6 +24,7 @@ from vml_jupyter.jobs import Job, JobDesk, Journal
 from vml_jupyter.server import events
 from vml_jupyter.server.doors import Doors
 from vml_jupyter.server.flows import Flows
+from vml_jupyter.server.launching import Launches
 from vml_jupyter.server.routes import routes
 from vml_jupyter.server.shelf import Shelf
 from vml_jupyter.server.traits import UserTraits
@@ -99,6 +100,11 @@ class VmlExtension(UserTraits, ExtensionApp):  # type: ignore[misc]  # made from
         return Doors(self.flows)
 
     @cached_property
+    def launches(self) -> Launches:
+        """Launchers, and the machines that came of them."""
+        return Launches(self.user_settings)
+
+    @cached_property
     def trusted(self) -> TrustedEntries:
         """Entries whose pages may share this server's origin."""
         return TrustedEntries(self.user_settings.data / "trusted-entries")
@@ -135,6 +141,8 @@ class VmlExtension(UserTraits, ExtensionApp):  # type: ignore[misc]  # made from
                 task.cancel()
         if "desk" in self.__dict__:
             await asyncio.to_thread(self.desk.close)
+        if "launches" in self.__dict__:
+            await asyncio.to_thread(self.launches.close)
 
     def _job_changed(self, job: Job) -> None:
         """Hand a change over from a worker's thread to the event loop, where events are told."""

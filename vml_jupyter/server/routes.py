@@ -14,6 +14,14 @@ from vml_jupyter.server.entries import (
     UnforgetHandler,
 )
 from vml_jupyter.server.jobs import JobHandler, JobsHandler
+from vml_jupyter.server.launches import (
+    LauncherFileHandler,
+    LauncherHandler,
+    LaunchesHandler,
+    PairHandler,
+    PartHandler,
+    StatusHandler,
+)
 from vml_jupyter.server.laying import EmptyBinHandler, RestoreFilesHandler
 from vml_jupyter.server.machines import (
     CaptureHandler,
@@ -51,6 +59,12 @@ def routes(vml: VmlExtension) -> list[tuple[Any, ...]]:
         (rf"/vml/api/entries/{_ID}/changes", ChangesHandler),
         (rf"/vml/api/entries/{_ID}/file-change", FileChangeHandler),
         (rf"/vml/api/entries/{_ID}/restore-files", RestoreFilesHandler),
+        (rf"/vml/api/entries/{_ID}/launcher", LauncherHandler),
+        (rf"/vml/entries/{_ID}/launcher", LauncherFileHandler),
+        (r"/vml/api/launches", LaunchesHandler),
+        (r"/vml/launches", PairHandler),
+        (rf"/vml/launches/{_ID}/status", StatusHandler),
+        (rf"/vml/launches/{_ID}/(context\.iso|area\.iso|image)", PartHandler),
         (r"/vml/api/bin/empty", EmptyBinHandler),
         (r"/vml/api/preview", PreviewHandler),
         (r"/vml/api/snapshots", SnapshotsHandler),

@@ -1,0 +1,104 @@
+"""The verbs launcher and launches: the script for a computer without VML, and the machines that came of such."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import time
+from contextlib import closing
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from vml_jupyter.cli import output
+from vml_jupyter.cli.terminal import Terminal
+from vml_jupyter.errors import WouldOverwrite
+from vml_jupyter.flows.settings import Settings
+
+if TYPE_CHECKING:
+    from vml_jupyter.cli.grammar import Verbs
+
+_ABOUT = """\
+Write the launcher of an entry: one readable Python file that starts the entry's CernVM, with the working area in it, on
+a computer that has Python and QEMU and nothing of VML. It gets what it needs from the Jupyter server of this user
+(--server), works once, and for an hour; `vml launches` then shows its machine."""
+
+
+def add_verbs(verbs: Verbs, common: argparse.ArgumentParser) -> None:
+    """Add this module's verbs to the command line."""
+    launcher = verbs.add_parser(
+        "launcher", parents=[common], description=_ABOUT, help="write a script that starts an entry elsewhere"
+    )
+    launcher.add_argument("entry", metavar="ENTRY")
+    launcher.add_argument("-o", "--output", type=Path, metavar="FILE.py", required=True)
+    launcher.add_argument(
+        "--server",
+        metavar="URL",
+        action="append",
+        default=[],
+        help="the Jupyter server, as that computer reaches it (default: http://127.0.0.1:8888/); may be repeated",
+    )
+    launcher.add_argument(
+        "--certificate",
+        metavar="SHA256",
+        default="",
+        help="the digest of its certificate, if only that will do",
+    )
+    launcher.set_defaults(run=_launcher)
+
+    launches = verbs.add_parser(
+        "launches", parents=[common], help="list the machines that launchers started elsewhere"
+    )
+    launches.set_defaults(run=_launches)
+
+
+def _launcher(settings: Settings, arguments: argparse.Namespace) -> None:
+    from vml_jupyter.flows.launches import prepare, register
+    from vml_jupyter.launcher import written
+
+    servers = arguments.server or ["http://127.0.0.1:8888/"]
+    with closing(Terminal()) as terminal:
+        prepared = prepare(
+            settings, arguments.entry, servers, certificate=arguments.certificate, progress=terminal
+        )
+    script = written(prepared.config)
+    try:
+        descriptor = os.open(arguments.output, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o700)
+    except FileExistsError as error:
+        raise WouldOverwrite(f"{arguments.output} is there already", "Name another file.") from error
+    with os.fdopen(descriptor, "w", encoding="utf-8") as stream:
+        stream.write(script.text)
+    register(settings, prepared, script.sha256)
+    if arguments.json:
+        expires = prepared.config["expires"]
+        output.as_json(
+            {"entry": prepared.entry, "path": arguments.output, "sha256": script.sha256, "expires": expires}
+        )
+        return
+    output.line(f"Wrote {arguments.output}; it works once, within an hour: python3 {arguments.output}")
+    print(f"  SHA-256 {script.sha256}")
+
+
+def _launches(settings: Settings, arguments: argparse.Namespace) -> None:
+    from vml_jupyter.flows.launch_records import Records
+
+    found = Records(settings).all()
+    if arguments.json:
+        told = [
+            {"machine": each.machine, "entry": each.entry, "state": each.stage, "seen": each.seen}
+            for each in found
+        ]
+        output.as_json({"launches": told})
+    elif found:
+        rows = [
+            (
+                each.machine,
+                each.entry,
+                each.stage,
+                time.strftime("%Y-%m-%d %H:%M", time.gmtime(each.seen)),
+                each.title,
+            )
+            for each in found
+        ]
+        output.table(("MACHINE", "ENTRY", "STATE", "SEEN (UTC)", "TITLE"), rows)
+    else:
+        print("No launcher has started a machine.")

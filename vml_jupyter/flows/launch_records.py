@@ -1,0 +1,158 @@
+"""What a server remembers of launchers: those that were made, and the machines that came of them.
+
+    <data>/launches/pairings/<SHA-256 of the token>.json    a launcher that nobody has used yet
+                            /<SHA-256 of the token>.used    ... that somebody has: renamed, so only one can
+                   /<machine>.json        0600              a machine on somebody's computer, and how it stands
+                   /<machine>.context.iso 0600              what it is told
+
+Tokens themselves are in none of these files. What is older than a week and came to nothing is removed.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import time
+from contextlib import suppress
+from pathlib import Path
+from typing import TypeVar
+
+import msgspec
+
+from vml_jupyter.errors import Foreign, NotAllowed, NotFound
+from vml_jupyter.flows.settings import Settings
+from vml_jupyter.replacing import replace_file
+
+T = TypeVar("T")
+PAIRING_S = 3600
+_KEPT_S = 7 * 86_400
+
+
+class Pairing(msgspec.Struct, frozen=True, kw_only=True):
+    """A launcher: the entry that its token is for, until when; the script's digest, the image's file."""
+
+    entry: str
+    expires: float
+    script: str
+    image: str
+    machine: str = ""
+    token: str = ""
+
+
+class Launch(msgspec.Struct, frozen=True, kw_only=True):
+    """A machine that runs elsewhere; ``token`` is the SHA-256 of its token, ``seen`` when it was heard of last."""
+
+    machine: str
+    entry: str
+    title: str
+    notebook: str
+    label: str
+    logbook: str
+    tree: str
+    image: str
+    token: str
+    jupyter_token: str
+    made: float
+    seen: float
+    stage: str = "paired"
+    accelerator: str = ""
+
+
+def digest(token: str) -> str:
+    return hashlib.sha256(token.encode()).hexdigest()
+
+
+class Records:
+    """The files of one user's server."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.folder = settings.data / "launches"
+
+    def add_pairing(self, token: str, pairing: Pairing) -> None:
+        self._sweep()
+        replace_file(self._pairing(token, "json"), [msgspec.json.encode(pairing)])
+
+    def find_pairing(self, token: str, client: str) -> Pairing:
+        """Return the launcher that a token belongs to, if it can be used now, or was used by this very client.
+
+        Raises:
+            NotAllowed: It is nobody's, was used by somebody else, or has expired.
+        """
+        used = self._read(self._pairing(token, "used"), Pairing)
+        if used is not None:
+            if hmac.compare_digest(used.token, digest(client)):
+                return used
+            raise NotAllowed(
+                "this launcher was used already", "A launcher works once. Get a new one from the server."
+            )
+        pairing = self._read(self._pairing(token, "json"), Pairing)
+        if pairing is None:
+            raise NotAllowed("this server made no such launcher", "Get a new one from the server.")
+        if time.time() > pairing.expires:
+            raise NotAllowed(
+                "this launcher has expired: it works for an hour", "Get a new one from the server."
+            )
+        return pairing
+
+    def use(self, token: str, pairing: Pairing) -> None:
+        """Use a launcher up, for the client and the machine that ``pairing`` names.
+
+        Raises:
+            NotAllowed: Somebody else was faster.
+        """
+        with suppress(FileNotFoundError):
+            self._pairing(token, "json").rename(self._pairing(token, "used"))
+            replace_file(self._pairing(token, "used"), [msgspec.json.encode(pairing)])
+            return
+        raise NotAllowed("this launcher was used already", "Get a new one from the server.")
+
+    def add(self, launch: Launch) -> None:
+        replace_file(self.folder / f"{launch.machine}.json", [msgspec.json.encode(launch)])
+
+    def context(self, machine: str) -> Path:
+        return self.folder / f"{machine}.context.iso"
+
+    def find(self, machine: str, token: str) -> Launch:
+        """Return the machine that a token is for.
+
+        Raises:
+            NotAllowed: It is for no machine, or for another.
+        """
+        launch = self._read(self.folder / f"{machine}.json", Launch) if machine.isalnum() else None
+        if launch is None or not hmac.compare_digest(launch.token, digest(token)):
+            raise NotAllowed("this token is not for this machine", "Say remove, and get a new launcher.")
+        return launch
+
+    def all(self) -> list[Launch]:
+        """Return the machines elsewhere, the newest first."""
+        found = (self._read(file, Launch) for file in self.folder.glob("*.json"))
+        return sorted((each for each in found if each), key=lambda each: each.made, reverse=True)
+
+    def forget(self, machine: str) -> None:
+        """Forget a machine.
+
+        Raises:
+            NotFound: There is none.
+        """
+        file = self.folder / f"{machine}.json"
+        if not machine.isalnum() or not file.is_file():
+            raise NotFound(f"no machine {machine[:20]!r} was launched from here", "See `vml launches`.")
+        self.context(machine).unlink(missing_ok=True)
+        file.unlink(missing_ok=True)
+
+    def _pairing(self, token: str, suffix: str) -> Path:
+        return self.folder / "pairings" / f"{digest(token)}.{suffix}"
+
+    def _read(self, file: Path, type_: type[T]) -> T | None:
+        try:
+            return msgspec.json.decode(file.read_bytes(), type=type_)
+        except FileNotFoundError:
+            return None
+        except msgspec.DecodeError as error:
+            raise Foreign(f"{file} cannot be read: {error}", "Remove it.") from error
+
+    def _sweep(self) -> None:
+        for file in (self.folder / "pairings").glob("*"):
+            with suppress(FileNotFoundError):
+                if file.stat().st_mtime < time.time() - _KEPT_S:
+                    file.unlink()

@@ -1,0 +1,198 @@
+"""Launchers: their download for the user, and what a launcher asks for with its own token.
+
+    GET  vml/entries/<id>/launcher           the script, as a file; X-Vml-Sha256 is its digest        the user
+    POST vml/api/entries/<id>/launcher       {"name", "script", "sha256", "expires"}                  the user
+    GET  vml/api/launches                    machines on other computers, and how they stand          the user
+    POST vml/launches                        script's token -> a machine                              a launcher, once
+    GET  vml/launches/<machine>/{context.iso,area.iso,image}     in parts (Range)                     its machine
+    POST vml/launches/<machine>/status       {"stage", "accelerator"}                                 its machine
+
+A launcher sends its token as ``Authorization: Bearer``. It is no user of this server: none of the other paths knows it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import ssl
+from collections.abc import Callable
+from http import HTTPStatus
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import msgspec
+from jupyter_server.auth.decorator import allow_unauthenticated, authorized
+from tornado import web
+
+from vml_jupyter.errors import NotAllowed, Usage
+from vml_jupyter.launcher import Written, written
+from vml_jupyter.server.handler import VmlHandler
+
+if TYPE_CHECKING:
+    from vml_jupyter.flows.launch_records import Launch
+
+_PIECE = 1 << 20
+_RANGE = re.compile(r"bytes=(\d{1,18})-(\d{1,18})?")
+_LOOPBACK = ("127.0.0.1", "localhost", "::1")
+
+
+class PairRequest(msgspec.Struct, frozen=True, kw_only=True):
+    """What a launcher says when it pairs: the token it chose, and the digest of its own text."""
+
+    token: str
+    script: str
+
+
+class StatusRequest(msgspec.Struct, frozen=True, kw_only=True):
+    """How a machine elsewhere stands."""
+
+    stage: str
+    accelerator: str = ""
+
+
+class Made(NamedTuple):
+    """A launcher for an entry, and when its token expires."""
+
+    entry: str
+    script: Written
+    expires: int
+
+    @property
+    def name(self) -> str:
+        return f"vml-launch-{self.entry}.py"
+
+
+class _Making(VmlHandler):
+    async def make(self, entry: str) -> Made:
+        address = f"{self.request.protocol}://{self.request.host}{self.base_url}"
+        return await self.beside(self._make, entry, address, self._certificate())
+
+    def _make(self, entry: str, address: str, certificate: str) -> Made:
+        host = self.request.host_name
+        if self.request.protocol != "https" and host not in _LOOPBACK:
+            raise Usage(
+                "a launcher is only made over https, or where server and browser are on one computer",
+                "Start Jupyter with a certificate (ServerApp.certfile), or reach it by a tunnel as localhost.",
+            )
+        launches = self.vml.launches
+        prepared = launches.prepare(entry, (address,), certificate)
+        script = written(prepared.config)
+        launches.register(prepared, script.sha256)
+        return Made(prepared.entry, script, int(str(prepared.config["expires"])))
+
+    def _certificate(self) -> str:
+        """Return the digest of the certificate that this server itself shows, '' where it shows none."""
+        file = getattr(self.serverapp, "certfile", "")
+        if not file or self.request.protocol != "https":
+            return ""
+        first = Path(file).read_text("ascii").partition("-----END CERTIFICATE-----")[0]
+        pem = first[first.index("-----BEGIN CERTIFICATE-----") :] + "-----END CERTIFICATE-----\n"
+        return hashlib.sha256(ssl.PEM_cert_to_DER_cert(pem)).hexdigest()
+
+
+class LauncherFileHandler(_Making):
+    @web.authenticated
+    @authorized
+    async def get(self, entry: str) -> None:
+        made = await self.make(entry)
+        self.set_header("Content-Type", "text/x-python; charset=utf-8")
+        self.set_header("Content-Disposition", f'attachment; filename="{made.name}"')
+        self.set_header("Cache-Control", "no-store")
+        self.set_header("X-Vml-Sha256", made.script.sha256)
+        await self.finish(made.script.text)
+
+
+class LauncherHandler(_Making):
+    @web.authenticated
+    @authorized
+    async def post(self, entry: str) -> None:
+        made = await self.make(entry)
+        script = made.script
+        self.reply(
+            {"name": made.name, "script": script.text, "sha256": script.sha256, "expires": made.expires}
+        )
+
+
+class LaunchesHandler(VmlHandler):
+    @web.authenticated
+    @authorized
+    async def get(self) -> None:
+        found = await self.beside(self.vml.launches.all)
+        self.reply({"launches": [_view(launch) for launch in found]})
+
+
+class _OfLauncher(VmlHandler):
+    """What a launcher may ask: with its own token, from a program and not from a page."""
+
+    def check_xsrf_cookie(self) -> None:
+        """No cookie counts here, so none can be abused."""
+
+    def bearer(self) -> str:
+        kind, _, token = self.request.headers.get("Authorization", "").partition(" ")
+        if kind != "Bearer" or not token:
+            raise NotAllowed("a launcher's token is missing", "This address is for launchers only.")
+        return token.strip()
+
+    async def launch(self, machine: str) -> Launch:
+        return await self.beside(self.vml.launches.find, machine, self.bearer())
+
+
+class PairHandler(_OfLauncher):
+    @allow_unauthenticated
+    async def post(self) -> None:
+        asked = self.body(PairRequest)
+        paired = await self.beside(self.vml.launches.pair, self.bearer(), asked.token, asked.script)
+        self.reply(paired)
+
+
+class StatusHandler(_OfLauncher):
+    @allow_unauthenticated
+    async def post(self, machine: str) -> None:
+        asked = self.body(StatusRequest)
+        launch = await self.launch(machine)
+        await self.beside(self.vml.launches.report, launch, asked.stage, asked.accelerator)
+        self.reply({})
+
+
+class PartHandler(_OfLauncher):
+    """Files of a machine elsewhere, in parts."""
+
+    @allow_unauthenticated
+    async def get(self, machine: str, what: str) -> None:
+        launch = await self.launch(machine)
+        size, read = await self.beside(self.vml.launches.part, launch, what)
+        start, stop = self._wanted(size)
+        self.set_status(HTTPStatus.PARTIAL_CONTENT)
+        self.set_header("Content-Type", "application/octet-stream")
+        self.set_header("Content-Range", f"bytes {start}-{stop - 1}/{size}")
+        self.set_header("Content-Length", str(stop - start))
+        await self._send(read, start, stop)
+
+    async def _send(self, read: Callable[[int, int], bytes], start: int, stop: int) -> None:
+        for at in range(start, stop, _PIECE):
+            self.write(await self.beside(read, at, min(_PIECE, stop - at)))
+            await self.flush()
+        await self.finish()
+
+    def _wanted(self, size: int) -> tuple[int, int]:
+        asked = _RANGE.fullmatch(self.request.headers.get("Range", "bytes=0-"))
+        start = int(asked[1]) if asked else size
+        stop = min(size, int(asked[2]) + 1) if asked and asked[2] else size
+        if start >= stop:
+            raise web.HTTPError(HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE)
+        return start, stop
+
+
+def _view(launch: Launch) -> dict[str, Any]:
+    """Return what the user sees of a machine elsewhere: no token of it."""
+    return {
+        "id": launch.machine,
+        "entry": launch.entry,
+        "title": launch.title,
+        "notebook": launch.notebook,
+        "label": launch.label,
+        "state": launch.stage,
+        "accelerator": launch.accelerator,
+        "made": launch.made,
+        "seen": launch.seen,
+    }
