@@ -17,7 +17,9 @@ import {
   IOfferedRelease,
   IOpening,
   IRestoreRequest,
-  ISnapshotRequest
+  ISnapshotRequest,
+  IStandardSnapshot,
+  Power
 } from './records';
 
 /**
@@ -57,8 +59,14 @@ export interface IApi {
   endJob(job: string): Promise<void>;
   machines(): Promise<IMachine[]>;
   open(machine: string, trust: boolean): Promise<IOpening>;
-  power(machine: string, kind: 'start' | 'stop'): Promise<IJob>;
+  power(machine: string, kind: Power): Promise<IJob>;
   remove(machine: string): Promise<IJob>;
+  /** The end of what it wrote to its serial console. */
+  console(machine: string): Promise<string>;
+  standard(machine: string): Promise<IStandardSnapshot[]>;
+  takeStandard(machine: string, name: string): Promise<IJob>;
+  revert(machine: string, name: string): Promise<IJob>;
+  removeStandard(machine: string, name: string): Promise<IJob>;
   releases(): Promise<IOfferedRelease[]>;
   environment(): Promise<IEnvironment>;
 }
@@ -130,12 +138,36 @@ export class Api implements IApi {
     return this._ask(['machines', machine, 'open'], 'POST', { trust });
   }
 
-  async power(machine: string, kind: 'start' | 'stop'): Promise<IJob> {
+  async power(machine: string, kind: Power): Promise<IJob> {
     return this._job(['machines', machine, kind], 'POST');
   }
 
   async remove(machine: string): Promise<IJob> {
     return this._job(['machines', machine], 'DELETE');
+  }
+
+  async console(machine: string): Promise<string> {
+    type Reply = { text: string };
+    const path = ['machines', machine, 'console'];
+    return (await ask<Reply>(this._settings, path)).text;
+  }
+
+  async standard(machine: string): Promise<IStandardSnapshot[]> {
+    type Reply = { snapshots: IStandardSnapshot[] };
+    const path = ['machines', machine, 'standard'];
+    return (await ask<Reply>(this._settings, path)).snapshots;
+  }
+
+  async takeStandard(machine: string, name: string): Promise<IJob> {
+    return this._job(['machines', machine, 'standard'], 'POST', { name });
+  }
+
+  async revert(machine: string, name: string): Promise<IJob> {
+    return this._job(['machines', machine, 'standard', name, 'revert'], 'POST');
+  }
+
+  async removeStandard(machine: string, name: string): Promise<IJob> {
+    return this._job(['machines', machine, 'standard', name], 'DELETE');
   }
 
   async releases(): Promise<IOfferedRelease[]> {

@@ -73,6 +73,22 @@ export function seconds(value: number): string {
 }
 
 /**
+ * 3 700 s since `time` -> '1 h 1 min', nothing where it is no time.
+ */
+export function since(time: string, now: number = Date.now()): string {
+  const minutes = Math.floor((now - Date.parse(time)) / 60_000);
+  if (isNaN(minutes)) {
+    return '';
+  }
+  const whole = Math.max(0, minutes);
+  const [days, hours] = [Math.floor(whole / 1440), Math.floor(whole / 60) % 24];
+  if (days) {
+    return `${days} d ${hours} h`;
+  }
+  return hours ? `${hours} h ${whole % 60} min` : `${whole} min`;
+}
+
+/**
  * How far a stage is, from 0 to 1, or null where it cannot be known.
  */
 export function fraction(stage: IStage | undefined): number | null {
@@ -162,5 +178,15 @@ export function jobTitle(
       return trans.__('Stopping “%1”', name);
     case 'delete':
       return trans.__('Deleting the machine of “%1”', name);
+    case 'suspend':
+      return trans.__('Suspending “%1”', name);
+    case 'resume':
+      return trans.__('Resuming “%1”', name);
+    case 'take':
+      return trans.__('Taking a standard snapshot of “%1”', name);
+    case 'revert':
+      return trans.__('Reverting “%1” to “%2”', name, job.title);
+    case 'delete-standard':
+      return trans.__('Deleting the standard snapshot “%1”', job.title);
   }
 }

@@ -21,6 +21,7 @@ import { entryPages } from './entry-pages';
 import { logbookIcon } from './icons';
 import { addJobCommands } from './job-commands';
 import { addMachineCommands } from './machine-commands';
+import { machinePages } from './machine-pages';
 import { LogbookModel } from './model';
 import { Notices } from './notices';
 import { PageApi } from './page-api';
@@ -150,6 +151,7 @@ const plugins: JupyterFrontEndPlugin<unknown>[] = [
   model,
   commands,
   panel,
-  entryPages
+  entryPages,
+  machinePages
 ];
 export default plugins;

@@ -31,6 +31,8 @@ export interface IEntry {
   forgotten: string;
   /** Relative to the working area; empty for an area without one. */
   notebook: string;
+  /** The id of the cell at which the notebook is reopened; empty where none is known. */
+  cell?: string;
   area: string;
   parent: string;
   tags: string[];
@@ -90,12 +92,23 @@ export interface IMachine {
   /** Why a broken machine is broken, and what mends it. */
   detail?: string;
   created: string;
+  /** When it last began to run, UTC, ISO 8601; empty where it does not. */
+  since?: string;
   release: IRelease | null;
   /** What it is, and what it should be. */
   label: string;
   differences: IDifference[];
   accelerator: string;
-  shape: { cpus: number; memory_mib: number; scratch_gib: number };
+  shape: IShape;
+  /** How much of its working area has come over, where that is told. */
+  came_bytes?: number;
+  area_bytes?: number;
+}
+
+export interface IShape {
+  cpus: number;
+  memory_mib: number;
+  scratch_gib: number;
 }
 
 export interface IStage {
@@ -116,11 +129,24 @@ export interface IFailure {
   choices?: IChoice[];
 }
 
+export type JobKind =
+  | 'snapshot'
+  | 'restore'
+  | 'files'
+  | 'start'
+  | 'stop'
+  | 'suspend'
+  | 'resume'
+  | 'delete'
+  | 'take'
+  | 'revert'
+  | 'delete-standard';
+
 export type JobState = 'queued' | 'running' | 'done' | 'failed' | 'cancelled';
 
 export interface IJob {
   id: string;
-  kind: 'snapshot' | 'restore' | 'files' | 'start' | 'stop' | 'delete';
+  kind: JobKind;
   title: string;
   state: JobState;
   /** The entry or machine it works on; for a snapshot the path. */
@@ -138,7 +164,24 @@ export interface IOpening {
   url: string;
   access: 'direct' | 'proxy';
   trusted: boolean;
+  /** Whether its pages have an origin of their own and may be shown inside this one. */
+  frame: boolean;
 }
+
+/**
+ * A machine's disk and memory at one moment, kept by the hypervisor.
+ */
+export interface IStandardSnapshot {
+  name: string;
+  /** The one that it grew out of; missing for a root. */
+  parent?: string;
+  created?: string;
+  /** Whether the machine goes on from this one. */
+  current?: boolean;
+  memory_bytes?: number;
+}
+
+export type Power = 'start' | 'stop' | 'suspend' | 'resume';
 
 export interface IRestoreRequest {
   /** Empty for the recorded one. */
@@ -149,6 +192,8 @@ export interface IRestoreRequest {
 
 export interface ISnapshotRequest {
   path: string;
+  /** The id of the cell that is worked on. */
+  cell: string;
   title: string;
   note: string;
   release: string;

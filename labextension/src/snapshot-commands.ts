@@ -33,6 +33,7 @@ export interface ISnapshotContext {
 interface ISubject {
   path: string;
   title: string;
+  cell: string;
 }
 
 export function addSnapshotCommands(context: ISnapshotContext): void {
@@ -154,7 +155,8 @@ async function takeSnapshot(
   if (settings && asked.release !== settings.composite.release) {
     await settings.set('release', asked.release);
   }
-  model.track(await model.api.snapshot({ path: subject.path, ...asked }));
+  const { path, cell } = subject;
+  model.track(await model.api.snapshot({ path, cell, ...asked }));
 }
 
 async function savedNotebook(
@@ -165,7 +167,8 @@ async function savedNotebook(
   if (!panel.context.model.readOnly) {
     await panel.context.save();
   }
-  return { path, title: proposedTitle(cellsOf(panel), path) };
+  const cell = panel.content.activeCell?.model.id ?? '';
+  return { path, title: proposedTitle(cellsOf(panel), path), cell };
 }
 
 function chosenFolder(context: ISnapshotContext): ISubject | null {
@@ -177,7 +180,7 @@ function chosenFolder(context: ISnapshotContext): ISubject | null {
   const folder = selected.find(item => item.type === 'directory');
   const shown = folder?.path ?? browser.model.path;
   const path = pathOnServer(context.app, shown, context.trans);
-  return { path, title: path.split('/').pop() ?? '' };
+  return { path, title: path.split('/').pop() ?? '', cell: '' };
 }
 
 /**

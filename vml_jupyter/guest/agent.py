@@ -7,6 +7,7 @@ It mounts the working area, starts Jupyter in it as the machine's user, keeps it
     /mnt/.rw/vml or /var/lib/vml               out: upper/ and work/ of the overlay: what changed is exactly upper/
     /home/USER/AREA                            out: the overlay of the two, where Jupyter's root is
     /run/vml/labconfig/                        out: JupyterLab's defaults in a machine
+    /run/vml/jupyter_config.py                 out: lets pages on the host's own loopback show Jupyter in a frame
     /run/vml/jupyter.json, jupyter.log         out: Jupyter's configuration (mode 0600, the user's), and what it says
     /dev/virtio-ports/org.vml.agent.0          JSON lines, at most 64 KiB each:
 
@@ -57,6 +58,20 @@ USER_WAIT_S = 60
 JUPYTER_WAIT_S = 600
 KERNEL_WAIT_S = 20
 SEND_WAIT_S = 3
+FRAMING = """# Written at each start: who may show this Jupyter in a frame, and cookies that work in one.
+from http.cookies import Morsel
+
+for word, written in (("samesite", "SameSite"), ("partitioned", "Partitioned")):
+    Morsel._reserved.setdefault(word, written)
+Morsel._flags.add("partitioned")
+cookie = {"samesite": "None", "secure": True, "partitioned": True}
+shown = "frame-ancestors 'self' http://localhost:* http://127.0.0.1:*"
+settings = {"headers": {"Content-Security-Policy": shown}, "xsrf_cookie_kwargs": dict(cookie, path="/")}
+for name in ("ServerApp", "NotebookApp"):
+    c[name].tornado_settings = settings
+    c[name].cookie_options = cookie
+c.IdentityProvider.cookie_options = cookie
+"""
 PROGRAMS = (("lab", "jupyter-lab"), ("notebook", "jupyter-notebook"), ("server", "jupyter-server"))
 SEARCHED = "/usr/local/bin:/usr/bin:/bin:/opt/conda/bin:/usr/local/sbin:/usr/sbin:/sbin"
 
@@ -424,6 +439,19 @@ def write_private(path: str, text: str, user: pwd.struct_passwd) -> None:
     os.rename(temporary, path)
 
 
+def let_frame(config: "Config") -> None:
+    """Let a Jupyter of the user's own show this one in a tab of its own; not where a proxy stands between.
+
+    The frame is of another site, so browsers keep its cookies only where they are marked as partitioned (CHIPS), a
+    word that Python learnt in 3.14 and older ones are taught here. Other machines' pages are on ``*.localhost``, which
+    is not on the list.
+    """
+    if (config.get("base_url") or "/") != "/" or config.get("origin"):
+        return
+    with open(os.path.join(RUN, "jupyter_config.py"), "w") as file:
+        file.write(FRAMING)
+
+
 def write_lab_defaults() -> None:
     """Have JupyterLab ask nothing when it opens: in a machine it would ask in every new one."""
     folder = os.path.join(RUN, "labconfig")
@@ -589,6 +617,7 @@ def bring_up(config: "Config", state: State, actions: "dict[str, Callable[..., N
     kind, program = find_jupyter()
     write_private(RUN + "/jupyter.json", json.dumps(jupyter_config(config, area, user)), user)
     write_lab_defaults()
+    let_frame(config)
     process = start_jupyter(program, user)
     actions["kernel"] = lambda: threading.Thread(
         target=start_kernel, args=(config, area), daemon=True

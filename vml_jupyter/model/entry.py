@@ -34,8 +34,10 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     ``time`` is UTC in ISO 8601 with ``Z``, and so are ``edited``, when its record was changed last, and
     ``forgotten``, when it was put into the bin. ``note`` is Markdown. ``project`` is a name of the user's
     choice. ``area`` is the folder the snapshot was taken from, for people to recognise; nothing is ever read
-    from or written to it. ``notebook`` is relative to the area, with ``/``. ``parent`` is the entry that this
-    one continues. ``unreadable`` counts what was in the area and could not be read. The last three fields say
+    from or written to it. ``notebook`` is relative to the area, with ``/``; ``cell`` is the id of its
+    cell that was worked on, where it has ids. ``parent`` is the entry that this
+    one continues. ``unreadable`` counts what was in the area and could not be read. ``automatic`` marks one
+    that nobody asked for by hand. The last three fields say
     where the content lies and whether that is the bin; they are filled in when an entry is read from a
     logbook and are not in its record.
     """
@@ -47,6 +49,7 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     note: Note = ""
     project: Line = ""
     notebook: PathText = ""
+    cell: Annotated[str, Meta(pattern=r"^([0-9A-Za-z_-]{1,64})?\Z")] = ""
     area: PathText = ""
     parent: Annotated[str, Meta(max_length=64)] = ""
     tags: Tags = ()
@@ -54,6 +57,7 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     bytes: Count = 0
     new_bytes: Count = 0
     unreadable: Count = 0
+    automatic: bool = False
     edited: Annotated[str, Meta(pattern=rf"^({_TIME})?\Z")] = ""
     snapshot: str = ""
     tree: str = ""

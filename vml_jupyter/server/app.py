@@ -18,7 +18,7 @@ from jupyter_server.utils import url_path_join
 from traitlets import Any as AnyTrait
 from traitlets import Enum, Integer, List, Unicode, default
 
-from vml_jupyter.jobs import Job, JobDesk, Journal
+from vml_jupyter.jobs import Estimates, Job, JobDesk, Journal
 from vml_jupyter.server import events
 from vml_jupyter.server.doors import Doors
 from vml_jupyter.server.flows import Flows
@@ -118,7 +118,9 @@ class VmlExtension(ExtensionApp):
     @cached_property
     def desk(self) -> JobDesk:
         """The jobs of this server."""
-        desk = JobDesk(Journal(self.user_settings.data / "jobs"), workers=self.workers)
+        settings = self.user_settings
+        estimates = Estimates(settings.cache / "durations.json")
+        desk = JobDesk(Journal(settings.data / "jobs"), workers=self.workers, estimates=estimates)
         desk.listen(self._job_changed)
         return desk
 

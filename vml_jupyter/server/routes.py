@@ -16,6 +16,7 @@ from vml_jupyter.server.entries import (
 from vml_jupyter.server.jobs import JobHandler, JobsHandler
 from vml_jupyter.server.laying import EmptyBinHandler, RestoreFilesHandler
 from vml_jupyter.server.machines import (
+    ConsoleHandler,
     DoctorHandler,
     MachineHandler,
     MachinesHandler,
@@ -26,7 +27,14 @@ from vml_jupyter.server.machines import (
     StandardSnapshotHandler,
 )
 from vml_jupyter.server.proxy import MachineProxyHandler
-from vml_jupyter.server.reading import DetailsHandler, FileHandler, FolderHandler, PreviewHandler
+from vml_jupyter.server.reading import (
+    DetailsHandler,
+    FileHandler,
+    FolderHandler,
+    PreviewHandler,
+    SecretsHandler,
+    ThumbnailHandler,
+)
 from vml_jupyter.server.releases import EnvironmentHandler, ReleasesHandler
 
 if TYPE_CHECKING:
@@ -51,13 +59,16 @@ def routes(vml: VmlExtension) -> list[tuple[Any, ...]]:
         (rf"/vml/api/entries/{_ID}/file-change", FileChangeHandler),
         (rf"/vml/api/entries/{_ID}/restore-files", RestoreFilesHandler),
         (r"/vml/api/bin/empty", EmptyBinHandler),
+        (rf"/vml/api/entries/{_ID}/thumbnail", ThumbnailHandler),
         (r"/vml/api/preview", PreviewHandler),
+        (r"/vml/api/secrets", SecretsHandler),
         (r"/vml/api/snapshots", SnapshotsHandler),
         (r"/vml/api/jobs", JobsHandler),
         (rf"/vml/api/jobs/{_ID}", JobHandler),
         (r"/vml/api/machines", MachinesHandler),
         (rf"/vml/api/machines/{_ID}", MachineHandler),
         (rf"/vml/api/machines/{_ID}/open", OpenHandler),
+        (rf"/vml/api/machines/{_ID}/console", ConsoleHandler),
         (rf"/vml/api/machines/{_ID}/(start|stop|suspend|resume)", PowerHandler),
         (rf"/vml/api/machines/{_ID}/standard", StandardHandler),
         (rf"/vml/api/machines/{_ID}/standard/{_NAME}", StandardSnapshotHandler),

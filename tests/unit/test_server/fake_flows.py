@@ -14,6 +14,9 @@ import msgspec
 from vml_jupyter.errors import NotFound
 from vml_jupyter.flows.doctor import Finding, Report
 from vml_jupyter.flows.durability import Durability
+from vml_jupyter.flows.secrets import Finding as SecretFinding
+from vml_jupyter.flows.secrets import Found
+from vml_jupyter.flows.shown import Image
 from vml_jupyter.model import Entry, Environment, Machine, Query, Release, StandardSnapshot
 from vml_jupyter.progress import Progress
 from vml_jupyter.release import AvailableRelease
@@ -91,6 +94,15 @@ class FakeFlows:
         self.listed.append(found)
         return found
 
+    def secrets(self, area: Path) -> Found:
+        self._asked("secrets", area)
+        return Found(findings=[SecretFinding(path="key.pem", kind="Private Key", line=1)], complete=True)
+
+    def thumbnail(self, entry: str) -> Image | None:
+        self._asked("thumbnail", entry)
+        _by_id(self.listed, entry)
+        return Image(mime="image/png", data="AAAA", bytes=3) if entry == "entry1" else None
+
     def capture(self, area: Path, *, title: str, progress: Progress, **asked: Any) -> Entry:
         self._asked("capture", area, title, asked)
         progress.stage("take", "Writing the working area into the logbook")
@@ -158,6 +170,10 @@ class FakeFlows:
     def delete(self, machine: str, progress: Progress) -> None:
         self._asked("delete", machine)
         self.running.remove(_by_id(self.running, machine))
+
+    def console(self, machine: str, lines: int) -> str:
+        self._asked("console", machine, lines)
+        return f"{_by_id(self.running, machine).id} login:"
 
     def machine_token(self, machine: str) -> str:
         return f"token-of-{machine}"

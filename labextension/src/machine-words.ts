@@ -1,0 +1,45 @@
+/**
+ * Machines in words.
+ */
+
+import { TranslationBundle } from '@jupyterlab/translation';
+
+import { bytes } from './format';
+import { IMachine, MachineState } from './records';
+
+export function stateName(
+  state: MachineState,
+  trans: TranslationBundle
+): string {
+  switch (state) {
+    case 'starting':
+      return trans.__('starting');
+    case 'running':
+      return trans.__('running');
+    case 'stopped':
+      return trans.__('stopped');
+    case 'suspended':
+      return trans.__('suspended');
+    default:
+      return trans.__('broken');
+  }
+}
+
+/**
+ * 2048 MiB -> '2.1 GB' would be another number than the one that was asked for, so memory is in powers of 1024.
+ */
+export function memory(machine: IMachine): string {
+  const mib = machine.shape.memory_mib;
+  return mib % 1024 ? `${mib} MiB` : `${mib / 1024} GiB`;
+}
+
+/**
+ * How much of the working area has come over, where that is told; nothing where it is not.
+ */
+export function cameOver(machine: IMachine, trans: TranslationBundle): string {
+  const { came_bytes: came, area_bytes: all } = machine;
+  if (came === undefined || !all) {
+    return '';
+  }
+  return trans.__('%1 of %2 came over', bytes(came), bytes(all));
+}
