@@ -12,6 +12,7 @@ import {
   IEntry,
   IEnvironment,
   IFailure,
+  IHostShape,
   IJob,
   IMachine,
   IOfferedRelease,
@@ -69,6 +70,7 @@ export interface IApi {
   removeStandard(machine: string, name: string): Promise<IJob>;
   releases(): Promise<IOfferedRelease[]>;
   environment(): Promise<IEnvironment>;
+  hostShape(): Promise<IHostShape>;
 }
 
 export class Api implements IApi {
@@ -177,6 +179,10 @@ export class Api implements IApi {
 
   async environment(): Promise<IEnvironment> {
     return this._get('environment');
+  }
+
+  async hostShape(): Promise<IHostShape> {
+    return this._get('shape');
   }
 
   private _get<T>(noun: string): Promise<T> {

@@ -64,7 +64,7 @@ export function ago(
  */
 export function seconds(value: number): string {
   if (value < 10) {
-    return `${value.toFixed(1)} s`;
+    return `${Number.isInteger(value) ? value : value.toFixed(1)} s`;
   }
   const whole = Math.round(value);
   return whole < 60
@@ -96,6 +96,47 @@ export function fraction(stage: IStage | undefined): number | null {
     return null;
   }
   return Math.min(1, Math.max(0, stage.done / stage.total));
+}
+
+/**
+ * How many seconds a job is likely to go on, by what earlier ones took; null where nobody knows.
+ *
+ * A stage that takes longer than ever is not given up: it then counts as nearly done.
+ */
+export function remaining(job: IJob): number | null {
+  const expected = Object.entries(job.expected ?? {});
+  if (!expected.length || !job.stages.length) {
+    return null;
+  }
+  const current = job.stages[job.stages.length - 1];
+  const begun = new Set(job.stages.map(stage => stage.name));
+  const known = expected.findIndex(([name]) => name === current.name);
+  const far = fraction(current);
+  const byPace =
+    far && current.seconds > 1 ? (current.seconds / far) * (1 - far) : null;
+  const byLast =
+    known < 0 ? null : Math.max(0, expected[known][1] - current.seconds);
+  const rest = expected
+    .slice(known + 1)
+    .filter(([name]) => !begun.has(name))
+    .reduce((sum, [, value]) => sum + value, 0);
+  const own = byPace ?? byLast;
+  return own === null ? null : own + rest;
+}
+
+/**
+ * 'about 20 s left', in steps that do not flicker; nothing where nobody knows.
+ */
+export function remainingText(job: IJob, trans: TranslationBundle): string {
+  const left = remaining(job);
+  if (left === null) {
+    return '';
+  }
+  if (left < 2) {
+    return trans.__('nearly done');
+  }
+  const step = left < 20 ? 2 : left < 60 ? 5 : 30;
+  return trans.__('about %1 left', seconds(Math.ceil(left / step) * step));
 }
 
 /**
@@ -167,6 +208,7 @@ export function jobTitle(
 ): string {
   switch (job.kind) {
     case 'snapshot':
+    case 'autosnapshot':
       return trans.__('Snapshot of “%1”', name);
     case 'restore':
       return trans.__('Restoring “%1”', name);

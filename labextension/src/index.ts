@@ -28,6 +28,8 @@ import { PageApi } from './page-api';
 import { LogbookPanel } from './panel';
 import { addRestoreFiles } from './restore-files';
 import { addSnapshotCommands } from './snapshot-commands';
+import { statusItem } from './status';
+import { Plots } from './thumbnail';
 import { CommandIDs, ILogbookModel, PLUGIN } from './tokens';
 
 const DOMAIN = 'vml_jupyter';
@@ -124,7 +126,9 @@ const panel: JupyterFrontEndPlugin<void> = {
       describedBy: { args: { type: 'object', properties: {} } },
       execute: () => model.refresh()
     });
-    const panel = new LogbookPanel(model, app.commands, trans);
+    const page = new PageApi(app.serviceManager.serverSettings);
+    const plots = new Plots((entry, signal) => page.thumbnail(entry, signal));
+    const panel = new LogbookPanel(model, app.commands, plots, trans);
     app.commands.addCommand(CommandIDs.show, {
       label: trans.__('Logbook'),
       caption: trans.__('Show entries, machines and jobs'),
@@ -152,6 +156,7 @@ const plugins: JupyterFrontEndPlugin<unknown>[] = [
   commands,
   panel,
   entryPages,
-  machinePages
+  machinePages,
+  statusItem
 ];
 export default plugins;

@@ -53,14 +53,16 @@ export function addOpening(
     return entry?.cell ? `#cell-id=${encodeURIComponent(entry.cell)}` : '';
   };
 
+  const made = async (machine: string): Promise<MachineFrame> => {
+    const { MachineFrame } = await import('./machine-frame');
+    const frame = new MachineFrame({ machine, model, commands, trans });
+    frames.set(machine, frame);
+    frame.disposed.connect(() => frames.delete(machine));
+    return frame;
+  };
+
   const show = async (machine: string, url: string): Promise<void> => {
-    let frame = frames.get(machine);
-    if (!frame) {
-      const { MachineFrame } = await import('./machine-frame');
-      frame = new MachineFrame({ machine, model, commands, trans });
-      frames.set(machine, frame);
-      frame.disposed.connect(() => frames.delete(machine));
-    }
+    const frame = frames.get(machine) ?? (await made(machine));
     frame.load(url);
     if (!frame.isAttached) {
       shell.add(frame, 'main');

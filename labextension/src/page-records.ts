@@ -16,6 +16,20 @@ export interface IPreview {
   notes: string[];
 }
 
+/** Something that looks like a secret; a line or cell counts from 1 and is missing where it is the whole file. */
+export interface ISecret {
+  path: string;
+  kind: string;
+  line?: number;
+  cell?: number;
+}
+
+export interface ISecrets {
+  findings: ISecret[];
+  /** Whether everything that should be looked into was. */
+  complete: boolean;
+}
+
 export interface IWholeEnvironment {
   release?: IRelease | null;
   release_chosen?: boolean;

@@ -39,6 +39,8 @@ export interface IEntry {
   files: number;
   bytes: number;
   new_bytes: number;
+  /** Whether nobody asked for it by hand. */
+  automatic?: boolean;
   environment: IEnvironment;
 }
 
@@ -131,6 +133,7 @@ export interface IFailure {
 
 export type JobKind =
   | 'snapshot'
+  | 'autosnapshot'
   | 'restore'
   | 'files'
   | 'start'
@@ -154,6 +157,8 @@ export interface IJob {
   created: string;
   finished: string;
   stages: IStage[];
+  /** How many seconds each stage is likely to take, in the order in which they come. */
+  expected?: Record<string, number>;
   notes: string[];
   result: Record<string, unknown> | null;
   error: IFailure | null;
@@ -183,11 +188,24 @@ export interface IStandardSnapshot {
 
 export type Power = 'start' | 'stop' | 'suspend' | 'resume';
 
+/**
+ * How large a machine becomes unless somebody says otherwise, and what the server's computer has.
+ */
+export interface IHostShape {
+  shape: IShape;
+  cpus: number;
+  memory_mib: number;
+}
+
 export interface IRestoreRequest {
   /** Empty for the recorded one. */
   release: string;
   /** Repositories that are to be as new as they are. */
   without_pins: string[];
+  /** Null for what is usual here. */
+  shape: IShape | null;
+  /** The recorded one, by which the server knows how long restores of it take; empty where there is none. */
+  recorded: string;
 }
 
 export interface ISnapshotRequest {
@@ -198,6 +216,10 @@ export interface ISnapshotRequest {
   note: string;
   release: string;
   tags: string[];
+  /** Files of the area that are to stay out from now on. */
+  leave_out: string[];
+  /** Nobody asked for it by hand. */
+  automatic: boolean;
 }
 
 /** What is not named stays as it is. */

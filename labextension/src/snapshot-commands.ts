@@ -10,6 +10,7 @@ import { TranslationBundle } from '@jupyterlab/translation';
 import { CommandRegistry } from '@lumino/commands';
 
 import { Refusal } from './api';
+import { AutomaticEntries } from './automatic';
 import { showFailure } from './failures';
 import { proposedTitle } from './format';
 import { snapshotIcon } from './icons';
@@ -17,6 +18,7 @@ import { LogbookModel } from './model';
 import { PageApi } from './page-api';
 import { choices } from './search';
 import { askForSnapshot, ISnapshotForm } from './snapshot-form';
+import { titleWithChanges } from './title';
 import { CommandIDs } from './tokens';
 
 export interface ISnapshotContext {
@@ -103,6 +105,12 @@ export function addSnapshotCommands(context: ISnapshotContext): void {
     app.commands.notifyCommandChanged(CommandIDs.snapshotNow);
   });
   takeOnAltClick(app.commands);
+  new AutomaticEntries(
+    tracker,
+    context.model.api,
+    () => (context.settings?.composite.automaticMinutes as number) ?? 0,
+    path => pathOnServer(app, path, trans)
+  );
 }
 
 /**
@@ -137,6 +145,7 @@ async function takeSnapshot(
     title: subject.title,
     note: '',
     tags: [],
+    leave_out: [],
     release: (settings?.composite.release as string) ?? ''
   };
   const asked = !ask
@@ -146,6 +155,16 @@ async function takeSnapshot(
         environment: model.api.environment(),
         offered: model.api.releases(),
         preview: signal => page.preview(subject.path, signal),
+        secrets: signal => page.secrets(subject.path, signal),
+        betterTitle: (parent, signal) =>
+          titleWithChanges(
+            page,
+            subject.title,
+            parent,
+            subject.path,
+            trans,
+            signal
+          ),
         knownTags: choices(model.entries ?? []).tag,
         trans
       });
@@ -156,7 +175,9 @@ async function takeSnapshot(
     await settings.set('release', asked.release);
   }
   const { path, cell } = subject;
-  model.track(await model.api.snapshot({ path, cell, ...asked }));
+  model.track(
+    await model.api.snapshot({ path, cell, automatic: false, ...asked })
+  );
 }
 
 async function savedNotebook(

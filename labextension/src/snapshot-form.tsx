@@ -9,16 +9,18 @@ import * as React from 'react';
 
 import { FormDialog } from './form-dialog';
 import { tagsOf } from './format';
-import { IPreview } from './page-records';
+import { IPreview, ISecrets } from './page-records';
 import { PreviewView } from './preview';
 import { IEnvironment, IOfferedRelease } from './records';
 import { ReleaseSelect } from './releases';
+import { SecretsView } from './secrets-view';
 
 export interface ISnapshotForm {
   title: string;
   note: string;
   release: string;
   tags: string[];
+  leave_out: string[];
 }
 
 export interface ISnapshotFormOptions {
@@ -28,6 +30,10 @@ export interface ISnapshotFormOptions {
   offered: Promise<IOfferedRelease[]>;
   /** Asks what will be captured. */
   preview: (signal: AbortSignal) => Promise<IPreview>;
+  /** Asks what looks like a secret. */
+  secrets: (signal: AbortSignal) => Promise<ISecrets>;
+  /** A better title, once it is known which entry this one continues. */
+  betterTitle: (parent: string, signal: AbortSignal) => Promise<string>;
   /** Tags that other entries have. */
   knownTags: string[];
   trans: TranslationBundle;
@@ -66,6 +72,29 @@ function SnapshotFields(
 ): JSX.Element {
   const { trans, proposed, onChange } = props;
   const [release, setRelease] = React.useState(proposed.release);
+  const [title, setTitle] = React.useState(proposed.title);
+  const touched = React.useRef(false);
+  const ending = React.useRef(new AbortController());
+  React.useEffect(() => () => ending.current.abort(), []);
+  // Nobody's words are overwritten: the better title only takes the place of the proposed one.
+  const preview = React.useCallback(
+    async (signal: AbortSignal) => {
+      const found = await props.preview(signal);
+      if (found.parent) {
+        props.betterTitle(found.parent, ending.current.signal).then(
+          better => {
+            if (!touched.current && !ending.current.signal.aborted) {
+              setTitle(better);
+              onChange({ title: better });
+            }
+          },
+          () => undefined // the heading alone is a title, too
+        );
+      }
+      return found;
+    },
+    [props.preview]
+  );
   const [environment, setEnvironment] = React.useState<IEnvironment | null>(
     null
   );
@@ -81,8 +110,12 @@ function SnapshotFields(
         id="vml-snapshot-title"
         className="vml-Form-title"
         data-testid="vml-title"
-        defaultValue={proposed.title}
-        onChange={event => onChange({ title: event.target.value })}
+        value={title}
+        onChange={event => {
+          touched.current = true;
+          setTitle(event.target.value);
+          onChange({ title: event.target.value });
+        }}
       />
       <label htmlFor="vml-snapshot-note">{trans.__('Note')}</label>
       <textarea
@@ -126,7 +159,12 @@ function SnapshotFields(
           }}
         />
       )}
-      <PreviewView ask={props.preview} trans={trans} />
+      <SecretsView
+        ask={props.secrets}
+        trans={trans}
+        onChange={leave_out => onChange({ leave_out })}
+      />
+      <PreviewView ask={preview} trans={trans} />
     </>
   );
 }

@@ -35,7 +35,7 @@ from vml_jupyter.server.reading import (
     SecretsHandler,
     ThumbnailHandler,
 )
-from vml_jupyter.server.releases import EnvironmentHandler, ReleasesHandler
+from vml_jupyter.server.releases import EnvironmentHandler, ReleasesHandler, ShapeHandler
 
 if TYPE_CHECKING:
     from vml_jupyter.server.app import VmlExtension
@@ -75,6 +75,7 @@ def routes(vml: VmlExtension) -> list[tuple[Any, ...]]:
         (rf"/vml/api/machines/{_ID}/standard/{_NAME}/revert", RevertHandler),
         (r"/vml/api/doctor", DoctorHandler),
         (r"/vml/api/releases", ReleasesHandler),
+        (r"/vml/api/shape", ShapeHandler),
         (r"/vml/api/environment", EnvironmentHandler),
         (rf"/vml/machines/{_ID}(?:/.*)?", MachineProxyHandler, {"vml": vml}),
     ]
