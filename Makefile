@@ -9,7 +9,7 @@ FRONT := package.json yarn.lock tsconfig.json $(shell find labextension/src labe
 
 SOAK ?=
 
-.PHONY: demo test lint unit bench bench-logbook bench-growth bench-restore soak packages mini wheel clean help
+.PHONY: demo test lint unit bench bench-logbook bench-growth bench-restore bench-capture soak packages mini wheel docs clean help
 
 help:
 	@echo "make demo    capture the example, restore it in a machine, run it there, open JupyterLab (DETACH=1: end instead)"
@@ -18,6 +18,7 @@ help:
 	@echo "make unit    the tests that boot nothing"
 	@echo "make bench   the product beside its peers: bench-logbook (BENCH='--only first,restore'), bench-restore"
 	@echo "make soak    hours: fuzz the parsers (SECONDS=60 each), every accident of the durability tests, a full area over S3, a cloud image"
+	@echo "make docs    the documentation, in artefacts/docs"
 	@echo "make mini    build the small release that tests and demo boot"
 
 packages:
@@ -88,6 +89,9 @@ bench-growth: $(VENV)/.ready
 bench-restore: packages mini
 	@$(BIN)/python -m bench.restore
 
+bench-capture: packages mini
+	@$(BIN)/python -m bench.capture
+
 # Each can be run alone; see their first lines for what they take.
 soak: packages $(VENV)/.ready
 	SKIP_JUPYTER_BUILDER=1 $(BIN)/python -m pip install -q -c constraints.txt --no-build-isolation -e ".[soak]"
@@ -95,6 +99,11 @@ soak: packages $(VENV)/.ready
 	$(BIN)/python tests/soak/s3_traffic.py
 	cd tests && ../$(BIN)/python -m durability $(SOAK)
 	cd tests/soak && ../../$(BIN)/python -m cloud
+
+# Pictures are those that the browser's tests left in artefacts/, if any.
+docs: $(VENV)/.ready
+	$(BIN)/sphinx-build -q -W --keep-going -b html docs artefacts/docs
+	@echo "artefacts/docs/index.html"
 
 wheel: $(VENV)/.ready
 	$(BIN)/python -m build --wheel --no-isolation

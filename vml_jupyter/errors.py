@@ -8,6 +8,7 @@
     |-- BadArea            the working area is missing, unreadable or no folder
     |-- BadNotebook        outside the area, missing, or no notebook
     |-- WouldOverwrite     the target already holds something
+    |-- SecretsFound       what was to be shared seems to hold secrets; says where
     |-- LogbookError
     |   |-- LogbookMissing     nothing there that is a logbook
     |   |-- WrongPassword      no key of the logbook opens with it
@@ -106,6 +107,20 @@ class BadNotebook(VmlError):
 
 class WouldOverwrite(VmlError):
     http_status = 409
+
+
+class SecretsFound(VmlError):
+    """What is likely to be a secret, in what was to be shared.
+
+    Args:
+        findings: Where and of what kind each is, never what it says.
+    """
+
+    http_status = 409
+
+    def __init__(self, message: str, hint: str = "", findings: tuple[dict[str, str], ...] = ()) -> None:
+        super().__init__(message, hint)
+        self.findings = findings
 
 
 class LogbookError(VmlError):

@@ -6,6 +6,7 @@ import { URLExt } from '@jupyterlab/coreutils';
 import { ServerConnection } from '@jupyterlab/services';
 
 import {
+  ICaptureRequest,
   IChoice,
   IDurability,
   IEdit,
@@ -61,6 +62,7 @@ export interface IApi {
   machines(): Promise<IMachine[]>;
   open(machine: string, trust: boolean): Promise<IOpening>;
   power(machine: string, kind: Power): Promise<IJob>;
+  capture(machine: string, asked: ICaptureRequest): Promise<IJob>;
   remove(machine: string): Promise<IJob>;
   /** The end of what it wrote to its serial console. */
   console(machine: string): Promise<string>;
@@ -142,6 +144,15 @@ export class Api implements IApi {
 
   async power(machine: string, kind: Power): Promise<IJob> {
     return this._job(['machines', machine, kind], 'POST');
+  }
+
+  async capture(machine: string, asked: ICaptureRequest): Promise<IJob> {
+    const { title, note, tags } = asked;
+    return this._job(['machines', machine, 'capture'], 'POST', {
+      title,
+      note,
+      tags
+    });
   }
 
   async remove(machine: string): Promise<IJob> {

@@ -209,6 +209,7 @@ export function jobTitle(
   switch (job.kind) {
     case 'snapshot':
     case 'autosnapshot':
+    case 'capture':
       return trans.__('Snapshot of “%1”', name);
     case 'restore':
       return trans.__('Restoring “%1”', name);

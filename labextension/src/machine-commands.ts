@@ -14,9 +14,11 @@ import { ReadonlyPartialJSONObject } from '@lumino/coreutils';
 
 import { agreed } from './consent';
 import { showFailure } from './failures';
-import { suspendIcon } from './icons';
+import { snapshotIcon, suspendIcon } from './icons';
 import { LogbookModel } from './model';
 import { IMachine, MachineState } from './records';
+import { choices } from './search';
+import { askForSnapshot } from './snapshot-form';
 import { CommandIDs } from './tokens';
 
 const machineArg = {
@@ -120,6 +122,32 @@ export function addMachineCommands(
     trans.__('The machine was not stopped'),
     ['starting', 'running', 'suspended', 'broken'],
     async machine => model.track(await model.api.power(machine, 'stop'))
+  );
+  add(
+    CommandIDs.capture,
+    {
+      label: trans.__('Snapshot to the Logbook…'),
+      caption: trans.__(
+        'Write what changed in this machine into the logbook; it goes on running'
+      ),
+      icon: snapshotIcon
+    },
+    trans.__('No snapshot was taken of the machine'),
+    ['running'],
+    async machine => {
+      const proposed = {
+        title: named({ machine })?.title ?? '',
+        note: '',
+        tags: [],
+        leave_out: [],
+        release: ''
+      };
+      const knownTags = choices(model.entries ?? []).tag;
+      const asked = await askForSnapshot({ proposed, knownTags, trans });
+      if (asked) {
+        model.track(await model.api.capture(machine, asked));
+      }
+    }
   );
   add(
     CommandIDs.remove,

@@ -122,8 +122,8 @@ function Body(
           {state === 'stopped' &&
             act(CommandIDs.start, trans.__('Start'), true)}
           {state === 'running' && act(CommandIDs.suspend, trans.__('Suspend'))}
-          {commands.hasCommand(CommandIDs.captureMachine) &&
-            act(CommandIDs.captureMachine, trans.__('Snapshot to the logbook'))}
+          {commands.hasCommand(CommandIDs.capture) &&
+            act(CommandIDs.capture, trans.__('Snapshot to the logbook'))}
           {state !== 'stopped' && act(CommandIDs.stop, trans.__('Stop'))}
           {act(CommandIDs.remove, trans.__('Delete…'))}
         </div>

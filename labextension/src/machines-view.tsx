@@ -16,7 +16,7 @@ import * as React from 'react';
 
 import { FailureView } from './failures';
 import { since } from './format';
-import { suspendIcon } from './icons';
+import { snapshotIcon, suspendIcon } from './icons';
 import { cameOver, memory, stateName } from './machine-words';
 import { LogbookModel } from './model';
 import { IMachine, isActive } from './records';
@@ -143,6 +143,14 @@ function MachineItem(props: {
           )}
         {state === 'running' &&
           action(
+            CommandIDs.capture,
+            'vml-machine-capture',
+            snapshotIcon,
+            trans.__('Snapshot to the Logbook…'),
+            trans.__('Snapshot of “%1” as it is in this machine', name)
+          )}
+        {state === 'running' &&
+          action(
             CommandIDs.suspend,
             'vml-machine-suspend',
             suspendIcon,
@@ -230,7 +238,7 @@ function openMenu(
   add(CommandIDs.open, CommandIDs.openInBrowser, CommandIDs.showMachine);
   menu.addItem({ type: 'separator' });
   add(CommandIDs.suspend, CommandIDs.resume, CommandIDs.start);
-  add(CommandIDs.captureMachine);
+  add(CommandIDs.capture);
   menu.addItem({ type: 'separator' });
   for (const part of ['standard', 'console']) {
     const command = CommandIDs.showMachine;

@@ -39,7 +39,7 @@ export class Notices {
 
   private _progressed(job: IJob): void {
     // The others take moments, and their machine shows the change itself.
-    if (!['snapshot', 'restore', 'files'].includes(job.kind)) {
+    if (!['snapshot', 'capture', 'restore', 'files'].includes(job.kind)) {
       return;
     }
     const stage = job.stages[job.stages.length - 1];
@@ -84,7 +84,7 @@ export class Notices {
     const trans = this._trans;
     const result = job.result ?? {};
     const release = result.release as IRelease | null;
-    if (job.kind === 'snapshot') {
+    if (job.kind === 'snapshot' || job.kind === 'capture') {
       const entry = result.entry as string;
       const size = trans.__(
         '%1, %2 new',

@@ -16,18 +16,18 @@ export interface IPreview {
   notes: string[];
 }
 
-/** Something that looks like a secret; a line or cell counts from 1 and is missing where it is the whole file. */
+/** Something that looks like a secret; `where` is a line or cell, and empty for the whole file. */
 export interface ISecret {
   path: string;
+  where: string;
   kind: string;
-  line?: number;
-  cell?: number;
 }
 
 export interface ISecrets {
-  findings: ISecret[];
-  /** Whether everything that should be looked into was. */
-  complete: boolean;
+  found: ISecret[];
+  files: number;
+  /** How many files were not looked through, and why. */
+  unseen: Record<string, number>;
 }
 
 export interface IWholeEnvironment {

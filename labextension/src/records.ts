@@ -134,6 +134,7 @@ export interface IFailure {
 export type JobKind =
   | 'snapshot'
   | 'autosnapshot'
+  | 'capture'
   | 'restore'
   | 'files'
   | 'start'
@@ -206,6 +207,13 @@ export interface IRestoreRequest {
   shape: IShape | null;
   /** The recorded one, by which the server knows how long restores of it take; empty where there is none. */
   recorded: string;
+}
+
+/** What is empty is as in the entry that was restored. */
+export interface ICaptureRequest {
+  title: string;
+  note: string;
+  tags: string[];
 }
 
 export interface ISnapshotRequest {

@@ -33,10 +33,10 @@ export function SecretsView(props: {
     ask(ending.signal).then(setFound, () => undefined);
     return () => ending.abort();
   }, [ask]);
-  if (!found?.findings.length) {
+  if (!found?.found.length) {
     return null;
   }
-  const files = byFile(found.findings);
+  const files = byFile(found.found);
   const choose = (file: string, leave: boolean) => {
     const chosen = leave ? [...out, file] : out.filter(one => one !== file);
     setOut(chosen);
@@ -65,10 +65,7 @@ export function SecretsView(props: {
                 {trans.__('Leave out %1', file)}
                 <span className="vml-Form-hint">
                   {' '}
-                  {places
-                    .slice(0, 3)
-                    .map(one => where(one, trans))
-                    .join('; ')}
+                  {places.slice(0, 3).map(where).join('; ')}
                 </span>
               </span>
             </label>
@@ -76,7 +73,7 @@ export function SecretsView(props: {
         ))}
       </ul>
       <span className="vml-Form-hint">
-        {found.complete
+        {!found.unseen.time && !found.unseen.limit
           ? trans.__('What is left out gets a line in .vmlignore.')
           : trans.__(
               'Not all files were looked into. What is left out gets a line in .vmlignore.'
@@ -86,10 +83,6 @@ export function SecretsView(props: {
   );
 }
 
-function where(finding: ISecret, trans: TranslationBundle): string {
-  const { kind, line, cell } = finding;
-  if (cell) {
-    return trans.__('%1, cell %2', kind, cell);
-  }
-  return line ? trans.__('%1, line %2', kind, line) : kind;
+function where(secret: ISecret): string {
+  return [secret.kind, secret.where].filter(Boolean).join(', ');
 }

@@ -152,8 +152,10 @@ async function takeSnapshot(
     ? proposed
     : await askForSnapshot({
         proposed,
-        environment: model.api.environment(),
-        offered: model.api.releases(),
+        release: {
+          environment: model.api.environment(),
+          offered: model.api.releases()
+        },
         preview: signal => page.preview(subject.path, signal),
         secrets: signal => page.secrets(subject.path, signal),
         betterTitle: (parent, signal) =>

@@ -26,14 +26,17 @@ export interface ISnapshotForm {
 export interface ISnapshotFormOptions {
   /** What the fields hold at first. */
   proposed: ISnapshotForm;
-  environment: Promise<IEnvironment>;
-  offered: Promise<IOfferedRelease[]>;
+  /** Where the user may choose the release; a machine knows its own. */
+  release?: {
+    environment: Promise<IEnvironment>;
+    offered: Promise<IOfferedRelease[]>;
+  };
   /** Asks what will be captured. */
-  preview: (signal: AbortSignal) => Promise<IPreview>;
+  preview?: (signal: AbortSignal) => Promise<IPreview>;
   /** Asks what looks like a secret. */
-  secrets: (signal: AbortSignal) => Promise<ISecrets>;
+  secrets?: (signal: AbortSignal) => Promise<ISecrets>;
   /** A better title, once it is known which entry this one continues. */
-  betterTitle: (parent: string, signal: AbortSignal) => Promise<string>;
+  betterTitle?: (parent: string, signal: AbortSignal) => Promise<string>;
   /** Tags that other entries have. */
   knownTags: string[];
   trans: TranslationBundle;
@@ -71,17 +74,17 @@ function SnapshotFields(
   }
 ): JSX.Element {
   const { trans, proposed, onChange } = props;
-  const [release, setRelease] = React.useState(proposed.release);
   const [title, setTitle] = React.useState(proposed.title);
   const touched = React.useRef(false);
   const ending = React.useRef(new AbortController());
   React.useEffect(() => () => ending.current.abort(), []);
+  const { preview: ask, betterTitle } = props;
   // Nobody's words are overwritten: the better title only takes the place of the proposed one.
   const preview = React.useCallback(
     async (signal: AbortSignal) => {
-      const found = await props.preview(signal);
-      if (found.parent) {
-        props.betterTitle(found.parent, ending.current.signal).then(
+      const found = await ask!(signal);
+      if (found.parent && betterTitle) {
+        betterTitle(found.parent, ending.current.signal).then(
           better => {
             if (!touched.current && !ending.current.signal.aborted) {
               setTitle(better);
@@ -93,16 +96,8 @@ function SnapshotFields(
       }
       return found;
     },
-    [props.preview]
+    [ask]
   );
-  const [environment, setEnvironment] = React.useState<IEnvironment | null>(
-    null
-  );
-  React.useEffect(() => {
-    props.environment.then(setEnvironment, () => undefined);
-  }, [props.environment]);
-  const detected = environment?.release_chosen ? null : environment?.release;
-
   return (
     <>
       <label htmlFor="vml-snapshot-title">{trans.__('Title')}</label>
@@ -141,6 +136,51 @@ function SnapshotFields(
           <option key={tag} value={tag} />
         ))}
       </datalist>
+      {props.release ? (
+        <ReleaseField
+          {...props.release}
+          proposed={proposed.release}
+          trans={trans}
+          onChange={onChange}
+        />
+      ) : (
+        <p className="vml-Form-hint">
+          {trans.__(
+            'Notebooks that are open in the machine are taken as they were last saved there.'
+          )}
+        </p>
+      )}
+      {props.secrets && (
+        <SecretsView
+          ask={props.secrets}
+          trans={trans}
+          onChange={leave_out => onChange({ leave_out })}
+        />
+      )}
+      {props.preview && <PreviewView ask={preview} trans={trans} />}
+    </>
+  );
+}
+
+function ReleaseField(props: {
+  environment: Promise<IEnvironment>;
+  offered: Promise<IOfferedRelease[]>;
+  proposed: string;
+  trans: TranslationBundle;
+  onChange: (changed: Partial<ISnapshotForm>) => void;
+}): JSX.Element {
+  const { trans, onChange } = props;
+  const [release, setRelease] = React.useState(props.proposed);
+  const [environment, setEnvironment] = React.useState<IEnvironment | null>(
+    null
+  );
+  React.useEffect(() => {
+    props.environment.then(setEnvironment, () => undefined);
+  }, [props.environment]);
+  const detected = environment?.release_chosen ? null : environment?.release;
+
+  return (
+    <>
       <label htmlFor="vml-snapshot-release">{trans.__('CernVM release')}</label>
       {detected ? (
         <span className="vml-Form-detected" data-testid="vml-detected">
@@ -159,12 +199,6 @@ function SnapshotFields(
           }}
         />
       )}
-      <SecretsView
-        ask={props.secrets}
-        trans={trans}
-        onChange={leave_out => onChange({ leave_out })}
-      />
-      <PreviewView ask={preview} trans={trans} />
     </>
   );
 }

@@ -31,7 +31,7 @@ export namespace CommandIDs {
   export const openInBrowser = 'vml:open-machine-in-browser';
   export const suspend = 'vml:suspend-machine';
   export const resume = 'vml:resume-machine';
-  export const captureMachine = 'vml:capture-machine';
+  export const capture = 'vml:capture-machine';
   export const showMachine = 'vml:show-machine';
   export const takeStandard = 'vml:take-standard-snapshot';
   export const revert = 'vml:revert-to-standard-snapshot';

@@ -32,7 +32,6 @@ _REASONS = (
     "no room",
     "cannot be reached",
     "does not answer",
-    "ended early: Input/output error",
 )
 
 

@@ -11,6 +11,8 @@ import logging
 import os
 import shutil
 import signal
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -23,11 +25,13 @@ from urllib.parse import urlsplit
 import pytest
 import requests
 
-from vml_jupyter.errors import LimitReached
+from vml_jupyter.errors import LimitReached, MachineRefused, Usage
 from vml_jupyter.flows import life, machines, standard
 from vml_jupyter.flows.capture import capture
 from vml_jupyter.flows.doctor import doctor
+from vml_jupyter.flows.files import restore_files
 from vml_jupyter.flows.idle import IdleWatch, suspend_idle
+from vml_jupyter.flows.machine_capture import capture_machine
 from vml_jupyter.flows.restore import restore
 from vml_jupyter.flows.settings import Settings, load
 from vml_jupyter.guest.notebook import _connected
@@ -173,6 +177,51 @@ def test_a_machine_goes_back_to_a_standard_snapshot(guest: Guest) -> None:
     assert guest.run("import os; print(answer, os.path.exists('later.txt'))") == "43 True"
 
 
+CHANGES = """
+import os, pathlib, shutil
+pathlib.Path("fits/deep").mkdir(parents=True)
+pathlib.Path("fits/deep/one.bin").write_bytes(bytes(range(256)) * 4096)
+pathlib.Path("unread.txt").unlink()
+with open("dimuon.csv", "a") as file:
+    file.write("1,2,3\\n")
+os.symlink("dimuon.csv", "newest")
+"""
+LISTING = """
+import hashlib, os
+for folder, _, files in sorted(os.walk(".")):
+    for name in sorted(files):
+        path = os.path.join(folder, name)
+        if "checkpoints" not in path:
+            print(path, hashlib.sha256(open(path, "rb").read()).hexdigest())
+"""
+
+
+def test_what_changed_in_it_is_captured_and_it_goes_on(guest: Guest, tmp_path: Path) -> None:
+    guest.run(f"import os; None if os.path.exists('fits') else exec({CHANGES!r})")
+    first = capture_machine(guest.settings, guest.id, title="fitted")
+    restored = guest.spec.entry
+    assert (first.parent, first.machine, first.title) == (restored, guest.id, "fitted")
+    environment = first.environment
+    assert environment.release is not None
+    assert (environment.release.system, environment.release_chosen) == ("4.5.1.0", False)
+    assert environment.packages["numpy"]
+    assert {mount.fqrn for mount in environment.cvmfs} >= {"sft.cern.ch"}
+    restore_files(guest.settings, first.id, tmp_path / "files")
+    here = subprocess.run(
+        [sys.executable, "-c", LISTING], cwd=tmp_path / "files", capture_output=True, text=True, check=True
+    )
+    assert here.stdout.strip() == guest.run(LISTING)
+    assert first.files == len(here.stdout.splitlines()) - 1  # the link is listed, too
+
+    guest.run("open('later.txt', 'w').write('x' * 1000)")
+    second = capture_machine(guest.settings, guest.id)
+    assert (second.parent, second.title, second.files) == (first.id, "fitted", first.files + 1)
+    assert second.new_bytes < 100_000
+    assert guest.run("print(answer)") == "43"
+    with pytest.raises(Usage, match=r"no elsewhere\.ipynb"):
+        capture_machine(guest.settings, guest.id, notebook="elsewhere.ipynb")
+
+
 @pytest.mark.parametrize("name", ["area", "net"])
 def test_what_is_killed_beside_a_machine_is_told_and_mended(guest: Guest, name: str) -> None:
     before = guest.spec
@@ -203,6 +252,8 @@ def test_limits_are_told(guest: Guest) -> None:
     life.suspend(guest.settings, guest.id)
     with pytest.raises(LimitReached):
         life.resume(guest.settings.using(machines_memory_mib=1000), guest.id)
+    with pytest.raises(MachineRefused, match="is suspended"):
+        capture_machine(guest.settings, guest.id)
     assert life.resume(guest.settings.using(machines_max=1), guest.id).state == "running"
 
 

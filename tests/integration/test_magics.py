@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+import urllib.error
+import urllib.request
 from contextlib import AbstractContextManager
 from html import unescape
 from pathlib import Path
@@ -35,12 +38,14 @@ class Notebook:
     def kernel(self) -> AbstractContextManager[None]:
         return self._client.setup_kernel()
 
-    def links(self) -> str:
-        """Return what the widgets show, which is not saved with the notebook."""
-        return unescape(" ".join(str(state.get("value")) for state in self._client.widget_state.values()))
+    def links(self) -> list[str]:
+        """Return the links that widgets show."""
+        shown = " ".join(str(state.get("value")) for state in self._client.widget_state.values())
+        return [unescape(each) for each in re.findall('href="([^"]+)"', shown)]
 
     def saved(self) -> str:
-        """Return all outputs, as they are saved with the notebook."""
+        """Return all that is saved with the notebook: its outputs, and the state of its widgets."""
+        self._client.set_widgets_metadata()
         return nbformat.writes(self._notebook)
 
     def type(self, source: str) -> str:
@@ -51,6 +56,18 @@ class Notebook:
         return "".join(
             output.get("text", "") or output.get("data", {}).get("text/plain", "") for output in cell.outputs
         )
+
+
+class _Stay(urllib.request.HTTPRedirectHandler):
+    def redirect_request(self, *all: object) -> None:
+        return None
+
+
+def leads_to(link: str) -> str:
+    """Return where a link redirects to, '' where it does not any more."""
+    with pytest.raises(urllib.error.HTTPError) as answer:
+        urllib.request.build_opener(_Stay).open(link, timeout=30)
+    return answer.value.headers.get("Location", "")
 
 
 def test_from_the_snapshot_to_the_end_of_the_machine(
@@ -65,20 +82,29 @@ def test_from_the_snapshot_to_the_end_of_the_machine(
         notebook.type("%load_ext vml_jupyter")
         shown = notebook.type('%vml snapshot --notebook dimuon.ipynb --release 4.5.1.0 -m "by magic"')
         assert "by magic" in shown
-        entry = notebook.type("entry = _.entry; print(entry.id)").strip()
+        entry = notebook.type("print(_.id)").strip()
         assert "by magic" in notebook.type("%vml list")
 
         file.write_text("{}")  # what the machine must not show
         shown = notebook.type(f"opened = %vml restore {entry}\nopened")
         [machine] = machines.list_machines(machine_settings)
-        assert f"{machine.id}: CernVM 4.5.1.0" in shown
-        assert machine.url in notebook.links()
+        assert f"Machine {machine.id}: CernVM 4.5.1.0" in shown
+        (link,) = notebook.links()
+        assert leads_to(link) == machine.url
+        assert leads_to(link) == "", "it opens once"
         assert notebook.type("print(opened.machine.release.system)").strip() == "4.5.1.0"
         listed = notebook.type("%vml machines")
         assert machine.id in listed
         assert "running" in listed
 
+        notebook.type("import vml_jupyter as vml\nshown = vml.Machine(opened.machine.id)\nshown")
+        assert "Logbook()" in notebook.type("logbook = vml.Logbook()\nlogbook")
+        seen = "import time\nwhile not logbook.entries: time.sleep(0.05)\nprint(logbook.entries[0].id, shown.state)"
+        assert notebook.type(seen).split() == [entry, "running"]
+        assert {machine.url} == {leads_to(each) for each in notebook.links()} - {""}
+
         token = machines.machine_token(machine_settings, machine.id)
+        assert "application/vnd.jupyter.widget-state+json" in notebook.saved()
         assert token[:8] not in notebook.saved()
         inside = machines.execute(machine_settings, machine.id, "dimuon.ipynb")
         assert "CernVM 4.5.1.0" in environment_text(inside)

@@ -11,7 +11,7 @@ import socket
 import stat
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -19,15 +19,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from vml_jupyter.guest import agent
-from vml_jupyter.guest.pickup import agent_source
+from vml_jupyter.guest.pickup import agent_source, teller_source
 
 STANDARD = {
     "errno",
     "glob",
     "http.client",
+    "importlib",
     "json",
     "os",
     "pwd",
+    "re",
     "select",
     "signal",
     "socket",
@@ -37,6 +39,14 @@ STANDARD = {
     "time",
 }
 ME = pwd.getpwuid(os.geteuid())
+
+
+def test_a_teller_is_standard_library_for_python_3_6() -> None:
+    tree = ast.parse(teller_source(), feature_version=(3, 6))
+    running = [node for node in tree.body if isinstance(node, ast.Import)]
+    assert {
+        alias.name.partition(".")[0] for node in running for alias in node.names
+    } <= sys.stdlib_module_names
 
 
 def test_it_is_one_file_of_standard_library_for_python_3_6() -> None:
@@ -189,15 +199,136 @@ def test_the_log_is_told_without_the_token(tmp_path: Path, monkeypatch: pytest.M
     assert agent.log_tail("s3cret") == "http://x/?token=..."
 
 
+@pytest.fixture
+def setup_script(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Where the agent looks for a set-up script; what it leaves is beside it."""
+    script = tmp_path / "setup"
+    monkeypatch.setattr(agent, "SETUP", str(script))
+    monkeypatch.setattr(agent, "SETUP_LOG", str(tmp_path / "setup.log"))
+    monkeypatch.setattr(agent, "SETUP_DONE", str(tmp_path / "lib" / "set-up"))
+    return script
+
+
+def test_an_image_is_set_up_once(setup_script: Path, tmp_path: Path) -> None:
+    state = agent.State()
+    agent.set_up(state)
+    assert state.get()["stage"] == "starting", "there is nothing to do"
+    setup_script.write_text(f"#!/bin/sh\necho ran >>{tmp_path}/ran\n")
+    setup_script.chmod(0o700)
+    for _ in range(2):
+        agent.set_up(state)
+    assert state.get()["stage"] == "setup"
+    assert (tmp_path / "ran").read_text() == "ran\n"
+
+
+def test_a_set_up_that_fails_is_told_and_tried_again(setup_script: Path) -> None:
+    setup_script.write_text("#!/bin/sh\necho no such package >&2\nexit 3\n")
+    setup_script.chmod(0o700)
+    for _ in range(2):
+        with pytest.raises(agent.Failed, match="status 3: no such package") as caught:
+            agent.set_up(agent.State())
+        assert caught.value.lacks == "setup"
+
+
+def test_a_set_up_that_does_not_end_is_ended(setup_script: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(agent, "SETUP_WAIT_S", 0.2)
+    setup_script.write_text("#!/bin/sh\nexec sleep 1000\n")
+    setup_script.chmod(0o700)
+    with pytest.raises(agent.Failed, match="takes more than"):
+        agent.set_up(agent.State())
+
+
 def test_the_richest_jupyter_is_taken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(agent, "SEARCHED", str(tmp_path))
-    with pytest.raises(agent.Failed):
+    monkeypatch.setattr(agent, "SEARCHED_TOO", str(tmp_path / "*" / "bin"))
+    with pytest.raises(agent.Failed, match=f"no jupyter-lab or .* in {tmp_path}") as caught:
         agent.find_jupyter()
+    assert caught.value.lacks == "jupyter"
+    own = tmp_path / "miniforge3" / "bin" / "jupyter-server"
+    own.parent.mkdir(parents=True)
+    own.write_text("")
+    own.chmod(0o755)
+    assert agent.find_jupyter() == ("server", str(own))
     for program in ("jupyter-server", "jupyter-lab"):
         (tmp_path / program).write_text("")
         (tmp_path / program).chmod(0o755)
         assert agent.find_jupyter()[1] == str(tmp_path / program)
     assert agent.find_jupyter()[0] == "lab"
+
+
+@pytest.fixture
+def lcg(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., str]:
+    """A system like CernVM 4 without a Jupyter, and a function that puts an LCG view into it."""
+    views = tmp_path / "cvmfs" / "lcg" / "views"
+    monkeypatch.setattr(agent, "VIEWS", str(views))
+    monkeypatch.setattr(agent, "SEARCHED", str(tmp_path / "none"))
+    monkeypatch.setattr(agent, "SEARCHED_TOO", str(tmp_path / "none" / "*"))
+    release = tmp_path / "os-release"
+    release.write_text('NAME="CentOS Linux"\nID="centos"\nVERSION_ID="7"\n')
+    monkeypatch.setattr(agent, "OS_RELEASE", str(release))
+
+    def make(name: str, platform: str, *programs: str) -> str:
+        view = views / name / f"{os.uname().machine}-{platform}"
+        (view / "bin").mkdir(parents=True)
+        (view / "setup.sh").write_text('export VIEW_IS_SET_UP="$BASH_SOURCE"\nfalse\n')
+        for program in programs:
+            (view / "bin" / program).write_text(
+                '#!/bin/sh\necho "$VIEW_IS_SET_UP" "$@" "$JUPYTER_CONFIG_DIR"\n'
+            )
+            (view / "bin" / program).chmod(0o755)
+        return str(view)
+
+    return make
+
+
+def test_without_a_jupyter_of_its_own_a_system_takes_that_of_an_lcg_view(lcg: Callable[..., str]) -> None:
+    with pytest.raises(agent.Failed, match=r"none is in .*/lcg/views") as caught:
+        agent.find_jupyter()
+    assert caught.value.lacks == "jupyter"
+    lcg("LCG_107", "el9-gcc13-opt", "jupyter-lab")
+    lcg("LCG_106", "centos7-gcc11-dbg", "jupyter-lab")
+    lcg("dev4", "centos7-gcc11-opt", "jupyter-lab")
+    empty = lcg("LCG_105", "centos7-gcc12-opt")
+    with pytest.raises(agent.Failed, match=f"{os.uname().machine}-centos7.*{empty}"):
+        agent.find_jupyter()
+    old = lcg("LCG_99", "centos7-gcc10-opt", "jupyter-notebook")
+    assert agent.find_jupyter() == ("notebook", f"{old}/bin/jupyter-notebook")
+    new = lcg("LCG_104", "centos7-gcc11-opt", "jupyter-lab", "jupyter-notebook")
+    assert agent.find_jupyter() == ("lab", f"{new}/bin/jupyter-lab")
+    assert agent.find_jupyter(old) == ("notebook", f"{old}/bin/jupyter-notebook")
+    for other in ("/nonsense", str(Path(new).parent.parent / "LCG_107" / "x86_64-el9-gcc13-opt"), empty):
+        assert agent.find_jupyter(other) == ("lab", f"{new}/bin/jupyter-lab")
+
+
+@pytest.mark.parametrize(
+    ("said", "names"),
+    [
+        ('ID="scientific"\nVERSION_ID="7.9"', ["centos7", "el7"]),
+        ('ID="almalinux"\nVERSION_ID="9.4"', ["el9"]),
+        ("ID=ubuntu\nVERSION_ID=22.04", ["ubuntu2204"]),
+        ("ID=debian\nVERSION_ID=12", ["debian12"]),
+    ],
+)
+def test_a_system_is_called_as_lcg_calls_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, said: str, names: list[str]
+) -> None:
+    (tmp_path / "os-release").write_text(said)
+    monkeypatch.setattr(agent, "OS_RELEASE", str(tmp_path / "os-release"))
+    assert agent.platforms() == [f"{os.uname().machine}-{name}" for name in names]
+
+
+def test_the_jupyter_of_a_view_runs_where_the_view_was_set_up(
+    lcg: Callable[..., str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(agent, "RUN", str(tmp_path))
+    view = lcg("LCG_106", "centos7-gcc11-opt", "jupyter-lab")
+    process = agent.start_jupyter(agent.find_jupyter()[1], ME)
+    assert process.wait(30) == 0
+    said = (tmp_path / "jupyter.log").read_text()
+    assert said.startswith(f"{view}/setup.sh --config={tmp_path}/jupyter.json ")
+    assert said.rstrip().endswith("/.jupyter"), (
+        "its configuration must not lie in the view, which is read-only"
+    )
 
 
 @pytest.mark.parametrize(

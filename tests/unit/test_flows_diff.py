@@ -6,6 +6,7 @@ import json
 import os
 import shutil
 import stat
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -142,7 +143,7 @@ def test_trees_that_cannot_be(monkeypatch: pytest.MonkeyPatch) -> None:
             deep = repository.save_tree([Node(name="a", type="dir", subtree=deep)])
         empty = repository.save_tree([])
         repository.flush()
-    monkeypatch.setattr("vml_jupyter.snapshot.compare._MOST", 10_000)
+    monkeypatch.setattr(sys.modules["vml_jupyter.snapshot.compare"], "_MOST", 10_000)
     for hostile in (tree, deep):
         with pytest.raises(Foreign):
             list(compare(repository, hostile, empty))

@@ -18,6 +18,7 @@ from release_images import ca_file, publish, signed_disk
 from vml_jupyter.cli.main import main
 from vml_jupyter.errors import (
     DigestMismatch,
+    Foreign,
     NotFound,
     ReleaseNeeded,
     ReleaseNotFound,
@@ -31,6 +32,7 @@ from vml_jupyter.flows.capture import capture
 from vml_jupyter.flows.provide import provide
 from vml_jupyter.flows.releases import list_images, list_releases, named_release
 from vml_jupyter.flows.settings import Settings, load
+from vml_jupyter.guest import jupyter_setup
 from vml_jupyter.machine.spec import MachineSpec, save_spec
 from vml_jupyter.model import Entry, Release
 from vml_jupyter.progress import SILENT, Stopwatch
@@ -143,6 +145,26 @@ def test_without_network_what_is_known_suffices(user: Settings, monkeypatch: pyt
     release = named_release(offline, "4.5.0.1")
     assert provide(offline, release).read_bytes() == NEW
     assert provide(offline, Release(system="4.5.0.1", bootloader="2021.05-1")).read_bytes() == NEW
+
+
+def test_a_release_that_nobody_could_be_asked_for_is_not_said_to_be_none(
+    user: Settings, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with pytest.raises(ReleaseNotFound, match=r"known: 4\.5\.0\.1, 4\.6\.0\.0"):
+        named_release(user, "4.7.0.0")
+    alone = user.using(release_urls=("http://127.0.0.1:9",), data=tmp_path / "fresh")
+    with pytest.raises(
+        RepositoryUnreachable, match=r"CernVM 4\.7\.0\.0 cannot be told.*does not answer"
+    ) as caught:
+        named_release(alone, "4.7.0.0")
+    assert "network" in caught.value.hint
+    monkeypatch.setenv("VML_DATA", str(alone.data))
+    monkeypatch.setenv("VML_CONFIG", str(alone.config))
+    monkeypatch.setenv("VML_RELEASE_URLS", "http://127.0.0.1:9")
+    assert main(["releases"]) == 0
+    shown = capsys.readouterr()
+    assert "No release is known here" in shown.out
+    assert "does not answer" in shown.err
 
 
 def test_without_network_a_list_waits_two_seconds_in_all(
@@ -305,9 +327,35 @@ def test_a_cloud_image_is_added_fetched_and_removed(user: Settings, site: Path, 
     assert added.added_images(user) == []
 
 
+def test_a_set_up_is_kept_with_its_image(user: Settings, tmp_path: Path) -> None:
+    image, script = tmp_path / "debian.raw", tmp_path / "setup.sh"
+    image.write_bytes(CLOUD)
+    for text in (b"pip install jupyterlab\n", b"#!/bin/sh\r\n", b"#!/bin/sh\n\xff", b"#!/bin/sh\n" * 30_000):
+        script.write_bytes(text)
+        with pytest.raises(Usage, match=r"setup\.sh"):
+            added.read_setup(script)
+    with pytest.raises(Usage, match="nothing"):
+        added.read_setup(tmp_path / "nothing")
+    script.write_text("#!/bin/sh\npip install jupyterlab\n")
+    text = added.read_setup(script)
+    added.add(user, "debian", str(image), CLOUD_SHA)
+    for wanted in (text, f"{text}exit 0\n"):
+        added.add(user, "debian", str(image), CLOUD_SHA, setup=wanted)
+        assert [each.setup for each in added.added_images(user)] == [wanted]
+    image.write_bytes(CLOUD + b"!")
+    with pytest.raises(WouldOverwrite):
+        added.add(user, "debian", str(image), hashlib.sha256(CLOUD + b"!").hexdigest(), setup=text)
+    image.write_bytes(CLOUD)
+    added.add(user, "debian", str(image), CLOUD_SHA, setup=text)
+    release = named_release(user, "debian")
+    assert added.setup_of(user, release) == text
+    assert added.setup_of(user, Release(system="debian", image_sha256="0" * 64)) == ""
+    assert added.setup_of(user, Release(system="4.5.0.1")) == ""
+
+
 def test_the_disk_of_a_cloud_image_is_taken_out_once_and_goes_with_it(user: Settings, tmp_path: Path) -> None:
     plain, file = tmp_path / "plain.raw", tmp_path / "debian.qcow2"
-    plain.write_bytes(b"D" * (1 << 20))
+    plain.write_bytes(b"D" * 510 + b"\x55\xaa" + b"D" * ((1 << 20) - 512))
     subprocess.run(["qemu-img", "convert", "-O", "qcow2", "-f", "raw", plain, file], check=True)
     added.add(user, "debian", str(file), hashlib.sha256(file.read_bytes()).hexdigest())
     release = named_release(user, "debian")
@@ -319,6 +367,17 @@ def test_the_disk_of_a_cloud_image_is_taken_out_once_and_goes_with_it(user: Sett
     assert all(not line.release.is_cloud or line.name for line in list_releases(user))
     assert keeping.remove(user, "debian") == [disk]
     assert file.exists()
+
+
+@pytest.mark.parametrize("content", [b"", b"<html>Log in</html>", b"D" * 4096], ids=["empty", "page", "text"])
+def test_what_no_machine_boots_from_is_refused_before_there_is_one(
+    user: Settings, tmp_path: Path, content: bytes
+) -> None:
+    file = tmp_path / "debian.raw"
+    file.write_bytes(content)
+    added.add(user, "debian", str(file), hashlib.sha256(content).hexdigest())
+    with pytest.raises(Foreign, match=r"debian\.raw is no disk that a machine could boot from"):
+        provide(user, named_release(user, "debian"))
 
 
 def test_a_cloud_image_stays_while_an_entry_needs_it(user: Settings, tmp_path: Path, dimuon: Path) -> None:
@@ -399,6 +458,12 @@ def test_the_command_line(vml: Any, user: Settings, site: Path, url: str) -> Non
     (site / "alma.qcow2").write_bytes(CLOUD)
     assert vml("releases", "add", "alma", f"{url}/alma.qcow2", "--sha256", CLOUD_SHA)[0] == 0
     assert Path(vml("fetch", "alma", "--json")["path"]).read_bytes() == CLOUD
+    again = ("releases", "add", "alma", f"{url}/alma.qcow2", "--sha256", CLOUD_SHA)
+    assert vml(*again, "--with-jupyter", "--json")["setup"] == jupyter_setup()
+    (site / "own.sh").write_text("#!/bin/sh\n")
+    assert vml(*again, "--setup", str(site / "own.sh"), "--json")["setup"] == "#!/bin/sh\n"
+    with pytest.raises(SystemExit, match="2"):
+        vml(*again, "--setup", str(site / "own.sh"), "--with-jupyter")
     assert vml("releases", "remove", "2021.05-1", "--json")["removed"] == [path]
     assert vml("releases", "remove", "2021.05-1", "--json")["error"]["code"] == "not-found"
     status, out, err = vml("fetch", "4.9.9.9")

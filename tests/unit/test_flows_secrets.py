@@ -1,103 +1,141 @@
-"""Likely secrets: what is found, what is not, and that files which are left out stay out."""
+"""What is likely to be a secret: found with its place, never with itself; bounded for whatever is put in."""
 
 from __future__ import annotations
 
 import json
+import time
 from pathlib import Path
 
+import msgspec
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from vml_jupyter.errors import BadArea
-from vml_jupyter.flows.leaving import leave_out
-from vml_jupyter.flows.secrets import MOST_BYTES, Finding, likely_secrets
-from vml_jupyter.snapshot import survey
+from vml_jupyter.errors import Cancelled
+from vml_jupyter.flows.secrets import Finding, Scan, Text, likely_secrets
+from vml_jupyter.progress import Silent
 
-AWS = "AKIA" + "IOSFODNN7EXAMPLE"
-
-
-def test_keys_and_passwords_are_found_where_they_stand(tmp_path: Path) -> None:
-    (tmp_path / "sub").mkdir()
-    (tmp_path / "sub" / "fit.py").write_text(f'x = 1\nclient(key="{AWS}")\n')
-    (tmp_path / "settings.ini").write_text("[db]\npassword = correct-horse-battery\n")
-    (tmp_path / "key").write_text("-----BEGIN RSA PRIVATE KEY-----\nabc\n")
-    (tmp_path / ".netrc").write_text("machine x login y\n")
-    found = likely_secrets(tmp_path, seconds=60)
-    assert found.complete
-    assert {(one.path, one.line, one.kind) for one in found.findings} == {
-        ("sub/fit.py", 2, "AWS Access Key"),
-        ("settings.ini", 2, "Secret Keyword"),
-        ("key", 1, "Private Key"),
-        (".netrc", 0, "passwords of servers"),
-    }
-    assert AWS not in str(found), "the secret itself is told to nobody"
+SECRETS = {
+    "AWS Access Key": 'key = "AKIAIOSFODNN7EXAMPLE"',
+    "Basic Auth Credentials": "fetch('https://ada:sekrit99@host.example/data')",
+    "Private Key": "-----BEGIN RSA PRIVATE KEY-----",
+    "GitHub Token": "ghp_aB3dE5fG7hI9jK1lM3nO5pQ7rS9tU1vW3xY5",
+    "Password or key in an assignment": 'password = "hunter2horse"',
+}
 
 
-def test_a_notebook_is_looked_through_cell_by_cell(tmp_path: Path) -> None:
-    outputs = [{"output_type": "stream", "name": "stdout", "text": [f"{AWS}\n"]}]
-    cells = [
-        {"cell_type": "markdown", "source": "# password", "metadata": {}},
-        {"cell_type": "code", "source": ["a = 1\n", "password = 'hunter2hunter2'"], "outputs": []},
-        {"cell_type": "code", "source": "show()", "outputs": outputs},
-    ]
-    (tmp_path / "fit.ipynb").write_text(json.dumps({"cells": cells, "nbformat": 4, "metadata": {}}))
-    assert likely_secrets(tmp_path, seconds=60).findings == [
-        Finding(path="fit.ipynb", kind="Secret Keyword", line=2, cell=2),
-        Finding(path="fit.ipynb", kind="AWS Access Key", line=1, cell=3),
-    ]
-
-
-def test_what_only_speaks_of_secrets_is_none(tmp_path: Path) -> None:
-    (tmp_path / "ok.py").write_text(
-        "password = getpass()\ntoken = os.environ['TOKEN']\nsecret = None\n# the password: ask Ada\nkey = 1\n"
-        "url = 'https://example.org/a'\npassword = '<yours>'\npassword = '********'\n"
+def scan(**files: str | bytes) -> Scan:
+    return likely_secrets(
+        [
+            Text(name.replace("__", "."), text.encode() if isinstance(text, str) else text)
+            for name, text in files.items()
+        ]
     )
-    assert likely_secrets(tmp_path, seconds=60).findings == []
 
 
-def test_what_stays_out_links_and_large_or_binary_files_are_not_looked_into(tmp_path: Path) -> None:
-    area = tmp_path / "area"
-    area.mkdir()
-    (tmp_path / "outside").write_text(AWS)
-    (area / "link").symlink_to(tmp_path / "outside")
-    (area / "large").write_bytes(AWS.encode() + bytes(MOST_BYTES))
-    (area / "binary").write_bytes(b"\0" + AWS.encode())
-    (area / "hidden.py").write_text(AWS)
-    (area / ".vmlignore").write_text("hidden.py\n")
-    assert likely_secrets(area, seconds=60).findings == []
+@pytest.mark.parametrize("kind", SECRETS)
+def test_is_found_with_its_line(kind: str) -> None:
+    found = scan(a__py=f"import os\n\n{SECRETS[kind]}\n").found
+
+    assert Finding(path="a.py", where="line 3", kind=kind) in found
 
 
-def test_it_ends_when_its_time_is_over(tmp_path: Path) -> None:
-    (tmp_path / "a.py").write_text(AWS)
-    found = likely_secrets(tmp_path, seconds=-1)
-    assert (found.findings, found.complete) == ([], False)
+@pytest.mark.parametrize("kind", SECRETS)
+def test_is_found_in_source_and_output_of_a_cell(kind: str) -> None:
+    cells = [
+        {"cell_type": "markdown", "source": "# Fit"},
+        {"cell_type": "code", "source": ["import os\n", SECRETS[kind]], "outputs": []},
+        {"cell_type": "code", "source": "", "outputs": [{"output_type": "stream", "text": [SECRETS[kind]]}]},
+        {"cell_type": "code", "source": "", "outputs": [{"data": {"text/plain": SECRETS[kind]}}]},
+    ]
+
+    found = scan(fit__ipynb=json.dumps({"cells": cells, "nbformat": 4})).found
+
+    assert {each.where for each in found if each.kind == kind} == {"cell 2", "cell 3", "cell 4"}
+
+
+def test_is_never_told_itself() -> None:
+    told = msgspec.json.encode(scan(a__py="\n".join(SECRETS.values()))).decode()
+
+    assert not any(word in told for word in ("AKIA", "sekrit99", "hunter2", "ghp_"))
 
 
 @pytest.mark.parametrize(
-    "name", ["plain.pem", "my key.pem", "a[1]*?.txt", "#hash", "!bang", "trailing ", "sub/dir/x\\y", "größe"]
+    "line",
+    [
+        'password = os.environ["PASSWORD"]',
+        "password = getpass()",
+        'password = "${PASSWORD}"',
+        'token = "<your token>"',
+        "# the key is in the drawer",
+        "2b7e151628aed2a6abf7158809cf4f3c  fit.root",
+    ],
 )
-def test_what_is_left_out_stays_out_and_nothing_else(tmp_path: Path, name: str) -> None:
-    for one in (name, "other", "sub/plain.pem"):
-        (tmp_path / one).parent.mkdir(parents=True, exist_ok=True)
-        (tmp_path / one).write_text("x")
-    (tmp_path / ".vmlignore").write_text("*.tmp")
-    leave_out(tmp_path, [name])
-    leave_out(tmp_path, [name])
-    assert survey(tmp_path).files == 3, ".vmlignore and the two others"
-    lines = (tmp_path / ".vmlignore").read_text().splitlines()
-    assert (lines[0], len(lines)) == ("*.tmp", 2)
+def test_leaves_out_what_only_stands_for_one(line: str) -> None:
+    assert scan(a__py=line).found == ()
 
 
-@pytest.mark.parametrize("name", ["", "../x", "/x", "a//b", "a\nb", "./a"])
-def test_what_names_no_file_is_refused(tmp_path: Path, name: str) -> None:
-    with pytest.raises(BadArea):
-        leave_out(tmp_path, [name])
-    assert not (tmp_path / ".vmlignore").exists()
+def test_settings_need_no_quotes() -> None:
+    assert [
+        each.path for each in scan(run__ini="db_password: abcdefgh123", run__py="db_password: str").found
+    ] == ["run.ini"]
 
 
-def test_rules_are_not_written_through_a_link(tmp_path: Path) -> None:
-    area = tmp_path / "area"
-    area.mkdir()
-    (area / ".vmlignore").symlink_to(tmp_path / "elsewhere")
-    with pytest.raises(BadArea):
-        leave_out(area, ["x"])
-    assert not (tmp_path / "elsewhere").exists()
+@pytest.mark.parametrize(
+    "path", [".netrc", "home/.aws/credentials", "x509up_u1000", "keys/id_ed25519", "a.kdbx"]
+)
+def test_files_that_hold_credentials_are_known_by_name(path: str) -> None:
+    assert likely_secrets([Text(path, b"\0\0")]).paths == {path}
+
+
+def test_the_example_notebook_holds_none() -> None:
+    files = Path(__file__).parent.parent.parent / "notebooks"
+
+    assert likely_secrets([Text(each.name, each.read_bytes()) for each in files.glob("dimuon.*")]).found == ()
+
+
+def test_says_what_it_did_not_look_at() -> None:
+    files = [Text("a.bin", b"\0\1"), Text("a.txt", b"a" * 100), Text("b.txt", b"b" * 100)]
+
+    assert likely_secrets(files, total_bytes=50).unseen == {"binary": 1, "large": 1, "limit": 1}
+    assert likely_secrets(files, time_s=0).unseen == {"time": 3}
+
+
+@pytest.mark.parametrize(
+    "text", ["://a:", "password", "aws", "eyJ", "password = '", '"key":"', "//x/:_authToken="]
+)
+def test_no_text_takes_longer_than_it_is_given(text: str) -> None:
+    begun = time.monotonic()
+
+    likely_secrets([Text("a.py", text.encode() * 200_000)], time_s=0.5)
+
+    assert (
+        time.monotonic() - begun < 10
+    )  # a piece is always looked through to its end; the whole takes minutes
+
+
+def test_can_be_cancelled() -> None:
+    class Impatient(Silent):
+        def advance(self, done: int, total: int | None = None, unit: str = "") -> None:
+            raise Cancelled
+
+    with pytest.raises(Cancelled):
+        likely_secrets([Text("a", b"")], Impatient())
+
+
+@given(st.binary(max_size=600) | st.text(max_size=300).map(str.encode))
+def test_takes_whatever_it_is_given(data: bytes) -> None:
+    for name in ("a.ipynb", "a.py", "a.ini"):
+        assert likely_secrets([Text(name, data)]).files == 1
+
+
+@given(
+    st.recursive(
+        st.none() | st.integers() | st.text(max_size=5),
+        lambda inner: (
+            st.lists(inner) | st.dictionaries(st.sampled_from(["cells", "source", "outputs", "data"]), inner)
+        ),
+    )
+)
+def test_takes_notebooks_that_are_none(value: object) -> None:
+    assert likely_secrets([Text("a.ipynb", json.dumps({"cells": value}).encode())]).found == ()

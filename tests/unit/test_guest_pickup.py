@@ -13,9 +13,19 @@ from hypothesis import strategies as st
 
 from vml_jupyter.errors import Usage
 from vml_jupyter.guest import GuestConfig, pickup
-from vml_jupyter.guest.pickup import AGENT, CONFIG, UNIT, WANTS, folder_name
+from vml_jupyter.guest.pickup import AGENT, CONFIG, SETUP, TELLER, UNIT, WANTS, folder_name
 
 PLAIN = GuestConfig(token="t0ken", machine="abcdefghjkmn", area="my work")
+
+# With what a machine's own page asks for a snapshot.
+ASKING = (
+    "jupyter",
+    "jupyter/vml_ask.py",
+    "labextensions/vml-machine",
+    "labextensions/vml-machine/package.json",
+    "labextensions/vml-machine/static",
+    "labextensions/vml-machine/static/machine.js",
+)
 
 
 def members(config: GuestConfig) -> dict[str, tuple[tarfile.TarInfo, bytes]]:
@@ -32,11 +42,20 @@ def test_the_same_configuration_gives_the_same_bytes() -> None:
 
 def test_it_holds_the_agent_its_unit_and_its_configuration() -> None:
     found = members(PLAIN)
-    assert set(found) == {"etc/vml", CONFIG, "usr/lib/vml", AGENT, UNIT, WANTS}
+    asking = {f"usr/lib/vml/{name}" for name in ASKING}
+    assert set(found) == {"etc/vml", CONFIG, "usr/lib/vml", AGENT, TELLER, UNIT, WANTS} | asking
     assert found[AGENT][1].startswith(b'"""The agent')
     assert f"/{AGENT}".encode() in found[UNIT][1]
     assert (found[WANTS][0].issym(), found[WANTS][0].linkname) == (True, "../vml-agent.service")
     assert json.loads(found[CONFIG][1]) == {"token": "t0ken", "machine": "abcdefghjkmn", "area": "my work"}
+
+
+def test_a_set_up_is_for_root_alone() -> None:
+    with tarfile.open(fileobj=io.BytesIO(pickup(PLAIN, setup="#!/bin/sh\n")), mode="r:gz") as archive:
+        assert archive.getmember(SETUP).mode == 0o700
+        script = archive.extractfile(SETUP)
+        assert script is not None
+        assert script.read() == b"#!/bin/sh\n"
 
 
 def test_only_root_reads_the_token() -> None:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from vml_jupyter.errors import Cancelled, MachineGone, MachineNotReady
@@ -23,7 +25,8 @@ class Agent(AgentClient):
         stage = self._stages.pop(0) if len(self._stages) > 1 else self._stages[0]
         if not stage:
             raise MachineGone("not yet")
-        return GuestState(stage=stage, detail="why not" if stage == "failed" else "")
+        state = GuestState(stage=stage.partition(":")[0], lacks=stage.partition(":")[2])
+        return msgspec.structs.replace(state, detail="why not") if state.stage == "failed" else state
 
 
 class Heard(Silent):
@@ -67,7 +70,7 @@ def test_a_machine_that_comes_up_is_awaited_in_order() -> None:
     state = wait(Agent("", "starting", "area", "jupyter", "jupyter", "ready"), progress=heard)
     assert state.stage == "ready"
     assert [done for done, _, _ in heard.said] == sorted(done for done, _, _ in heard.said)
-    assert {total for _, total, _ in heard.said} == {4}
+    assert {total for _, total, _ in heard.said} == {5}
 
 
 def test_the_address_is_not_there_before_jupyter_answers() -> None:
@@ -79,6 +82,26 @@ def test_an_agent_that_gave_up_ends_the_waiting_at_once() -> None:
     with pytest.raises(MachineNotReady, match="why not") as caught:
         wait(Agent("starting", "failed"), timeout_s=60)
     assert caught.value.console == "login:"
+
+
+@pytest.mark.parametrize("lacking", ["jupyter", "setup"])
+def test_what_an_image_lacks_is_told_with_what_to_do(lacking: str) -> None:
+    with pytest.raises(MachineNotReady, match="why not") as caught:
+        wait(Agent("starting", f"failed:{lacking}"), timeout_s=60)
+    assert "--setup" in caught.value.hint
+    assert ("--with-jupyter" in caught.value.hint) == (lacking == "jupyter")
+
+
+def test_time_stands_still_while_an_image_is_set_up() -> None:
+    until = time.monotonic() + 0.5
+
+    def slow(_: object) -> bool:
+        return time.monotonic() > until
+
+    later = row("later", lambda _: True)
+    wait(Agent("ready"), row("setup", slow, apart_s=60.0), later, timeout_s=0.2)
+    with pytest.raises(MachineNotReady, match="setup holds"):
+        wait(Agent("ready"), row("setup", lambda _: False, apart_s=0.2), later, timeout_s=0.1)
 
 
 def test_what_does_not_come_in_time_is_told_with_its_hint() -> None:

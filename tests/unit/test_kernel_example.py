@@ -40,14 +40,24 @@ def printed(cell: nbformat.NotebookNode) -> str:
     return "".join(output.text for output in cell.outputs if output.output_type == "stream")
 
 
-def test_the_example_is_committed_clean() -> None:
-    notebook = nbformat.read(NOTEBOOKS / "dimuon.ipynb", as_version=4)
+EXAMPLES = sorted(file.name for file in NOTEBOOKS.glob("*.ipynb"))
+
+
+@pytest.mark.parametrize("name", EXAMPLES)
+def test_an_example_is_committed_clean(name: str) -> None:
+    notebook = nbformat.read(NOTEBOOKS / name, as_version=4)
     nbformat.validate(notebook)
     assert (notebook.nbformat, notebook.nbformat_minor) == (4, 5)
+    assert "widgets" not in notebook.metadata
     assert not any(
         cell.outputs or cell.execution_count for cell in notebook.cells if cell.cell_type == "code"
     )
     assert len({cell.id for cell in notebook.cells}) == len(notebook.cells)
+
+
+def test_there_are_the_examples_that_the_documentation_names() -> None:
+    named = {"01-first-snapshot", "02-two-cernvms", "03-compare-and-branch", "04-standard-snapshot", "dimuon"}
+    assert {name.removesuffix(".ipynb") for name in EXAMPLES} == named
 
 
 def test_the_sample_is_what_its_script_makes(tmp_path: Path) -> None:
@@ -88,7 +98,7 @@ def test_the_magic_works_in_a_real_kernel(tmp_path: Path, monkeypatch: pytest.Mo
     loaded, taken, listed, refused = execute(notebook, area)
     assert loaded.outputs == []
     (result,) = (output for output in taken.outputs if output.output_type == "execute_result")
-    assert "<strong>Entry" in result.data["text/html"]
+    assert "<p>Entry " in result.data["text/html"]
     assert "in a kernel" in result.data["text/plain"]
     assert "<caption>Logbook</caption>" in listed.outputs[-1].data["text/html"]
     (error,) = (output for output in refused.outputs if output.output_type == "error")

@@ -61,7 +61,8 @@ def test_only_the_scratch_disk_is_writable() -> None:
 def test_a_cloud_image_is_under_the_scratch_disk() -> None:
     found = disks(ET.fromstring(domain_xml(spec(image_is_root=True), PASST)))
     assert [target for target, disk in found.items() if disk.find("readonly") is None] == ["vda"]
-    assert sorted(found) == ["sda", "vda", "vdc"]
+    assert sorted(found) == ["vda", "vdb", "vdc"], "kernels made for clouds see no SATA CD-ROM"
+    assert found["vdb"].find("source").attrib["file"].endswith("/context.iso")  # type: ignore[union-attr]
     assert found["vda"].find("source").attrib["file"].endswith("/scratch.qcow2")  # type: ignore[union-attr]
     assert found["vda"].find("boot") is not None
 

@@ -5,23 +5,27 @@ from __future__ import annotations
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import time
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import msgspec
 import pytest
 from restic_judge import Restic, needs_restic
 
 from vml_jupyter.errors import Cancelled, DiskFull, HostError, StoreUnreachable
 from vml_jupyter.progress import Silent
 from vml_jupyter.repository import Repository, Snapshot, memory_store
-from vml_jupyter.repository.cipher import ROOM_BYTES, Key
+from vml_jupyter.repository.cipher import OVERHEAD_BYTES, Key
 from vml_jupyter.repository.filling import Filler, Papers
 from vml_jupyter.repository.store import LocalFolder, Store
 from vml_jupyter.snapshot import Taken, lay, readers, take
+from vml_jupyter.snapshot.content import Read
 from vml_jupyter.snapshot.crew import Crew
-from vml_jupyter.snapshot.wire import Read
+from vml_jupyter.snapshot.wire import Line, Order
 
 PASSWORD = "password"
 
@@ -196,9 +200,9 @@ def test_a_desk_that_is_gone(
 ) -> None:
     papers = Papers(repository.papers().key, True, str(tmp_path / "gone"))
     monkeypatch.setattr(repository, "papers", lambda: papers)
-    with pytest.raises(HostError) as caught:
+    with pytest.raises(StoreUnreachable) as caught:
         take(repository, area)
-    assert "No such file" in caught.value.message
+    assert caught.value.message == f"{tmp_path / 'gone'} cannot be used: No such file or directory"
     assert hands() == []
 
 
@@ -221,6 +225,28 @@ def test_a_desk_that_is_full(
     finally:
         subprocess.run(["umount", str(desk)], check=True)
     assert_comes_back(repository, keep(repository, area), area, tmp_path / "laid")
+
+
+def test_names_as_long_as_they_may_be(crewed: None, repository: Repository, tmp_path: Path) -> None:
+    for folder in range(3):
+        (tmp_path / "area" / str(folder)).mkdir(parents=True)
+        for number in range(1000):
+            (tmp_path / "area" / str(folder) / f"{number:0255}").write_text(f"{folder} {number}")
+    assert keep(repository, tmp_path / "area").files == 3000
+
+
+def test_messages_of_several_threads_stay_whole() -> None:
+    ours, theirs = socket.socketpair()
+    sender, receiver = Line(ours), Line(theirs)
+    orders = [Order([[letter.encode() * 200] * 300]) for letter in "abcd"]
+    with ThreadPoolExecutor(len(orders)) as pool:
+        sent = [pool.submit(lambda order=order: [sender.send(order) for _ in range(50)]) for order in orders]
+        received = [receiver.order()[0] for _ in range(50 * len(orders))]
+        for sending in sent:
+            sending.result()
+    assert all(received.count(order) == 50 for order in orders)
+    sender.close()
+    receiver.close()
 
 
 def test_neither_arguments_nor_variables_hold_the_key(repository: Repository) -> None:
@@ -257,20 +283,27 @@ def test_modules_in_the_working_area_are_not_imported(
 
 @pytest.mark.parametrize("error", [PermissionError(13, "Permission denied"), FileNotFoundError(2, "gone")])
 def test_errors_keep_their_kind_on_the_line(error: OSError) -> None:
-    again = Read.of(error).result()
+    again = msgspec.msgpack.decode(msgspec.msgpack.encode(Read.failed(error)), type=Read).error()
     assert type(again) is type(error)
     assert str(again) == str(error)
 
 
-@pytest.mark.parametrize("size", [0, 1, 1000, 2 << 20, 9 << 20])
-def test_sealing_into_a_buffer(size: int) -> None:
+@pytest.mark.parametrize("sizes", [[], [0], [1], [1000, 0, 15, 16, 17, 1000], [2 << 20, 1], [9 << 20]])
+def test_sealing_into_a_buffer(sizes: list[int]) -> None:
     key = Key.generate()
-    plain = os.urandom(size)
-    target = memoryview(bytearray(size + ROOM_BYTES))
-    length = key.seal_into(plain, target)
-    assert length == size + 32
-    assert key.open(target[:length]) == plain
-    assert Key.from_bytes(key.to_bytes()).open(target[:length]) == plain
+    plains = [os.urandom(size) for size in sizes]
+    target = memoryview(bytearray(sum(sizes) + OVERHEAD_BYTES * len(sizes)))
+    key.seal_into(plains, target)
+    for plain in plains:
+        sealed, target = target[: len(plain) + OVERHEAD_BYTES], target[len(plain) + OVERHEAD_BYTES :]
+        assert key.open(sealed) == plain
+        assert Key.from_bytes(key.to_bytes()).open(sealed) == plain
+
+
+def test_no_two_blobs_are_sealed_with_one_nonce() -> None:
+    target = memoryview(bytearray(OVERHEAD_BYTES * 1000))
+    Key.generate().seal_into([b""] * 1000, target)
+    assert len({bytes(target[at : at + 16]) for at in range(0, len(target), OVERHEAD_BYTES)}) == 1000
 
 
 def test_packs_are_closed_when_they_are_full(tmp_path: Path) -> None:

@@ -154,8 +154,8 @@ def test_a_file_that_cannot_be_read_is_named_each_time(
 ) -> None:
     opened = os.open
 
-    def refusing(path: str, *arguments: int, **others: int) -> int:
-        if path == "3.txt":
+    def refusing(path: str | bytes, *arguments: int, **others: int) -> int:
+        if path in ("3.txt", b"3.txt"):
             raise PermissionError(13, "Permission denied", path)
         return opened(path, *arguments, **others)
 

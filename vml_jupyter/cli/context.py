@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -74,6 +73,7 @@ def _context(settings: Settings, arguments: argparse.Namespace) -> None:
         without_pins=arguments.without_pin,
         extra=dict(arguments.extra),
     )
+    output.result(context)
     if arguments.output:
         write(context, arguments.output, overwrite=arguments.overwrite)
     if arguments.json:
@@ -88,12 +88,12 @@ def _context(settings: Settings, arguments: argparse.Namespace) -> None:
             }
         )
     elif arguments.text:
-        sys.stdout.write(context.user_data.decode("ascii"))
+        output.raw(context.user_data.decode("ascii"))
     else:
         output.line(f"{arguments.output}: {context.release.label} for entry {context.entry}")
-        print(f"  user-data of {len(context.user_data)} bytes; a machine can be told {USER_DATA_LIMIT}")
+        output.line(f"  user-data of {len(context.user_data)} bytes; a machine can be told {USER_DATA_LIMIT}")
         for pin in context.pins:
             output.line(f"  pinned: {pin.label}")
         for name in context.left_out:
             output.line(f"  not pinned: {name}")
-        print("  no account, token or working area; `vml restore ENTRY --to DIR` gives the files")
+        output.line("  no account, token or working area; `vml restore ENTRY --to DIR` gives the files")

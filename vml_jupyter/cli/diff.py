@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import argparse
-from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from vml_jupyter.cli import output
-from vml_jupyter.cli.terminal import Terminal, size
+from vml_jupyter.cli.terminal import size
 from vml_jupyter.errors import Usage
 from vml_jupyter.flows.settings import Settings
 
@@ -36,7 +35,7 @@ def _diff(settings: Settings, arguments: argparse.Namespace) -> None:
 
     if arguments.other and arguments.area:
         raise Usage("an entry is compared with another one or with an area, not with both", "Leave one out.")
-    with closing(Terminal()) as terminal:
+    with output.progress() as terminal:
         found = diff(
             settings,
             arguments.entry,
@@ -45,6 +44,7 @@ def _diff(settings: Settings, arguments: argparse.Namespace) -> None:
             with_notebooks=arguments.notebooks or arguments.json,
             progress=terminal,
         )
+    output.result(found)
     if arguments.json:
         output.as_json(found)
         return
@@ -55,10 +55,10 @@ def _diff(settings: Settings, arguments: argparse.Namespace) -> None:
 
 
 def _print_files(found: Diff) -> None:
-    for change in found.files:
-        output.line(f"{_SIGNS[change.kind]} {_path(change)}{_detail(change)}")
-    for name in found.unreadable:
-        output.line(f"? {name}")
+    rows = [(_path(change), _SIGNS[change.kind], _detail(change)) for change in found.files]
+    rows += [(name, "?", "cannot be read") for name in found.unreadable]
+    if rows:
+        output.table(("FILE", "", "WHAT"), rows, f"Files from {found.before} to {found.after}")
     counts = ", ".join(f"{count.files} {kind} ({size(count.bytes)})" for kind, count in found.counts.items())
     output.line(f"From {found.before} to {found.after}: {counts}")
 
@@ -72,7 +72,7 @@ def _detail(change: FileChange) -> str:
     before, after = change.before, change.after
     if before is None or after is None:
         side = after or before
-        return f"  {size(side.size)}" if side and side.type == "file" else ""
+        return size(side.size) if side and side.type == "file" else ""
     told = []
     for what in change.what:
         if what == "content":
@@ -83,7 +83,7 @@ def _detail(change: FileChange) -> str:
             told.append(f"mode {before.mode:04o} -> {after.mode:04o}")
         else:
             told.append(what)
-    return f"  {', '.join(told)}"
+    return ", ".join(told)
 
 
 def _print_notebook(notebook: NotebookChange) -> None:
@@ -101,4 +101,4 @@ def _print_environment(found: Diff) -> None:
     rows += [(name, before or "-", after or "-") for name, (before, after) in environment.packages.items()]
     if rows:
         output.line("")
-        output.table(("ENVIRONMENT", "BEFORE", "AFTER"), rows)
+        output.table(("ENVIRONMENT", "BEFORE", "AFTER"), rows, "Environment")

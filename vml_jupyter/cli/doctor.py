@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import argparse
-from contextlib import closing
 from typing import TYPE_CHECKING
 
 from vml_jupyter.cli import output
-from vml_jupyter.cli.terminal import Terminal
 from vml_jupyter.flows.settings import Settings
 
 if TYPE_CHECKING:
@@ -30,17 +28,20 @@ def add_verbs(verbs: Verbs, common: argparse.ArgumentParser) -> None:
 def _doctor(settings: Settings, arguments: argparse.Namespace) -> int:
     from vml_jupyter.flows.doctor import doctor
 
-    with closing(Terminal()) as terminal:
+    with output.progress() as terminal:
         report = doctor(settings, again=arguments.again, progress=terminal)
     status = 0 if report.can_restore else _FAILED
+    output.result(report)
     if arguments.json:
         output.as_json(report)
         return status
     output.table(
-        ("VERDICT", "WHAT", "WHY"), [(found.verdict, found.what, found.why) for found in report.findings]
+        ("VERDICT", "WHAT", "WHY"),
+        [(found.verdict, found.what, found.why) for found in report.findings],
+        "This computer",
     )
     for found in report.findings:
         if found.fix:
             output.line(f"{found.what}: {found.fix}")
-    print("A restore works here." if report.can_restore else "A restore cannot work here.")
+    output.line("A restore works here." if report.can_restore else "A restore cannot work here.")
     return status

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -81,6 +80,7 @@ def _list(settings: Settings, arguments: argparse.Namespace) -> None:
         forgotten=arguments.bin,
     )
     found = listed(settings, query)
+    output.result(found.entries)
     if arguments.json:
         _print_json(found)
         return
@@ -88,9 +88,9 @@ def _list(settings: Settings, arguments: argparse.Namespace) -> None:
     if found.rows:
         _print_table(found, forgotten=arguments.bin)
     elif query == Query():
-        print("The logbook has no entries yet. `vml snapshot AREA` writes the first one.")
+        output.line("The logbook has no entries yet. `vml snapshot AREA` writes the first one.")
     else:
-        print("The bin is empty." if query == Query(forgotten=True) else "There is no such entry.")
+        output.line("The bin is empty." if query == Query(forgotten=True) else "There is no such entry.")
 
 
 def _print_json(found: Listed) -> None:
@@ -116,12 +116,15 @@ def _print_table(found: Listed, *, forgotten: bool) -> None:
     shown = [
         column for column in range(len(head)) if head[column] != "PROJECT" or any(row[column] for row in rows)
     ]
-    output.table([head[column] for column in shown], ([row[column] for column in shown] for row in rows))
+    caption = "Bin" if forgotten else "Logbook"
+    output.table(
+        [head[column] for column in shown], ([row[column] for column in shown] for row in rows), caption
+    )
 
 
 def _warn(found: Listed) -> None:
     for error in found.damaged:
-        print(output.plain(f"vml: {error}"), file=sys.stderr)
+        output.warn(str(error))
 
 
 def _edit(settings: Settings, arguments: argparse.Namespace) -> None:
@@ -139,6 +142,7 @@ def _edit(settings: Settings, arguments: argparse.Namespace) -> None:
         add_tags=[tag.removeprefix("+") for tag in arguments.tag if not tag.startswith("-")],
         remove_tags=[tag.removeprefix("-") for tag in arguments.tag if tag.startswith("-")],
     )
+    output.result(entry)
     if arguments.json:
         output.as_json(entry)
         return
@@ -147,7 +151,7 @@ def _edit(settings: Settings, arguments: argparse.Namespace) -> None:
 
 def _read(name: str) -> str:
     try:
-        return sys.stdin.read() if name == "-" else Path(name).read_text("utf-8")
+        return output.page().standard_input() if name == "-" else Path(name).read_text("utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise Usage(f"the note in {name} cannot be read: {error}", "Name a text file in UTF-8.") from error
 
@@ -160,7 +164,7 @@ def _forget(settings: Settings, arguments: argparse.Namespace) -> None:
         return
     for entry in entries:
         output.line(f"Put entry {entry.id} into the bin: {entry.title}")
-    print(f"`vml unforget {' '.join(entry.id for entry in entries)}` takes it back.")
+    output.line(f"`vml unforget {' '.join(entry.id for entry in entries)}` takes it back.")
 
 
 def _unforget(settings: Settings, arguments: argparse.Namespace) -> None:
@@ -180,19 +184,21 @@ def _bin(settings: Settings, arguments: argparse.Namespace) -> None:
     if arguments.what == "empty":
         entries = empty_bin(settings, arguments.entry, arguments.older_than)
         if not _told(arguments, entries):
-            print(f"Removed {len(entries)} entries for good. A prune frees their room.")
+            output.line(f"Removed {len(entries)} entries for good. A prune frees their room.")
         return
     found = listed(settings, Query(forgotten=True))
+    output.result(found.entries)
     if arguments.json:
         _print_json(found)
     elif found.rows:
         _print_table(found, forgotten=True)
     else:
-        print("The bin is empty.")
+        output.line("The bin is empty.")
 
 
 def _told(arguments: argparse.Namespace, entries: list[Entry]) -> bool:
     """Print the ids as JSON if that is asked for; ``entry`` is the only one, where one was named."""
+    output.result(entries)
     if arguments.json:
         ids = [entry.id for entry in entries]
         output.as_json({"entry": ids[0], "entries": ids} if len(ids) == 1 else {"entries": ids})

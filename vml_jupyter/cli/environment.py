@@ -33,10 +33,11 @@ def _environment(settings: Settings, arguments: argparse.Namespace) -> None:
     from vml_jupyter.flows.surroundings import surroundings
 
     described = surroundings(settings, arguments.area or Path.cwd(), notebook=arguments.notebook)
+    output.result(described)
     if arguments.json:
         output.as_json(described)
         return
-    output.table(("ENVIRONMENT", ""), list(rows(described, settings.default_release)))
+    output.table(("ENVIRONMENT", ""), list(rows(described, settings.default_release)), "This environment")
 
 
 def rows(described: Environment, chosen: str = "") -> Iterator[tuple[str, str]]:

@@ -13,7 +13,7 @@ from typing import NoReturn
 
 from vml_jupyter import __version__
 from vml_jupyter.cli import output, passwords
-from vml_jupyter.errors import Cancelled, Usage, VmlError, of_system
+from vml_jupyter.errors import Cancelled, SecretsFound, Usage, VmlError, of_system
 from vml_jupyter.flows.settings import Settings, load
 
 FAILED = 1
@@ -29,9 +29,18 @@ class _Parser(argparse.ArgumentParser):
         sys.exit(MISUSED)
 
 
-def parser() -> argparse.ArgumentParser:
-    """Return the command line's grammar."""
+def parser(
+    program: str = "vml", kind: type[argparse.ArgumentParser] = _Parser, *, with_version: bool = True
+) -> argparse.ArgumentParser:
+    """Return the grammar of the command line, which notebooks speak, too.
+
+    Args:
+        program: What it is called by.
+        kind: How mistakes are told.
+        with_version: Whether it can be asked for its version.
+    """
     from vml_jupyter.cli import (
+        config,
         context,
         diff,
         doctor,
@@ -40,18 +49,20 @@ def parser() -> argparse.ArgumentParser:
         machines,
         releases,
         restore,
+        sharing,
         show,
         snapshot,
         standard,
         upkeep,
     )
 
-    top = _Parser(
-        prog="vml",
+    top = kind(
+        prog=program,
         description="The Virtual Machine Logbook: capture a notebook with its CernVM, and go back.",
     )
-    top.add_argument("--version", action="version", version=f"vml {__version__}")
-    verbs = top.add_subparsers(dest="verb", metavar="VERB", required=True, parser_class=_Parser)
+    if with_version:
+        top.add_argument("--version", action="version", version=f"vml {__version__}")
+    verbs = top.add_subparsers(dest="verb", metavar="VERB", required=True, parser_class=kind)
     for room in (
         snapshot,
         entries,
@@ -64,7 +75,9 @@ def parser() -> argparse.ArgumentParser:
         releases,
         machines,
         standard,
+        sharing,
         doctor,
+        config,
     ):
         room.add_verbs(verbs, _common())
     return top
@@ -72,13 +85,13 @@ def parser() -> argparse.ArgumentParser:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command and return its exit status: 0, 1 (failed) or 2 (usage)."""
-    arguments = parser().parse_args(_joined(sys.argv[1:] if argv is None else argv))
+    arguments = parser().parse_args(joined(sys.argv[1:] if argv is None else argv))
     # Records by the hundred thousand and no cycles among them: looking for some takes a tenth of the time.
     gc.freeze()
     gc.set_threshold(_YOUNG, 20, 100)
     signal.signal(signal.SIGTERM, _interrupt)
     try:
-        settings = _settings(arguments)
+        settings = settings_of(arguments)
         return int(arguments.run(settings, arguments) or 0)
     except VmlError as error:
         _say(error, arguments.json)
@@ -94,20 +107,24 @@ def main(argv: Sequence[str] | None = None) -> int:
         return FAILED
 
 
-def _joined(words: Sequence[str]) -> list[str]:
+def joined(words: Sequence[str]) -> list[str]:
     """Write ``--tag -x`` as ``--tag=-x``, since argparse takes ``-x`` for an option of its own."""
-    joined: list[str] = []
+    found: list[str] = []
     for word in words:
-        if joined and joined[-1] == "--tag" and word.startswith("-") and not word.startswith("--"):
-            joined[-1] = f"--tag={word}"
+        if found and found[-1] == "--tag" and word.startswith("-") and not word.startswith("--"):
+            found[-1] = f"--tag={word}"
         else:
-            joined.append(word)
-    return joined
+            found.append(word)
+    return found
 
 
 def _common() -> argparse.ArgumentParser:
     common = argparse.ArgumentParser(add_help=False)
-    common.add_argument("--logbook", metavar="URL", help="the logbook (default: VML_LOGBOOK, else your own)")
+    common.add_argument(
+        "--logbook",
+        metavar="LOGBOOK",
+        help="the logbook: a place, or a name among `logbooks` (default: your own)",
+    )
     common.add_argument(
         "--password-file", metavar="FILE", type=Path, help="file whose first line is its password"
     )
@@ -115,7 +132,8 @@ def _common() -> argparse.ArgumentParser:
     return common
 
 
-def _settings(arguments: argparse.Namespace) -> Settings:
+def settings_of(arguments: argparse.Namespace) -> Settings:
+    """Return the user's settings, with the options that every verb has on top."""
     password = passwords.read(arguments.password_file) if arguments.password_file else None
     return load().using(logbook=arguments.logbook, logbook_password=password)
 
@@ -123,9 +141,13 @@ def _settings(arguments: argparse.Namespace) -> Settings:
 def _say(error: VmlError, as_json: bool) -> None:
     for line in f"vml: {error}".splitlines():
         print(output.plain(line), file=sys.stderr)
+    findings = error.findings if isinstance(error, SecretsFound) else ()
+    for each in findings:
+        print(output.plain("  {path} {where}: {kind}".format(**each)), file=sys.stderr)
     if as_json:
-        told = {"code": error.code, "message": error.message, "hint": error.hint}
-        output.as_json({"error": {**told, "choices": error.choices} if error.choices else told})
+        told: dict[str, object] = {"code": error.code, "message": error.message, "hint": error.hint}
+        told |= {"choices": error.choices} if error.choices else {}
+        output.as_json({"error": told | ({"findings": findings} if findings else {})})
 
 
 def _interrupt(number: int, frame: object) -> NoReturn:

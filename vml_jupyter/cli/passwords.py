@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import getpass
 import os
-import sys
 from pathlib import Path
 
+from vml_jupyter.cli import output
 from vml_jupyter.errors import Usage
 
 NEW = "VML_NEW_PASSWORD"
@@ -36,7 +36,7 @@ def new(file: Path | None) -> str:
         return read(file)
     if os.environ.get(NEW):
         return os.environ[NEW]
-    if not sys.stdin.isatty():
+    if not output.page().can_ask():
         raise Usage(
             "the new password is not known", f"Give --new-password-file, set {NEW}, or use a terminal."
         )

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import argparse
-from contextlib import closing
+from pathlib import Path
 from typing import TYPE_CHECKING
 
+from vml_jupyter import api
 from vml_jupyter.cli import output
-from vml_jupyter.cli.terminal import Terminal, size
+from vml_jupyter.cli.terminal import size
 from vml_jupyter.flows.settings import Settings
 
 if TYPE_CHECKING:
@@ -27,6 +28,18 @@ def add_verbs(verbs: Verbs, common: argparse.ArgumentParser) -> None:
     add.add_argument("url", metavar="URL", help="where it is: a web address or a file")
     add.add_argument("--sha256", required=True, metavar="HEX", help="its published SHA-256")
     add.add_argument("--what", default="", metavar="TEXT", help="what it is, in words")
+    lacking = add.add_mutually_exclusive_group()
+    lacking.add_argument(
+        "--with-jupyter",
+        action="store_true",
+        help="the image has no Jupyter: each machine installs JupyterLab at its first boot, from the network",
+    )
+    lacking.add_argument(
+        "--setup",
+        type=Path,
+        metavar="FILE",
+        help="a script of your own that each machine runs as root at its first boot, for what the image lacks",
+    )
     add.set_defaults(run=_add)
     remove = more.add_parser("remove", parents=[common], help="remove an image that VML keeps")
     remove.add_argument("name", metavar="NAME", help="a bootloader (2021.05-1), a file, or an added image")
@@ -41,9 +54,10 @@ def add_verbs(verbs: Verbs, common: argparse.ArgumentParser) -> None:
 def _releases(settings: Settings, arguments: argparse.Namespace) -> None:
     from vml_jupyter.flows.releases import list_images, list_releases
 
-    with closing(Terminal()) as terminal:
+    with output.progress() as terminal:
         known = list_releases(settings, terminal)
         images = list_images(settings)
+    output.result(known)
     if arguments.json:
         output.as_json({"releases": known, "images": images})
         return
@@ -58,10 +72,20 @@ def _releases(settings: Settings, arguments: argparse.Namespace) -> None:
         )
         for each in known
     ]
-    output.table(("RELEASE", "STATE", "PUBLISHED", "SIZE", "WHAT", "WHERE"), rows)
+    if rows:
+        output.table(("RELEASE", "STATE", "PUBLISHED", "SIZE", "WHAT", "WHERE"), rows, "Releases")
+    else:
+        output.line(
+            "No release is known here. `vml fetch X.Y.Z.W` downloads one once a release repository answers;"
+        )
+        output.line(
+            "an image in ~/Downloads is found there, and `vml releases add` takes an ordinary cloud image."
+        )
     if images:
-        print()
-        output.table(("IMAGE HERE", "KIND", "SIZE", "SIGNATURE", "FILE"), map(_image_row, images))
+        output.line("")
+        output.table(
+            ("IMAGE HERE", "KIND", "SIZE", "SIGNATURE", "FILE"), map(_image_row, images), "Images here"
+        )
 
 
 def _image_row(known: KnownImage) -> tuple[str, ...]:
@@ -77,39 +101,48 @@ def _image_row(known: KnownImage) -> tuple[str, ...]:
 
 
 def _add(settings: Settings, arguments: argparse.Namespace) -> None:
-    from vml_jupyter.flows.added import add
+    from vml_jupyter.flows.added import add, read_setup
+    from vml_jupyter.guest import jupyter_setup
 
-    with closing(Terminal()) as terminal:
-        image = add(settings, arguments.name, arguments.url, arguments.sha256, arguments.what, terminal)
+    setup = jupyter_setup() if arguments.with_jupyter else ""
+    if arguments.setup:
+        setup = read_setup(arguments.setup)
+    with output.progress() as terminal:
+        image = add(
+            settings,
+            arguments.name,
+            arguments.url,
+            arguments.sha256,
+            arguments.what,
+            terminal,
+            setup=setup,
+        )
+    output.result(image)
     if arguments.json:
         output.as_json(image)
         return
-    print(f"Added {image.name}; `vml fetch {image.name}` downloads and verifies it.")
+    output.line(f"Added {image.name}; `vml fetch {image.name}` downloads and verifies it.")
 
 
 def _remove(settings: Settings, arguments: argparse.Namespace) -> None:
     from vml_jupyter.flows.keeping import remove
 
-    with closing(Terminal()) as terminal:
+    with output.progress() as terminal:
         removed = remove(settings, arguments.name, force=arguments.force, progress=terminal)
+    output.result(removed)
     if arguments.json:
         output.as_json({"removed": [str(path) for path in removed]})
         return
-    print("\n".join(f"Removed {path}" for path in removed) or f"{arguments.name} is no longer listed")
+    output.paragraphs(
+        "\n".join(f"Removed {path}" for path in removed) or f"{arguments.name} is no longer listed"
+    )
 
 
 def _fetch(settings: Settings, arguments: argparse.Namespace) -> None:
-    from vml_jupyter.flows.added import find_added, provide_added
-    from vml_jupyter.flows.provide import provide
-    from vml_jupyter.flows.releases import named_release
-
-    with closing(Terminal()) as terminal:
-        added = find_added(settings, arguments.release)
-        if added:
-            path = provide_added(settings, added, terminal)
-        else:
-            path = provide(settings, named_release(settings, arguments.release, terminal), terminal)
+    with output.progress() as terminal:
+        path = api.fetch(arguments.release, settings=settings, progress=terminal)
+    output.result(path)
     if arguments.json:
         output.as_json({"path": str(path)})
         return
-    print(path)
+    output.line(str(path))

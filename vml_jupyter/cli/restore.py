@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import argparse
-from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from vml_jupyter.cli import output
 from vml_jupyter.cli.context import add_choices
-from vml_jupyter.cli.terminal import Terminal, size
+from vml_jupyter.cli.terminal import size
 from vml_jupyter.flows.settings import Settings
 from vml_jupyter.model import Shape
 
@@ -40,12 +39,13 @@ def _restore(settings: Settings, arguments: argparse.Namespace) -> None:
 def _restore_files(settings: Settings, arguments: argparse.Namespace) -> None:
     from vml_jupyter.flows.files import restore_files
 
-    with closing(Terminal()) as terminal:
+    with output.progress() as terminal:
         laid = restore_files(settings, arguments.entry, arguments.to, terminal)
+    output.result(laid)
     if arguments.json:
         output.as_json({"to": str(arguments.to.absolute()), "files": laid.files, "bytes": laid.bytes})
         return
-    print(f"{laid.files} files, {size(laid.bytes)}, in {arguments.to}")
+    output.line(f"{laid.files} files, {size(laid.bytes)}, in {arguments.to}")
 
 
 def _restore_machine(settings: Settings, arguments: argparse.Namespace) -> None:
@@ -56,7 +56,7 @@ def _restore_machine(settings: Settings, arguments: argparse.Namespace) -> None:
         memory_mib=arguments.memory or settings.shape.memory_mib,
         scratch_gib=settings.shape.scratch_gib,
     )
-    with closing(Terminal()) as terminal:
+    with output.progress() as terminal:
         restored = restore(
             settings,
             arguments.entry,
@@ -66,6 +66,7 @@ def _restore_machine(settings: Settings, arguments: argparse.Namespace) -> None:
             progress=terminal,
         )
     machine = restored.machine
+    output.result(restored)
     if arguments.json:
         output.as_json(
             {
@@ -80,5 +81,5 @@ def _restore_machine(settings: Settings, arguments: argparse.Namespace) -> None:
         )
         return
     output.line(f"Machine {machine.id}: {machine.label}, {restored.accelerator}")
-    print(f"  {sum(restored.seconds.values()):.1f} s; the notebook is open at")
-    print(f"  {restored.url}")
+    output.line(f"  {sum(restored.seconds.values()):.1f} s; the notebook is open:")
+    output.link(restored.url, machine.id)

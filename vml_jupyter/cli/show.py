@@ -33,16 +33,22 @@ def add_verbs(verbs: Verbs, common: argparse.ArgumentParser) -> None:
 def _show(settings: Settings, arguments: argparse.Namespace) -> None:
     from vml_jupyter.flows.durability import durability
     from vml_jupyter.flows.entries import find_entry
+    from vml_jupyter.flows.trust import trusted
 
     entry = find_entry(settings, arguments.entry)
     known = durability(settings, entry, anew=arguments.check)
+    output.result(entry)
+    foreign = trusted(settings).is_foreign(entry.id)
     if arguments.json:
-        output.as_json({**msgspec.to_builtins(entry), "durability": known})
+        told = {**msgspec.to_builtins(entry), "durability": known}
+        output.as_json(told | ({"foreign": True} if foreign else {}))
         return
     _print_entry(entry)
+    if foreign:
+        output.line(f"It was imported and is not trusted; `vml trust {entry.id}` changes that.")
     _print_durability(entry, known)
     if entry.note:
-        print()
+        output.line("")
         output.paragraphs(entry.note)
 
 
@@ -66,19 +72,21 @@ def _print_entry(entry: Entry) -> None:
         ("parent", entry.parent or "none"),
         ("restic snapshot", entry.snapshot),
     ]
-    output.table((f"ENTRY {entry.id}", ""), rows)
+    output.table((f"ENTRY {entry.id}", ""), rows, f"Entry {entry.id}")
 
 
 def _print_durability(entry: Entry, known: Durability) -> None:
     if known.needs:
-        print()
-        output.table(("NEEDS", "STATE", "WHAT IS KNOWN"), [_row(need) for need in known.needs])
+        output.line("")
+        output.table(
+            ("NEEDS", "STATE", "WHAT IS KNOWN"), [_row(need) for need in known.needs], "What it needs"
+        )
     if known.state == "unnamed":
-        print()
-        print("It records no CernVM, so a restore must be told one: --release X.Y.Z.W")
+        output.line("")
+        output.line("It records no CernVM, so a restore must be told one: --release X.Y.Z.W")
     if known.choices:
-        print()
-        print("Ways on:")
+        output.line("")
+        output.line("Ways on:")
         for choice in known.choices:
             output.line(f"  vml restore {entry.id} --{choice['option']} {choice['value']}")
 

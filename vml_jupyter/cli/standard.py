@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import argparse
-from contextlib import closing
 from typing import TYPE_CHECKING
 
 from vml_jupyter.cli import output
-from vml_jupyter.cli.terminal import Terminal, size
+from vml_jupyter.cli.terminal import size
 from vml_jupyter.flows.settings import Settings
 from vml_jupyter.model import StandardSnapshot
 
@@ -46,8 +45,9 @@ def add_verbs(verbs: Verbs, common: argparse.ArgumentParser) -> None:
 def _take(settings: Settings, arguments: argparse.Namespace) -> None:
     from vml_jupyter.flows.standard import take
 
-    with closing(Terminal()) as terminal:
+    with output.progress() as terminal:
         taken = take(settings, arguments.machine, arguments.name, terminal)
+    output.result(taken)
     if arguments.json:
         output.as_json({"snapshot": taken})
         return
@@ -58,11 +58,12 @@ def _list(settings: Settings, arguments: argparse.Namespace) -> None:
     from vml_jupyter.flows.standard import listing
 
     found = listing(settings, arguments.machine)
+    output.result(found)
     if arguments.json:
         output.as_json({"snapshots": found})
         return
     if not found:
-        print("There are none. `vml standard take M NAME` takes one.")
+        output.line("There are none. `vml standard take M NAME` takes one.")
         return
     rows = [
         (
@@ -73,24 +74,25 @@ def _list(settings: Settings, arguments: argparse.Namespace) -> None:
         )
         for one in found
     ]
-    output.table(("SNAPSHOT", "TAKEN", "MEMORY", ""), rows)
+    output.table(("SNAPSHOT", "TAKEN", "MEMORY", ""), rows, "Standard snapshots")
 
 
 def _revert(settings: Settings, arguments: argparse.Namespace) -> None:
     from vml_jupyter.flows.standard import revert
 
-    with closing(Terminal()) as terminal:
+    with output.progress() as terminal:
         machine = revert(settings, arguments.machine, arguments.name, terminal)
+    output.result(machine)
     if arguments.json:
         output.as_json({"machine": machine.id, "state": machine.state, "url": machine.url})
         return
-    print(machine.url)
+    output.link(machine.url, machine.id)
 
 
 def _delete(settings: Settings, arguments: argparse.Namespace) -> None:
     from vml_jupyter.flows.standard import delete
 
-    with closing(Terminal()) as terminal:
+    with output.progress() as terminal:
         delete(settings, arguments.machine, arguments.name, terminal)
     if arguments.json:
         output.as_json({"deleted": arguments.name})

@@ -31,7 +31,7 @@ class Terminal:
         if not self._live or now - self._shown_at < _EVERY_S:
             return
         self._shown_at = now
-        self._write(f"{self._title} {_bar(done, total)} {_amount(done, total, unit)}")
+        self._write(f"{self._title} {_bar(done, total)} {amount(done, total, unit)}")
 
     def note(self, text: str) -> None:
         self._clear()
@@ -62,7 +62,8 @@ def _bar(done: int, total: int | None) -> str:
     return "[" + "#" * full + "." * (_WIDTH - full) + "]"
 
 
-def _amount(done: int, total: int | None, unit: str) -> str:
+def amount(done: int, total: int | None, unit: str) -> str:
+    """Return how much of a stage is done, in words."""
     if unit == "bytes":
         return f"{size(done)} of {size(total)}" if total else size(done)
     return f"{done} of {total} {unit}".strip() if total else f"{done} {unit}".strip()

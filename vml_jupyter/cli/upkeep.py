@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Iterator
-from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import msgspec
 
 from vml_jupyter.cli import output, passwords
-from vml_jupyter.cli.terminal import Terminal, size
+from vml_jupyter.cli.terminal import size
 from vml_jupyter.flows.settings import Settings
 
 if TYPE_CHECKING:
@@ -83,7 +82,7 @@ def _percent(text: str) -> float:
 def _check(settings: Settings, arguments: argparse.Namespace) -> int:
     from vml_jupyter.flows.upkeep import check
 
-    with closing(Terminal()) as terminal:
+    with output.progress() as terminal:
         report = check(
             settings,
             read_data=arguments.read_data,
@@ -95,20 +94,23 @@ def _check(settings: Settings, arguments: argparse.Namespace) -> int:
     hurt = "The logbook is damaged; all that is not named above is whole."
     _tell(
         arguments,
-        {"clean": report.clean, **msgspec.to_builtins(report)},
+        report,
         *(line for finding in report.findings for line in _lines_of(finding)),
         f"{report.snapshots} snapshots, {report.packs} packs, {report.blobs} blobs, {size(report.bytes)}{read}",
         "Nothing is damaged." if report.clean else hurt,
+        told={"clean": report.clean, **msgspec.to_builtins(report)},
     )
     return int(not report.clean)
 
 
-def _tell(arguments: argparse.Namespace, told: object, *lines: str) -> None:
+def _tell(arguments: argparse.Namespace, record: object, *lines: str, told: object = None) -> None:
     """Print what came of it: as JSON where that is wanted, else in words."""
+    output.result(record)
     if arguments.json:
-        output.as_json(told)
-    else:
-        print("\n".join(map(output.plain, lines)))
+        output.as_json(record if told is None else told)
+        return
+    for line in lines:
+        output.line(line)
 
 
 def _lines_of(finding: Finding) -> Iterator[str]:
@@ -132,7 +134,7 @@ def _files(affected: Affected) -> str:
 def _prune(settings: Settings, arguments: argparse.Namespace) -> None:
     from vml_jupyter.flows.upkeep import prune
 
-    with closing(Terminal()) as terminal:
+    with output.progress() as terminal:
         pruned = prune(
             settings,
             dry_run=arguments.dry_run,
@@ -152,27 +154,33 @@ def _unlock(settings: Settings, arguments: argparse.Namespace) -> None:
     from vml_jupyter.flows.upkeep import unlock
 
     removed = unlock(settings, remove_all=arguments.all)
-    _tell(arguments, {"removed": removed}, f"Removed {removed} {'lock' if removed == 1 else 'locks'}.")
+    _tell(
+        arguments,
+        removed,
+        f"Removed {removed} {'lock' if removed == 1 else 'locks'}.",
+        told={"removed": removed},
+    )
 
 
 def _list_keys(settings: Settings, arguments: argparse.Namespace) -> None:
     from vml_jupyter.flows.upkeep import list_keys
 
     keys = list_keys(settings)
+    output.result(keys)
     if arguments.json:
         output.as_json({"keys": keys})
         return
     rows = [
         (
-            "*" if key.current else "",
             key.id[:8],
+            "*" if key.current else "",
             key.user,
             key.host,
             key.damage or key.created[:19].replace("T", " "),
         )
         for key in keys
     ]
-    output.table(("", "KEY", "USER", "HOST", "CREATED (UTC)"), rows)
+    output.table(("KEY", "", "USER", "HOST", "CREATED (UTC)"), rows, "Keys")
 
 
 def _add_key(settings: Settings, arguments: argparse.Namespace) -> None:

@@ -18,8 +18,6 @@ import secrets
 import uuid
 from pathlib import Path
 
-import pycdlib
-
 from vml_jupyter.errors import NO_ROOM, DiskFull, HostError, WouldOverwrite
 
 LABEL = "config-2"
@@ -115,6 +113,8 @@ def _files(user_data: bytes, pickup: bytes, identity: dict[str, str]) -> dict[st
 
 
 def _master(files: dict[str, tuple[bytes, int]]) -> bytes:
+    import pycdlib  # 30 ms, and every command imports what says how large user-data may be
+
     disk = pycdlib.PyCdlib()
     disk.new(interchange_level=3, joliet=3, rock_ridge="1.09", vol_ident=LABEL)
     try:

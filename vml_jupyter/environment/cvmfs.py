@@ -14,6 +14,7 @@ from __future__ import annotations
 import os
 import re
 import sys
+from collections.abc import Sequence
 from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -117,15 +118,21 @@ def _unescaped(field: str) -> str:
 def _mount(path: str, values: list[str] | None, silent: str) -> Mount:
     if values is None:
         return Mount(path=short(path), unknown=silent)
-    fqrn, revision, root_hash, tag = (_text(value) for value in values)
+    texts = [_text(value) for value in values]
+    return as_mount(path, texts, _reason(values[0]))
+
+
+def as_mount(path: str, values: Sequence[str], reason: str = "it does not say which it is") -> Mount:
+    """Return the record of a mounted repository from its name, revision, root hash and tag, told by whomever."""
+    fqrn, revision, root_hash, tag = map(short, values)
     if not (fqrn or root_hash):
-        return Mount(path=short(path), unknown=short(_reason(values[0])))
+        return Mount(path=short(path), unknown=short(reason))
     return Mount(
         path=short(path),
-        fqrn=fqrn,
+        fqrn=fqrn if fqrn.isprintable() else "",
         revision=int(revision) if re.fullmatch(r"[0-9]{1,18}", revision) else 0,
         root_hash=root_hash if re.fullmatch(r"[0-9a-f]{40}(-rmd160|-shake128)?", root_hash) else "",
-        tag=tag,
+        tag=tag if tag.isprintable() else "",
     )
 
 

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from vml_jupyter.environment.texts import read_small, short
@@ -32,12 +32,27 @@ def packages_in(folders: Sequence[str]) -> dict[str, str]:
     Args:
         folders: A Python's ``sys.path``: what lies in an earlier folder is what is imported.
     """
+    return _collected(pair for folder in folders for pair in _distributions(folder))
+
+
+def packages_named(folders: Sequence[tuple[str, Sequence[str]]]) -> dict[str, str]:
+    """Do the same for folders of another computer, of which the names in them are known and no more."""
+    return _collected(pair for folder, names in folders for pair in _named(folder, names))
+
+
+def _collected(pairs: Iterable[tuple[str, str]]) -> dict[str, str]:
     found: dict[str, str] = {}
-    for folder in folders:
-        for name, version in _distributions(folder):
-            if len(found) < _LIMIT:
-                found.setdefault(normalised(name), short(version))
+    for name, version in pairs:
+        if len(found) < _LIMIT:
+            found.setdefault(normalised(name), short(version))
     return dict(sorted(found.items()))
+
+
+def _named(folder: str, names: Sequence[str]) -> Iterator[tuple[str, str]]:
+    egg = _EGG_INFO.fullmatch(folder.rpartition("/")[2]) if folder.endswith(".egg") else None
+    for match in (egg, *(_DIST_INFO.fullmatch(name) or _EGG_INFO.fullmatch(name) for name in names)):
+        if match:
+            yield match["name"], match["version"]
 
 
 def normalised(name: str) -> str:

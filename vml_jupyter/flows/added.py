@@ -3,36 +3,38 @@
     <config>/releases.json      [{"name": "almalinux-9", "url": "https://...qcow2", "sha256": "...", ...}, ...]
 
 They are listed, fetched, verified and kept like CernVM's own, and an entry is brought up in one where the user says so.
-The image needs cloud-init and Jupyter in it; what the machine writes goes to a disk over the image.
+The image needs cloud-init, and Jupyter in it or a set-up: a script that each machine of it runs at its first boot, as
+root. What the machine writes goes to a disk over the image.
 """
 
 from __future__ import annotations
 
 import os
 import re
-import secrets
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 import msgspec
 
-from vml_jupyter.errors import DigestMismatch, Foreign, NotFound, ReleaseNotFound, Usage, WouldOverwrite
+from vml_jupyter.errors import DigestMismatch, NotFound, ReleaseNotFound, Usage, WouldOverwrite
 from vml_jupyter.flows.settings import Settings
 from vml_jupyter.model import Release
 from vml_jupyter.progress import SILENT, Progress
-from vml_jupyter.release import ISO, RAW, AvailableRelease, digest, extract, fetch_file, kind_of, recall
+from vml_jupyter.release import AvailableRelease, digest, fetch_file, recall
 
 _NAME = re.compile(r"[a-z][a-z0-9._-]{0,60}", re.IGNORECASE)
+_SCRIPT_LIMIT = 256 << 10
 _FILE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]{0,120}")
 
 
 class AddedImage(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """One image that the user added; ``url`` is a web address or a path on this computer."""
+    """One image that the user added; ``url`` is a web address or a path, ``setup`` the text of a script."""
 
     name: str
     url: str
     sha256: str
     what: str = ""
+    setup: str = ""
 
     @property
     def is_local(self) -> bool:
@@ -56,9 +58,27 @@ def added_images(settings: Settings) -> list[AddedImage]:
 
 
 def add(
-    settings: Settings, name: str, url: str, sha256: str, what: str = "", progress: Progress = SILENT
+    settings: Settings,
+    name: str,
+    url: str,
+    sha256: str,
+    what: str = "",
+    progress: Progress = SILENT,
+    *,
+    setup: str = "",
 ) -> AddedImage:
     """Add an image; one on this computer is verified at once, one on the web when it is fetched.
+
+    One that is there already, by name and checksum, may be added again with a set-up, which new machines then run.
+
+    Args:
+        settings: Where the table is.
+        name: What the user calls it.
+        url: A web address or a path on this computer.
+        sha256: 64 hex digits.
+        what: What it is, in words.
+        progress: Who listens.
+        setup: The text of a script that puts in what it lacks, '' for none; see ``read_setup``.
 
     Raises:
         Usage: Name, address or checksum is none.
@@ -71,54 +91,46 @@ def add(
         )
     if not re.fullmatch(r"[0-9a-fA-F]{64}", sha256):
         raise Usage(f"{sha256!r} is no SHA-256", "Give the 64 hex digits that are published with the image.")
-    image = AddedImage(name=name, url=_checked_address(url), sha256=sha256.lower(), what=what)
+    image = AddedImage(name=name, url=_checked_address(url), sha256=sha256.lower(), what=what, setup=setup)
     known = added_images(settings)
-    if any(other.name == name for other in known):
+    before = next((other for other in known if other.name == name), None)
+    if before and not (setup and before.sha256 == image.sha256):
         raise WouldOverwrite(
             f"there is an image {name} already", f"`vml releases remove {name}` takes it away."
         )
     if image.is_local and digest(Path(image.url), settings.cache, progress) != image.sha256:
         raise DigestMismatch(f"{url} has another SHA-256", "Download it again, or check the published one.")
-    _save(settings, [*known, image])
+    _save(settings, [*(other for other in known if other is not before), image])
     return image
+
+
+def read_setup(file: Path) -> str:
+    """Return the text of a script that machines are to run at their first boot.
+
+    Raises:
+        Usage: It is no script, or too large for what a machine can be told.
+    """
+    try:
+        text = file.expanduser().read_bytes()[: _SCRIPT_LIMIT + 1].decode("utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise Usage(f"{file} cannot be read as text: {error}", "Name a script.") from error
+    if not text.startswith("#!/") or "\r" in text or len(text) > _SCRIPT_LIMIT:
+        raise Usage(
+            f"{file} is no script that a machine could run",
+            "It begins with a line like #!/bin/sh, ends its lines as Unix does, and has at most 256 KiB.",
+        )
+    return text
+
+
+def setup_of(settings: Settings, release: Release) -> str:
+    """Return the script that the user added with an image, '' where there is none."""
+    image = find_added(settings, release.system) if release.is_cloud else None
+    return image.setup if image is not None and image.sha256 == release.image_sha256 else ""
 
 
 def release_of_added(image: AddedImage) -> Release:
     """Return how entries and machines name an image."""
     return Release(system=image.name, image_sha256=image.sha256)
-
-
-def provide_root(settings: Settings, release: Release, progress: Progress = SILENT) -> Path:
-    """Return the raw disk of an added image; taken out of another kind of file once, and kept by its content.
-
-    Raises:
-        ReleaseNotFound: No image of that name and checksum was added here.
-        Foreign, ToolMissing, HostError: Its disk cannot be taken out.
-        DigestMismatch, RepositoryUnreachable, DiskFull: As for ``provide_added``.
-    """
-    image = find_added(settings, release.system)
-    if image is None or image.sha256 != release.image_sha256:
-        raise ReleaseNotFound(
-            f"no image {release.system} with SHA-256 {release.image_sha256} was added on this computer",
-            f"Add it (`vml releases add {release.system} URL --sha256 HEX`), or choose another with --release.",
-        )
-    file = provide_added(settings, image, progress)
-    kind = kind_of(file)
-    if kind == RAW:
-        return file
-    if kind == ISO:
-        raise Foreign(f"{file.name} is a CD, not the disk of a system", "Add the image for clouds instead.")
-    known = root_file(settings, image)
-    if not known.is_file():
-        progress.note(f"{file.name} is a {kind} file: its disk is taken out")
-        known.parent.mkdir(parents=True, exist_ok=True)
-        draft = known.with_name(f".{secrets.token_hex(6)}.part")
-        try:
-            extract(file, kind, draft)
-            draft.replace(known)
-        finally:
-            draft.unlink(missing_ok=True)
-    return known
 
 
 def drop(settings: Settings, name: str) -> AddedImage:
@@ -147,8 +159,8 @@ def provide_added(settings: Settings, image: AddedImage, progress: Progress = SI
         DigestMismatch: It is another file now.
         ReleaseNotFound, RepositoryUnreachable, DiskFull: It cannot be had.
     """
-    progress.stage("fetch", f"Downloading {image.name}")
     if not image.is_local:
+        progress.stage("fetch", f"Getting {image.name}")
         name = file_name(image)
         return fetch_file([image.url], name, image.sha256, settings.releases, progress, cache=settings.cache)
     file = Path(image.url)

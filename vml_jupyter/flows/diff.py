@@ -77,6 +77,11 @@ class Diff(msgspec.Struct, frozen=True, kw_only=True):
     environment: EnvironmentChange
     unreadable: list[str]
 
+    def __repr__(self) -> str:
+        """Say what changed in one line; the fields have the rest."""
+        files = ", ".join(f"{count.files} {kind}" for kind, count in self.counts.items())
+        return f"<Diff from {self.before} to {self.after}: files {files}>"
+
 
 def diff(
     settings: Settings,

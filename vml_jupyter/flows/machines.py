@@ -12,7 +12,7 @@ from urllib.parse import quote, urlencode, urlsplit
 
 import msgspec
 
-from vml_jupyter.errors import Foreign, MachineGone, MachineRefused
+from vml_jupyter.errors import Foreign, MachineGone, MachineRefused, Usage
 from vml_jupyter.flows import areas
 from vml_jupyter.flows.limits import admitted
 from vml_jupyter.flows.settings import Settings
@@ -25,6 +25,8 @@ if TYPE_CHECKING:  # imported where it is used: no other verb needs notebooks
     import nbformat
 
 _GLANCE_S = 0.5
+# Beside mini and micro-CernVM: udev, and four times a Python for cloud-init before anything of ours runs.
+_CLOUD_FACTOR = 2
 
 
 def list_machines(settings: Settings) -> list[Machine]:
@@ -119,6 +121,24 @@ def execute(
     return execute_notebook(url, spec.token, notebook, timeout_s, progress=progress)
 
 
+def run(settings: Settings, machine_id: str, code: str, timeout_s: float = 300.0) -> str:
+    """Run code in the kernel of a machine's notebook and return what it printed.
+
+    Raises:
+        MachineError: It failed, or the machine did not answer.
+        Usage: The machine has no notebook.
+        ToolMissing: jupyter-kernel-client is not installed.
+    """
+    from vml_jupyter.guest.notebook import run_code
+
+    with connected(settings) as host:
+        spec = host.spec(host.get(machine_id).id)
+    if not spec.notebook:
+        raise Usage(f"the machine {spec.id} has no notebook", "Take the snapshot with a notebook.")
+    url = f"http://127.0.0.1:{spec.port}{spec.base_url}"
+    return run_code(url, spec.token, spec.notebook, code, timeout_s)
+
+
 def await_ready(settings: Settings, host: Host, machine_id: str, progress: Progress) -> Machine:
     """Wait until the machine's agent and Jupyter answer, and it says that it is what it was made to be.
 
@@ -134,7 +154,7 @@ def await_ready(settings: Settings, host: Host, machine_id: str, progress: Progr
         port=spec.port,
         base_url=spec.base_url,
         token=spec.token,
-        timeout_s=settings.ready_timeout_s,
+        timeout_s=settings.ready_timeout_s * (_CLOUD_FACTOR if _is_slow(spec) else 1),
         alive=lambda: host.is_active(machine_id),
         console=lambda: host.console_tail(machine_id),
         progress=progress,
@@ -167,6 +187,10 @@ def noticed(host: Host, machine: Machine) -> Machine:
             agent.set_clock(time.time())
             return host.mark_ready(machine.id)
     return machine
+
+
+def _is_slow(spec: MachineSpec) -> bool:
+    return spec.release.is_cloud and spec.accelerator != "kvm"
 
 
 def _is_itself(spec: MachineSpec, state: GuestState) -> bool:

@@ -38,7 +38,7 @@ def remember(settings: Settings, area: Path, entry: Entry) -> None:
 
 def continued(settings: Settings, logbook: Logbook, area: Path) -> Entry | None:
     """Return the entry that ``area``, an absolute path, continues; None where it is the first of its kind."""
-    last = next(iter(logbook.listed(Query(area=str(area), limit=1)).entries), None)
+    last = next(iter(logbook.listed(Query(area=str(area), outside=True, limit=1)).entries), None)
     try:
         origin = msgspec.json.decode(_file(settings, str(area)).read_bytes(), type=_Origin)
     except (OSError, msgspec.DecodeError):

@@ -18,7 +18,7 @@ from vml_jupyter.errors import (
     RepositoryUnreachable,
     SignatureWrong,
 )
-from vml_jupyter.flows.added import provide_root
+from vml_jupyter.flows.added_disk import provide_root
 from vml_jupyter.flows.pools import pool_images
 from vml_jupyter.flows.settings import Settings
 from vml_jupyter.model import Release

@@ -10,6 +10,7 @@ from vml_jupyter.errors import (
     LogbookError,
     ReleaseNotFound,
     ReleaseUnknown,
+    RepositoryUnreachable,
 )
 from vml_jupyter.flows.added import added_lines, find_added, release_of_added
 from vml_jupyter.flows.entries import list_entries
@@ -17,7 +18,7 @@ from vml_jupyter.flows.pools import pool_images
 from vml_jupyter.flows.settings import Settings
 from vml_jupyter.machine import recorded_machines
 from vml_jupyter.model import Entry, Release
-from vml_jupyter.progress import SILENT, Progress
+from vml_jupyter.progress import SILENT, Progress, Stopwatch
 from vml_jupyter.release import (
     AvailableRelease,
     Image,
@@ -86,24 +87,32 @@ def named_release(settings: Settings, name: str, progress: Progress = SILENT) ->
     Raises:
         Usage: The word is no CernVM version.
         ReleaseNotFound: It looks like one, but none of the repositories or folders knows it.
+        RepositoryUnreachable: Likewise, but not every repository could be asked.
     """
     added = find_added(settings, name)
     if added:
         return release_of_added(added)
     asked = parse_release(name)
     known: list[AvailableRelease] = []
+    heard = Stopwatch(progress)
     for asking in (False, True):
         known = available(
             settings.image_folders(),
             settings.repositories(),
             settings.cache,
-            progress if asking else SILENT,
+            heard if asking else SILENT,
             asking=asking,
         )
         for line in known:
             if line.release.system == asked.system:
                 return _with_bootloader(line.release, asked)
     names = ", ".join(sorted({candidate.release.system for candidate in known})) or "none"
+    if heard.notes:
+        raise RepositoryUnreachable(
+            f"whether there is a CernVM {asked.system} cannot be told, as {'; '.join(heard.notes)} (known: {names})",
+            "Check the network, or name another repository (VML_RELEASE_URLS). Without a release, a snapshot can be"
+            " taken all the same.",
+        )
     raise ReleaseNotFound(
         f"CernVM {asked.system} is neither on this computer nor in a release repository (known: {names})",
         "Check the version with `vml releases`, or add the repository that has it (VML_RELEASE_URLS).",

@@ -8,16 +8,18 @@ defined. Everything that is made on the way is undone if a later step fails.
 
 from __future__ import annotations
 
+import re
 import secrets
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypedDict
 
 from vml_jupyter.context import client_files, unpack_pickup, user_data, write_context_iso
 from vml_jupyter.errors import ReleaseNotFound, ReleaseUnknown
 from vml_jupyter.flows import areas
+from vml_jupyter.flows.added import setup_of
 from vml_jupyter.flows.context import chosen_pins
 from vml_jupyter.flows.differences import differences
 from vml_jupyter.flows.durability import release_choices, require
@@ -40,7 +42,7 @@ class Restored:
     """A machine in which an entry's notebook is open, and what getting there took, in seconds per stage."""
 
     machine: Machine
-    url: str
+    url: str = field(repr=False)  # it holds the machine's key, and notebooks save what they show
     accelerator: str
     warm: bool
     seconds: dict[str, float]
@@ -202,6 +204,15 @@ def _guest_config(
         release=release.label,
         area=Path(entry.area).name,
         origin=origin,
+        view=_view(entry),
+    )
+
+
+def _view(entry: Entry) -> str:
+    """Return the LCG view that was set up when the entry was taken; '' for none, or one that is not called so."""
+    path = next((each.path for each in entry.environment.software if each.name == "LCG view"), "")
+    return (
+        path if re.fullmatch(r"/cvmfs/[\w-]+\.cern\.ch/lcg/views(/\w[\w.+-]*){2,3}", path, re.ASCII) else ""
     )
 
 
@@ -212,5 +223,6 @@ def _write_context(
     # Micro-CernVM unpacks the pickup by itself.
     cloud_config = unpack_pickup(AGENT_UNIT) if release.is_cloud else ""
     told = user_data(release, settings.context, pins=pins, cloud_config=cloud_config)
-    write_context_iso(path, told, pickup(config, client_files(pins)), config.machine)
+    archive = pickup(config, client_files(pins), setup_of(settings, release))
+    write_context_iso(path, told, archive, config.machine)
     return path

@@ -1,167 +1,164 @@
-"""Likely secrets in a working area, found before others can read them: keys, tokens, passwords in plain sight.
+"""Look through files for what is likely to be a secret, before anything leaves this computer.
 
-area, names of files -> [Finding(path="config.py", line=12, kind="AWS Access Key"), ...]
+    path, bytes -> name? -> text? -> notebook: cells -> pieces of 4 KiB -> detect-secrets' patterns -> Finding
 
-Yelp's detect-secrets knows what secrets look like. Only where something is, and what kind, is told, never the secret. A
-hint and no proof: large files, archives and images are not looked into, and the time is bounded, so an area without a
-finding may hold secrets all the same. `complete` tells whether all that should be looked into was.
+A finding says where and of what kind, never the secret. It is a help and no proof: what is compressed, encrypted or
+binary is not looked into, nor what lies behind the limits; ``Scan.unseen`` counts what was not looked at.
 """
 
 from __future__ import annotations
 
 import re
-import stat
 import time
-from collections.abc import Iterable, Iterator, Sequence
-from functools import cache
-from pathlib import Path, PurePosixPath
-from typing import TYPE_CHECKING
+from collections.abc import Iterable, Iterator
+from typing import Protocol
 
 import msgspec
 
-from vml_jupyter.errors import BadNotebook
-from vml_jupyter.flows.shown import joined, notebook_of
-from vml_jupyter.snapshot.findings import Findings, printable
-from vml_jupyter.snapshot.ignore import Rules
-from vml_jupyter.snapshot.walk import borders_of, open_area, walk
+from vml_jupyter.flows.secret_patterns import kinds_in
+from vml_jupyter.progress import SILENT, Progress
 
-if TYPE_CHECKING:
-    from detect_secrets.plugins.base import BasePlugin
+FILE_BYTES = 4 << 20
+"""How much of the beginning of a file is looked through."""
+TOTAL_BYTES = 256 << 20
+TIME_S = 60.0
 
-MOST_BYTES = 1 << 20
-MOST_FINDINGS = 50
-_LONGEST_LINE = 2_000
-_BINARY_PROBE = 1 << 12
-_DETECTORS = (
-    "AWSKeyDetector",
-    "AzureStorageKeyDetector",
-    "BasicAuthDetector",
-    "GitHubTokenDetector",
-    "GitLabTokenDetector",
-    "JwtTokenDetector",
-    "KeywordDetector",
-    "NpmDetector",
-    "OpenAIDetector",
-    "PrivateKeyDetector",
-    "PypiTokenDetector",
-    "SlackDetector",
+_MOST_FINDINGS = 1_000
+_HEAD = 8192
+_CREDENTIALS = re.compile(
+    r"(?:^|/)(?:\.netrc|_netrc|\.pgpass|\.my\.cnf|\.git-credentials|\.pypirc|\.htpasswd|\.vault-token"
+    r"|id_(?:rsa|dsa|ecdsa|ed25519)|userkey\.pem|x509up_u\d+|krb5cc_\w+|[^/]+\.(?:kdbx|keytab|ppk|p12|pfx)"
+    r"|\.aws/credentials|\.docker/config\.json|\.config/gcloud/credentials\.db)\Z"
 )
-# A line without any of these holds nothing that a detector knows; looking at each line with each takes 0.3 ms.
-_WORTH_A_LOOK = re.compile(
-    r"api.?key|auth|passw|passphrase|pwd|private|secret|token|_key|AKIA|ASIA|AccountKey|gh[oprsu]_|glpat|eyJ|sk-|xox|://",
-    re.IGNORECASE,
-)
-# What looks like a password but names where one comes from.
-_INDIRECT = re.compile(
-    r"^(\$|<|\{|%|os\.|self\.|env|get|input|config)|[()\[\]{}<>$*]|^(.)\2*$|^(true|false|none|null)$", re.I
-)
-_FILES = {
-    ".netrc": "passwords of servers",
-    ".pgpass": "passwords of databases",
-    ".pypirc": "passwords of package indexes",
-    "id_dsa": "private key",
-    "id_ecdsa": "private key",
-    "id_ed25519": "private key",
-    "id_rsa": "private key",
-    "userkey.pem": "private key",
-}
 
 
-class Finding(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """Something that looks like a secret; ``line`` is 0 where the file itself is one, ``cell`` counts from 1."""
+class Finding(msgspec.Struct, frozen=True, kw_only=True):
+    """Where something lies that may be a secret: ``where`` is ``line 12`` or ``cell 3``, or '' for the whole file."""
 
     path: str
+    where: str
     kind: str
-    line: int = 0
-    cell: int = 0
 
 
-class Found(msgspec.Struct, frozen=True, kw_only=True):
-    """What was found, and whether all files were looked into before the time was over."""
+class Scan(msgspec.Struct, frozen=True, kw_only=True):
+    """What a search came to. ``unseen`` counts files that were not looked through, or not to their end, and why."""
 
-    findings: list[Finding]
-    complete: bool
+    found: tuple[Finding, ...]
+    files: int
+    unseen: dict[str, int]
+
+    @property
+    def paths(self) -> frozenset[str]:
+        """The files in which something was found."""
+        return frozenset(finding.path for finding in self.found)
 
 
-def likely_secrets(area: Path, files: Iterable[str] | None = None, *, seconds: float = 2.0) -> Found:
-    """Look through files of a working area for what looks like a secret.
+class Source(Protocol):
+    """One file: its name, with ``/``, and its beginning, which is read when it is asked for."""
+
+    @property
+    def path(self) -> str: ...
+
+    @property
+    def size_bytes(self) -> int: ...
+
+    def head(self, length: int) -> bytes: ...
+
+
+class Text(msgspec.Struct, frozen=True):
+    """A Source that is at hand."""
+
+    path: str
+    content: bytes
+
+    @property
+    def size_bytes(self) -> int:
+        return len(self.content)
+
+    def head(self, length: int) -> bytes:
+        return self.content[:length]
+
+
+def likely_secrets(
+    files: Iterable[Source],
+    progress: Progress = SILENT,
+    *,
+    time_s: float = TIME_S,
+    total_bytes: int = TOTAL_BYTES,
+    file_bytes: int = FILE_BYTES,
+) -> Scan:
+    """Return what in these files is likely to be a secret.
 
     Args:
-        area: The working area.
-        files: Paths relative to it, with ``/``; by default all that a snapshot would take.
-        seconds: After which time it ends with what it has.
+        files: What to look through, in this order.
+        progress: Who listens; may cancel.
+        time_s: When that is over, the rest counts as unseen.
+        total_bytes: Likewise when so much was read.
+        file_bytes: How much of each file.
     """
-    ends = time.monotonic() + seconds
-    findings: list[Finding] = []
-    for name in captured(area) if files is None else files:
-        if time.monotonic() > ends or len(findings) >= MOST_FINDINGS:
-            return Found(findings=findings[:MOST_FINDINGS], complete=False)
-        findings.extend(_in_file(area / name, name, ends))
-    return Found(findings=findings[:MOST_FINDINGS], complete=time.monotonic() <= ends)
-
-
-def captured(area: Path) -> Iterator[str]:
-    """Yield the regular files that a snapshot of the area would take, relative to it."""
-    rules = Rules.of(area)
-    for folder in walk(open_area(area), rules, Findings(), borders_of(area, cross_mounts=False)):
-        for item in folder.items:
-            if stat.S_ISREG(item.status.st_mode) and item.status.st_size <= MOST_BYTES:
-                yield folder.relative + item.name
-
-
-def _in_file(file: Path, name: str, ends: float) -> Iterator[Finding]:
-    known = _FILES.get(file.name)
-    if known:
-        yield Finding(path=printable(name), kind=known)
-        return
-    try:
-        if file.is_symlink() or file.stat().st_size > MOST_BYTES:
-            return
-        raw = file.read_bytes()
-    except OSError:
-        return  # the snapshot itself tells what cannot be read
-    for cell, kind, text in _texts(file, raw):
-        for number, found in _in_text(kind, text, ends):
-            yield Finding(path=printable(name), kind=found, line=number, cell=cell)
-
-
-def _texts(file: Path, raw: bytes) -> Iterator[tuple[int, str, str]]:
-    """Yield the texts of a file, each with the cell that it stands in and a name that tells its language."""
-    if b"\0" in raw[:_BINARY_PROBE]:
-        return
-    if file.suffix == ".ipynb":
-        try:
-            cells = notebook_of(raw).cells
-        except BadNotebook:
-            return
-        for number, cell in enumerate(cells, 1):
-            yield number, "cell.py", cell.source
-            yield number, "output.txt", "\n".join(joined(output.text) for output in cell.outputs)
-        return
-    yield 0, PurePosixPath(file.name).name, raw.decode("utf-8", "replace")
-
-
-def _in_text(name: str, text: str, ends: float) -> Iterator[tuple[int, str]]:
-    for number, line in enumerate(text.splitlines(), 1):
-        if len(line) > _LONGEST_LINE or not _WORTH_A_LOOK.search(line):
+    deadline, left = time.monotonic() + time_s, total_bytes
+    found: list[Finding] = []
+    unseen: dict[str, int] = {}
+    count = 0
+    for count, file in enumerate(files, 1):
+        progress.advance(count, None, "files")
+        if _CREDENTIALS.search(file.path):
+            found.append(Finding(path=file.path, where="", kind="a file that holds credentials"))
             continue
-        if time.monotonic() > ends:
-            return
-        kind = _kind_of(name, line)
-        if kind:
-            yield number, kind
+        why = _stop(deadline, left, found)
+        if not why:
+            data = file.head(min(file_bytes, left))
+            left -= len(data)
+            if b"\0" in data[:_HEAD]:
+                why = "binary"
+            else:
+                found += _in_text(file.path, data, deadline)
+                why = _stop(deadline, 1, found) or ("large" if file.size_bytes > len(data) else "")
+        if why:
+            unseen[why] = unseen.get(why, 0) + 1
+    return Scan(found=tuple(found[:_MOST_FINDINGS]), files=count, unseen=unseen)
 
 
-def _kind_of(name: str, line: str) -> str:
-    for detector in _detectors():
-        for secret in detector.analyze_line(filename=name, line=line):
-            if secret.type != "Secret Keyword" or not _INDIRECT.search(secret.secret_value or ""):
-                return str(secret.type)
-    return ""
+def _stop(deadline: float, left: int, found: list[Finding]) -> str:
+    if time.monotonic() > deadline:
+        return "time"
+    return "limit" if left <= 0 or len(found) >= _MOST_FINDINGS else ""
 
 
-@cache
-def _detectors() -> Sequence[BasePlugin]:
-    from detect_secrets.core.plugins.initialize import from_plugin_classname  # 0.4 s
+def _in_text(path: str, data: bytes, deadline: float) -> Iterator[Finding]:
+    text = data.decode("utf-8", "replace")
+    parts = (_cells(text) if path.endswith(".ipynb") else None) or [("", text)]
+    told: set[tuple[str, str]] = set()
+    for name, part in parts:
+        for line, kind in kinds_in(part, path, deadline):
+            where = name or f"line {line}"
+            if (where, kind) not in told:
+                told.add((where, kind))
+                yield Finding(path=path, where=where, kind=kind)
 
-    return [from_plugin_classname(name) for name in _DETECTORS]
+
+def _cells(text: str) -> list[tuple[str, str]] | None:
+    """Return the cells of a notebook by number: source and what they printed; None where it is none."""
+    try:
+        cells = msgspec.json.decode(text.encode())["cells"]
+        return [(f"cell {number}", "\n".join(_texts(cell))) for number, cell in enumerate(cells, 1)]
+    except (msgspec.DecodeError, RecursionError, UnicodeError, KeyError, TypeError, AttributeError):
+        return None
+
+
+def _texts(cell: dict[str, object]) -> Iterator[str]:
+    outputs = cell.get("outputs")
+    yield _joined(cell.get("source"))
+    for output in outputs if isinstance(outputs, list) else ():
+        yield _joined(output.get("text"))
+        data = output.get("data")
+        for kind, value in data.items() if isinstance(data, dict) else ():
+            if not kind.startswith("image/"):
+                yield _joined(value)
+        yield _joined(output.get("traceback"))
+
+
+def _joined(value: object) -> str:
+    if isinstance(value, list):
+        return "".join(part for part in value if isinstance(part, str))
+    return value if isinstance(value, str) else ""

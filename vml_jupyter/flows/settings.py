@@ -1,6 +1,6 @@
 """Where things lie and what the user prefers, from the environment, the configuration file and defaults.
 
-    <config>/config.json            what the user set; every key optional (see ``Settings``)
+    <config>/config.json            what the user set; every key optional (see ``setting_table``)
     <config>/passwords/<digest>     one logbook's password, mode 0600, named by its URL's SHA-256
     <data>/logbook/                 the default logbook
     <data>/releases/<sha256>/       images, by content
@@ -8,7 +8,7 @@
     <data>/machines/<id>/           all that one machine needs
 
 ``<data>`` is ``VML_DATA`` or the user's data folder for ``vml``; ``<config>`` is ``VML_CONFIG`` or the user's
-configuration folder for ``vml``. A variable beats the file, the file beats the default.
+configuration folder for ``vml``. A variable beats the file, the file beats the default; ``setting_table`` has them all.
 """
 
 from __future__ import annotations
@@ -18,65 +18,17 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
-
-import msgspec
-import platformdirs
+from typing import TYPE_CHECKING, Any
 
 from vml_jupyter.errors import Usage
+from vml_jupyter.flows.said import folders, of_file, values
+from vml_jupyter.flows.sources import CERNVM, FolderSource, PoolSource, RepositorySource, Source
 from vml_jupyter.model import Shape
 
 if TYPE_CHECKING:  # imported where it is used: most commands need neither network nor certificates
     from vml_jupyter.release import Repository, Trust
 
-CERNVM = "https://cernvm.cern.ch"
 CERN_KEYS = Path("/etc/cvmfs/keys/cern.ch")
-
-
-class RepositorySource(
-    msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="kind", tag="repository"
-):
-    """An HTTP repository in CernVM's layout; see ``release.Repository``."""
-
-    url: str
-    mirrors: list[str] = []
-    systems: list[str] = []
-    keys: str = ""
-
-
-class FolderSource(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="kind", tag="folder"):
-    """A folder on this computer in which images lie."""
-
-    path: str
-
-
-class PoolSource(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="kind", tag="pools"):
-    """The storage pools of a hypervisor on this computer."""
-
-    uri: str
-
-
-Source = RepositorySource | FolderSource | PoolSource
-
-
-class _File(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The configuration file; None means: not said."""
-
-    logbook: str | None = None
-    libvirt_uri: str | None = None
-    release_folders: list[str] | None = None
-    release_urls: list[str] | None = None
-    release_sources: list[Source] | None = None
-    release_ca: str | None = None
-    release_signers: list[str] | None = None
-    default_release: str | None = None
-    shape: Shape | None = None
-    ready_timeout_s: float | None = None
-    bin_days: Annotated[int, msgspec.Meta(ge=0)] | None = None
-    context: dict[str, str] | None = None
-    idle_minutes: Annotated[int, msgspec.Meta(ge=0)] | None = None
-    machines_max: Annotated[int, msgspec.Meta(ge=0)] | None = None
-    machines_memory_mib: Annotated[int, msgspec.Meta(ge=0)] | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -89,6 +41,8 @@ class Settings:
     data: Path
     config: Path
     logbook: str
+    logbooks: Mapping[str, str] = field(default_factory=dict)
+    """Names of logbooks and where they lie."""
     logbook_password: str | None = field(default=None, repr=False)
     libvirt_uri: str = "qemu:///session"
     release_folders: tuple[Path, ...] = ()
@@ -156,48 +110,55 @@ class Settings:
             return None
 
     def using(self, **changes: object) -> Settings:
-        """Return a copy in which the given fields that are not None are changed."""
-        return replace(self, **{name: value for name, value in changes.items() if value is not None})  # type: ignore[arg-type]  # names are checked by replace
+        """Return a copy in which the given fields that are not None are changed; a logbook may be named."""
+        given = {name: value for name, value in changes.items() if value is not None}
+        if "logbook" in given:
+            given["logbook"] = self.logbooks.get(str(given["logbook"]), given["logbook"])
+        return replace(self, **given)  # type: ignore[arg-type]  # names are checked by replace
 
 
-def load(environ: Mapping[str, str] = os.environ) -> Settings:
+def load(environ: Mapping[str, str] = os.environ, over: Mapping[str, Any] | None = None) -> Settings:
     """Read the settings of this user.
 
+    Args:
+        environ: The environment.
+        over: Values that beat everything else, by the names of ``setting_table``.
+
     Raises:
-        Usage: The configuration file is not what it must be.
+        Usage: The configuration file, a variable or a value of ``over`` is not what it must be.
     """
-    data = _folder(environ, "VML_DATA", platformdirs.user_data_path("vml"))
-    config = _folder(environ, "VML_CONFIG", platformdirs.user_config_path("vml"))
-    said = _read(config / "config.json")
-    table = tuple(said.release_sources or ())
-    urls = (
-        _words(environ.get("VML_RELEASE_URLS"))
-        or tuple(said.release_urls or ())
-        or tuple(line.url for line in table if isinstance(line, RepositorySource))
-        or (CERNVM,)
-    )
-    authorities = environ.get("VML_RELEASE_CA", said.release_ca or "")
-    folders = _words(environ.get("VML_RELEASE_FOLDERS"), os.pathsep) or tuple(said.release_folders or ())
+    data, config = folders(environ)
+    said = {name: told.value for name, told in values(environ).items()} | _checked(over or {})
+    table = tuple(said["release_sources"])
+    urls = said["release_urls"] or [line.url for line in table if isinstance(line, RepositorySource)]
     return Settings(
         data=data,
         config=config,
-        logbook=environ.get("VML_LOGBOOK") or said.logbook or str(data / "logbook"),
-        logbook_password=environ.get("VML_LOGBOOK_PASSWORD") or None,
-        libvirt_uri=environ.get("VML_LIBVIRT_URI") or said.libvirt_uri or "qemu:///session",
-        release_folders=tuple(Path(name).expanduser() for name in folders),
-        release_urls=urls,
+        logbook=said["logbook"] or str(data / "logbook"),
+        logbooks=said["logbooks"],
+        logbook_password=said["logbook_password"] or None,
+        libvirt_uri=said["libvirt_uri"],
+        release_folders=tuple(Path(name).expanduser() for name in said["release_folders"]),
+        release_urls=tuple(urls or (CERNVM,)),
         sources=table,
-        release_ca=Path(authorities).expanduser() if authorities else None,
-        release_signers=tuple(said.release_signers or ()),
-        default_release=environ.get("VML_RELEASE") or said.default_release or "",
-        shape=said.shape or Shape(),
-        ready_timeout_s=_seconds(environ.get("VML_READY_TIMEOUT")) or said.ready_timeout_s or 300.0,
-        bin_days=30 if said.bin_days is None else said.bin_days,
-        context=said.context or {},
-        idle_minutes=60 if said.idle_minutes is None else said.idle_minutes,
-        machines_max=said.machines_max or 0,
-        machines_memory_mib=said.machines_memory_mib,
-    )
+        release_ca=Path(said["release_ca"]).expanduser() if said["release_ca"] else None,
+        release_signers=tuple(said["release_signers"]),
+        default_release=said["default_release"],
+        shape=Shape(**{name: said[f"shape.{name}"] for name in Shape.__struct_fields__}),
+        ready_timeout_s=said["ready_timeout_s"],
+        bin_days=said["bin_days"],
+        context=said["context"],
+        idle_minutes=said["idle_minutes"],
+        machines_max=said["machines_max"],
+        machines_memory_mib=said["machines_memory_mib"],
+    ).using(logbook=said["logbook"] or None)
+
+
+def _checked(over: Mapping[str, Any]) -> dict[str, Any]:
+    try:
+        return {name: of_file(name, value) for name, value in over.items()}
+    except ValueError as error:
+        raise Usage(f"Jupyter's configuration: {error}", "Mend it there.") from error
 
 
 def _repository(line: RepositorySource) -> Repository:
@@ -207,31 +168,3 @@ def _repository(line: RepositorySource) -> Repository:
     if keys is None and line.url.rstrip("/") == CERNVM and not line.systems and CERN_KEYS.is_dir():
         keys = CERN_KEYS  # on a computer with CernVM-FS
     return Repository(url=line.url, mirrors=tuple(line.mirrors), systems=tuple(line.systems), keys=keys)
-
-
-def _folder(environ: Mapping[str, str], name: str, default: Path) -> Path:
-    return Path(environ[name]).expanduser().absolute() if environ.get(name) else default
-
-
-def _words(text: str | None, separator: str | None = None) -> tuple[str, ...]:
-    return tuple(word for word in (text or "").split(separator) if word)
-
-
-def _seconds(text: str | None) -> float | None:
-    try:
-        return float(text) if text else None
-    except ValueError:
-        raise Usage(
-            f"VML_READY_TIMEOUT is {text!r}, not a number of seconds", "Set it to e.g. 300."
-        ) from None
-
-
-def _read(file: Path) -> _File:
-    try:
-        return msgspec.json.decode(file.read_bytes(), type=_File)
-    except FileNotFoundError:
-        return _File()
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise Usage(
-            f"{file} cannot be understood: {error}", "Mend it, or move it away to use the defaults."
-        ) from error

@@ -3,11 +3,13 @@
 It mounts the working area, starts Jupyter in it as the machine's user, keeps it running, and answers the host:
 
     /etc/vml/machine.json                      in:  token, base_url, user, area, origin, ... (mode 0600)
+    /etc/vml/setup                             in:  a script that puts in what an image lacks, if need be; run once
+    /var/log/vml-setup.log, /var/lib/vml/set-up          out: what the script said, and that it is done
     disk labelled VML_AREA                     in:  the working area, ISO 9660, mounted at /run/vml/area
     /mnt/.rw/vml or /var/lib/vml               out: upper/ and work/ of the overlay: what changed is exactly upper/
     /home/USER/AREA                            out: the overlay of the two, where Jupyter's root is
     /run/vml/labconfig/                        out: JupyterLab's defaults in a machine
-    /run/vml/jupyter_config.py                 out: lets pages on the host's own loopback show Jupyter in a frame
+    /run/vml/jupyter_config.py, jupyter_server_config.d/     out: what has Jupyter load vml_ask.py, and who may frame it
     /run/vml/jupyter.json, jupyter.log         out: Jupyter's configuration (mode 0600, the user's), and what it says
     /dev/virtio-ports/org.vml.agent.0          JSON lines, at most 64 KiB each:
 
@@ -15,22 +17,26 @@ It mounts the working area, starts Jupyter in it as the machine's user, keeps it
         -> {"v": 1, "id": 7, "state": {"stage": "ready", "detail": "", "area": "overlay", "release": {...}, ...}}
         <- {"v": 1, "id": 8, "do": "shutdown"}           or "kernel": start the notebook's kernel ahead of the browser
         <- {"v": 1, "id": 8, "do": "clock", "time": s}   after a rest: what time it is, in seconds since 1970
+        <- {"v": 1, "id": 8, "do": "tell", "nonce": ...}  start the teller (teller.py), which tells what changed
         -> {"v": 1, "id": 8, "done": true}
         -> {"v": 1, "id": 9, "error": "unknown request"}
 
-Stages: starting, area, jupyter, ready; or failed, with the reason in ``detail``. The token is written to Jupyter's
-configuration and nowhere else: not to a command line, a log or the console.
+Stages: starting, setup (where there is one), area, jupyter, ready; or failed, with the reason in ``detail`` and, in
+``lacks``, what the system has not got that its user can put there: ``jupyter``, or a ``setup`` that works. The token
+is written to Jupyter's configuration and nowhere else: not to a command line, a log or the console.
 """
 
 # pathlib would cost time at every boot; Jupyter listens on all of the guest's addresses on purpose.
-# ruff: noqa: PTH101, PTH103, PTH104, PTH108, PTH110, PTH112, PTH116, PTH118, PTH119, PTH123, PTH207, PTH208, S104
+# ruff: noqa: PTH100, PTH101, PTH103, PTH104, PTH108, PTH110, PTH112, PTH116, PTH118, PTH119, PTH120, PTH123, PTH207, PTH208, S104
 
 import errno
 import glob
 import http.client
+import importlib
 import json
 import os
 import pwd
+import re
 import select
 import signal
 import socket
@@ -41,21 +47,26 @@ import time
 
 TYPE_CHECKING = False  # typing itself would only cost time at every boot
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from typing import Any
 
     Config = dict[str, Any]  # what machine.json holds
 
 CONFIG = "/etc/vml/machine.json"
+SETUP = "/etc/vml/setup"
+SETUP_LOG = "/var/log/vml-setup.log"
+SETUP_DONE = "/var/lib/vml/set-up"
 RUN = "/run/vml"
 LABEL = b"VML_AREA"
 PORT_NAME = "org.vml.agent.0"
+TELLER_PORT = "org.vml.changes.0"
 LINE_LIMIT = 64 * 1024
 JUPYTER_PORT = 8888
 RESTARTS = 3
 DISK_WAIT_S = 30
 USER_WAIT_S = 60
 JUPYTER_WAIT_S = 600
+SETUP_WAIT_S = 3600
 KERNEL_WAIT_S = 20
 SEND_WAIT_S = 3
 FRAMING = """# Written at each start: who may show this Jupyter in a frame, and cookies that work in one.
@@ -72,12 +83,24 @@ for name in ("ServerApp", "NotebookApp"):
     c[name].cookie_options = cookie
 c.IdentityProvider.cookie_options = cookie
 """
+TELLER_LATER_S = 60
 PROGRAMS = (("lab", "jupyter-lab"), ("notebook", "jupyter-notebook"), ("server", "jupyter-server"))
 SEARCHED = "/usr/local/bin:/usr/bin:/bin:/opt/conda/bin:/usr/local/sbin:/usr/sbin:/sbin"
+VIEWS = "/cvmfs/sft.cern.ch/lcg/views"
+VIEWS_WAIT_S = 60
+VIEWS_LOOKED_AT = 30
+OS_RELEASE = "/etc/os-release"
+ASKING = "/usr/lib/vml/jupyter"  # where vml_ask.py lies
+LAB_EXTENSIONS = "/usr/lib/vml/labextensions"
+SEARCHED_TOO = "/opt/*/bin"  # miniforge and virtual environments have names of their own
 
 
 class Failed(Exception):
-    """Something without which the machine is of no use."""
+    """Something without which the machine is of no use; ``lacks`` names what its user can put there."""
+
+    def __init__(self, why: str, lacks: str = "") -> None:
+        Exception.__init__(self, why)
+        self.lacks = lacks
 
 
 def say(text: str) -> None:
@@ -94,6 +117,7 @@ class State:
         self._facts = {
             "stage": "starting",
             "detail": "",
+            "lacks": "",
             "area": "",
             "app": "",
             "release": {},
@@ -114,14 +138,14 @@ class State:
 # --- the channel to the host
 
 
-def find_port() -> "str | None":
-    """Return the device of our virtio-serial port, or None while its driver is not there yet."""
-    path = "/dev/virtio-ports/" + PORT_NAME
+def find_port(name: str = PORT_NAME) -> "str | None":
+    """Return the device of a virtio-serial port of ours, or None while its driver is not there yet."""
+    path = "/dev/virtio-ports/" + name
     if os.path.exists(path):
         return path
     for name_file in glob.glob("/sys/class/virtio-ports/*/name"):  # where udev makes no links
         with open(name_file) as file:
-            if file.read().strip() == PORT_NAME:
+            if file.read().strip() == name:
                 return "/dev/" + name_file.split("/")[-2]
     return None
 
@@ -143,7 +167,10 @@ def answer(line: bytes, state: State, actions: "dict[str, Callable[..., None]]")
     elif request.get("do") == "clock" and "clock" in actions and is_moment(request.get("time")):
         actions["clock"](request["time"])
         reply["done"] = True
-    elif request.get("do") in actions and request["do"] != "clock":
+    elif request.get("do") == "tell" and "tell" in actions and is_nonce(request.get("nonce")):
+        actions["tell"](request["nonce"])
+        reply["done"] = True
+    elif request.get("do") in actions and request["do"] not in ("clock", "tell"):
         actions[request["do"]]()
         reply["done"] = True
     else:
@@ -154,6 +181,11 @@ def answer(line: bytes, state: State, actions: "dict[str, Callable[..., None]]")
 def is_moment(value: object) -> bool:
     """Tell whether a value can be a time in seconds since 1970: some moment between 2001 and 2286."""
     return isinstance(value, (int, float)) and not isinstance(value, bool) and 1e9 < value < 1e10
+
+
+def is_nonce(value: object) -> bool:
+    """Tell whether a value can be the word that a teller begins with: 32 hexadecimal digits."""
+    return isinstance(value, str) and re.match("[0-9a-f]{32}$", value) is not None
 
 
 class Lines:
@@ -354,13 +386,20 @@ def mount_area(config: "Config", user: pwd.struct_passwd, target: str) -> str:
     make_folder(upper, user, os.stat(lower).st_mode & 0o777 | 0o700)
     os.makedirs(work, exist_ok=True)
     try:
-        options = f"nosuid,nodev,lowerdir={lower},upperdir={upper},workdir={work}"
+        options = f"nosuid,nodev,lowerdir={lower},upperdir={upper},workdir={work}{plain_options()}"
         run("mount", "-t", "overlay", "-o", options, "vml", target)
     except Failed as error:
         say(f"no overlay: {error}; copying the working area")
         copy_once(lower, target, os.path.join(base, "copied"))
         return "copy"
     return "overlay"
+
+
+def plain_options() -> str:
+    """Return the options that keep the upper folder readable by itself, as far as this kernel knows them."""
+    known = "/sys/module/overlay/parameters/"
+    wanted = ("redirect_dir", "metacopy", "index")
+    return "".join(f",{name}=off" for name in wanted if os.path.exists(known + name))
 
 
 def writable_folder() -> str:
@@ -388,17 +427,192 @@ def run(*command: str) -> None:
         raise Failed(f"{command[0]}: {output.decode('utf-8', 'replace').strip()}")
 
 
+# --- telling what changed
+
+
+class Teller:
+    """The process that tells the host what changed; one at a time, as the port is.
+
+    It is a fork of this one, because a Python that starts takes an emulated machine seconds; its own code is loaded
+    when everything else has had its time.
+    """
+
+    def __init__(self, config: "Config", user: pwd.struct_passwd, area: str, how: str) -> None:
+        self._config, self._user, self._area, self._how = config, user, area, how
+        self._module = None  # type: Any
+        self._lock = threading.Lock()
+        self._process = 0
+        timer = threading.Timer(TELLER_LATER_S, self._prepare)
+        timer.daemon = True
+        timer.start()
+
+    def start(self, nonce: str) -> None:
+        """Begin anew."""
+        self._end()
+        port = find_port(TELLER_PORT)
+        if port is None:
+            say("there is no port to tell changes through")
+            return
+        order = self._order(port, nonce)
+        module = self._load()
+        self._process = os.fork()
+        if not self._process:
+            try:
+                os.closerange(3, 256)
+                module.tell(order)
+            finally:
+                os._exit(0)
+
+    def _prepare(self) -> None:
+        """Have what takes long ready before it is asked for: the code, and what the kernel's Python says of itself."""
+        module = self._load()
+        try:
+            module.environment(self._order("", ""), self._config.get("notebook") or "", [])
+        except (OSError, ValueError, KeyError) as error:
+            say(f"nothing is known of the kernel yet: {type(error).__name__}")
+
+    def _order(self, port: str, nonce: str) -> "dict[str, object]":
+        base = writable_folder()
+        return {
+            "port": port,
+            "nonce": nonce,
+            "upper": os.path.join(base, "upper") if self._how == "overlay" else "",
+            "target": self._area,
+            "mark": os.path.join(base, "captured"),
+            "pythons": RUN + "/pythons.json",
+            "user": self._user.pw_name,
+            "token": self._config["token"],
+            "base_url": base_url_of(self._config),
+            "jupyter_port": JUPYTER_PORT,
+        }
+
+    def _load(self) -> "Any":
+        with self._lock:
+            if self._module is None:
+                sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+                self._module = importlib.import_module("teller")
+            return self._module
+
+    def _end(self) -> None:
+        if self._process:
+            try:
+                os.kill(self._process, signal.SIGKILL)
+                os.waitpid(self._process, 0)
+            except OSError as error:
+                say(f"the last teller: {error.strerror}")
+            self._process = 0
+
+
+# --- what an image lacks
+
+
+def set_up(state: State) -> None:
+    """Run the script that the image's user wrote for it, once in a machine's life; later boots pass it over."""
+    if not os.path.exists(SETUP) or os.path.exists(SETUP_DONE):
+        return
+    state.set(stage="setup")
+    with open(SETUP_LOG, "ab") as log:
+        environment = {"PATH": SEARCHED, "HOME": "/root", "LANG": "C.UTF-8"}
+        process = subprocess.Popen(
+            [SETUP],
+            cwd="/",
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            start_new_session=True,
+        )
+        try:
+            status = process.wait(SETUP_WAIT_S)
+        except subprocess.TimeoutExpired:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+            raise Failed(f"the image's set-up takes more than {SETUP_WAIT_S} s", lacks="setup") from None
+    if status != 0:
+        lines = last_lines(SETUP_LOG)
+        for line in lines[-20:]:
+            say(line)  # on the console, of which the host shows the end
+        raise Failed(f"the image's set-up ended with status {status}: {lines[-1]}", lacks="setup")
+    os.makedirs(os.path.dirname(SETUP_DONE), exist_ok=True)
+    open(SETUP_DONE, "w").close()
+
+
 # --- Jupyter
 
 
-def find_jupyter() -> "tuple[str, str]":
-    """Return (what it is, its program), the richest there is."""
+def find_jupyter(recorded: str = "") -> "tuple[str, str]":
+    """Return (what it is, its program): the system's own, the recorded LCG view's, the newest view's."""
+    own = jupyter_in(SEARCHED.split(":") + sorted(glob.glob(SEARCHED_TOO)))
+    if own:
+        return own
+    looked = []  # type: list[str]
+    for view in views(recorded):
+        looked.append(view)
+        found = (
+            jupyter_in([os.path.join(view, "bin")])
+            if os.path.exists(os.path.join(view, "setup.sh"))
+            else None
+        )
+        if found:
+            return found
+    sought = " or ".join(program for _, program in PROGRAMS)
+    raise Failed(
+        f"there is no Jupyter in this system: no {sought} in {SEARCHED} or {SEARCHED_TOO}, nor in an LCG view for"
+        f" {' or '.join(platforms()) or 'this system'} ({', '.join(looked) or 'none is in ' + VIEWS})",
+        lacks="jupyter",
+    )
+
+
+def jupyter_in(folders: "list[str]") -> "tuple[str, str] | None":
     for kind, program in PROGRAMS:
-        for folder in SEARCHED.split(":"):
+        for folder in folders:
             path = os.path.join(folder, program)
             if os.access(path, os.X_OK):
                 return kind, path
-    raise Failed("there is no Jupyter in this system")
+    return None
+
+
+def views(recorded: str) -> "list[str]":
+    """Return the LCG views that may run here, the recorded one first, then the newest; a dead mount has none."""
+    found = []  # type: list[str]
+    looking = threading.Thread(target=lambda: found.extend(list_views(recorded)), daemon=True)
+    looking.start()
+    looking.join(VIEWS_WAIT_S)
+    return list(found)
+
+
+def list_views(recorded: str) -> "Iterator[str]":
+    ours = tuple(name + "-" for name in platforms())
+    if recorded and os.path.basename(recorded).startswith(ours) and os.path.isdir(recorded):
+        yield recorded
+    try:
+        releases = [name for name in os.listdir(VIEWS) if re.match(r"LCG_\d+[a-z]?$", name)]
+    except OSError:
+        return
+    releases.sort(key=lambda name: (int(re.findall(r"\d+", name)[0]), name), reverse=True)
+    for release in releases[:VIEWS_LOOKED_AT]:
+        try:
+            names = sorted(os.listdir(os.path.join(VIEWS, release)), reverse=True)
+        except OSError:
+            continue
+        for name in names:
+            if name.startswith(ours) and name.endswith("-opt"):
+                yield os.path.join(VIEWS, release, name)
+
+
+def platforms() -> "list[str]":
+    """Return how LCG calls this system, ``x86_64-centos7``: what its name must begin with."""
+    try:
+        with open(OS_RELEASE, errors="replace") as file:
+            said = dict(re.findall(r'^([A-Z_]+)="?([^"\n]*)"?$', file.read(65536), re.MULTILINE))
+    except OSError:
+        return []
+    number = said.get("VERSION_ID", "")
+    major, machine = number.split(".")[0], os.uname().machine
+    if said.get("ID") in ("debian", "ubuntu"):
+        return [machine + "-" + said["ID"] + number.replace(".", "")]
+    names = {"6": ["slc6"], "7": ["centos7", "el7"], "8": ["el8", "centos8"]}.get(major, ["el" + major])
+    return [machine + "-" + name for name in names]
 
 
 def jupyter_config(config: "Config", area: str, user: pwd.struct_passwd) -> "dict[str, object]":
@@ -423,7 +637,11 @@ def jupyter_config(config: "Config", area: str, user: pwd.struct_passwd) -> "dic
         "NotebookApp": dict(server, notebook_dir=area),
         "IdentityProvider": {"token": token},
         # Nobody installs extensions into a machine, and asking the network for news delays its first page.
-        "LabApp": {"extension_manager": "readonly", "news_url": None},
+        "LabApp": {
+            "extension_manager": "readonly",
+            "news_url": None,
+            "extra_labextensions_path": [LAB_EXTENSIONS],
+        },
     }
 
 
@@ -442,13 +660,13 @@ def write_private(path: str, text: str, user: pwd.struct_passwd) -> None:
 def let_frame(config: "Config") -> None:
     """Let a Jupyter of the user's own show this one in a tab of its own; not where a proxy stands between.
 
-    The frame is of another site, so browsers keep its cookies only where they are marked as partitioned (CHIPS), a
-    word that Python learnt in 3.14 and older ones are taught here. Other machines' pages are on ``*.localhost``, which
-    is not on the list.
+    It is added to what ``write_asking`` wrote. The frame is of another site, so browsers keep its cookies only where
+    they are marked as partitioned (CHIPS), a word that Python learnt in 3.14 and older ones are taught here. Other
+    machines' pages are on ``*.localhost``, which is not on the list.
     """
     if (config.get("base_url") or "/") != "/" or config.get("origin"):
         return
-    with open(os.path.join(RUN, "jupyter_config.py"), "w") as file:
+    with open(os.path.join(RUN, "jupyter_config.py"), "a") as file:
         file.write(FRAMING)
 
 
@@ -461,6 +679,16 @@ def write_lab_defaults() -> None:
         json.dump({"@jupyterlab/apputils-extension:notification": notification}, file)
 
 
+def write_asking() -> None:
+    """Have Jupyter load what lets its user wish for a snapshot, wherever its own Python looks for modules."""
+    folder = os.path.join(RUN, "jupyter_server_config.d")
+    os.makedirs(folder, exist_ok=True)
+    with open(os.path.join(folder, "vml_ask.json"), "w") as file:
+        json.dump({"ServerApp": {"jpserver_extensions": {"vml_ask": os.path.isdir(ASKING)}}}, file)
+    with open(os.path.join(RUN, "jupyter_config.py"), "w") as file:
+        file.write(f"import sys\n\nsys.path.append({ASKING!r})\n")
+
+
 def start_jupyter(program: str, user: pwd.struct_passwd) -> "subprocess.Popen[bytes]":
     """Start Jupyter as the user, with its log beside its configuration."""
     home = user.pw_dir
@@ -469,7 +697,7 @@ def start_jupyter(program: str, user: pwd.struct_passwd) -> "subprocess.Popen[by
         "USER": user.pw_name,
         "LOGNAME": user.pw_name,
         "SHELL": user.pw_shell or "/bin/sh",
-        "PATH": SEARCHED,
+        "PATH": os.path.dirname(program) + ":" + SEARCHED,
         "LANG": "C.UTF-8",
         "JUPYTER_CONFIG_DIR": os.path.join(home, ".jupyter"),
         "JUPYTER_CONFIG_PATH": RUN,
@@ -481,10 +709,14 @@ def start_jupyter(program: str, user: pwd.struct_passwd) -> "subprocess.Popen[by
         os.setuid(user.pw_uid)
         os.umask(0o022)
 
+    command = [program, "--config=" + RUN + "/jupyter.json"]
+    setup = os.path.join(os.path.dirname(os.path.dirname(program)), "setup.sh")
+    if "/lcg/views/" in program:  # a view runs only where it was set up
+        command = ["/bin/bash", "-c", 'source "$0"; exec "$@"', setup, *command]
     with open(RUN + "/jupyter.log", "ab") as log:
         os.fchmod(log.fileno(), 0o600)
         return subprocess.Popen(
-            [program, "--config=" + RUN + "/jupyter.json"],
+            command,
             cwd=home,
             env=environment,
             stdin=subprocess.DEVNULL,
@@ -558,7 +790,7 @@ def supervise(
         say(why)
         if left:
             state.set(stage="jupyter", detail=why)
-            process = start_jupyter(find_jupyter()[1], user)
+            process = start_jupyter(find_jupyter(config.get("view") or "")[1], user)
     raise Failed(why)
 
 
@@ -588,9 +820,13 @@ def versions(jupyter: str) -> "dict[str, str]":
 
 
 def log_tail(token: str) -> str:
-    with open(RUN + "/jupyter.log", errors="replace") as file:
-        lines = file.read()[-4000:].replace(token, "...").strip().splitlines()
-    return lines[-1].strip() if lines else "it said nothing"
+    return last_lines(RUN + "/jupyter.log")[-1].replace(token, "...")
+
+
+def last_lines(path: str) -> "list[str]":
+    with open(path, errors="replace") as file:
+        lines = file.read()[-4000:].strip().splitlines()
+    return [line.strip() for line in lines] or ["it said nothing"]
 
 
 # --- all of it
@@ -612,11 +848,13 @@ def power_off() -> None:
 def bring_up(config: "Config", state: State, actions: "dict[str, Callable[..., None]]") -> None:
     """Start Jupyter, and give it its working area while it still reads its own code: that takes it much longer."""
     set_hostname(config.get("hostname") or "")
+    set_up(state)
     user = find_user(config.get("user") or "")
     area = area_folder(config, user)
-    kind, program = find_jupyter()
+    kind, program = find_jupyter(config.get("view") or "")
     write_private(RUN + "/jupyter.json", json.dumps(jupyter_config(config, area, user)), user)
     write_lab_defaults()
+    write_asking()
     let_frame(config)
     process = start_jupyter(program, user)
     actions["kernel"] = lambda: threading.Thread(
@@ -624,7 +862,9 @@ def bring_up(config: "Config", state: State, actions: "dict[str, Callable[..., N
     ).start()
     try:
         state.set(stage="area", app=kind, release=identity())
-        state.set(stage="jupyter", area=mount_area(config, user, area))
+        how = mount_area(config, user, area)
+        actions["tell"] = Teller(config, user, area, how).start
+        state.set(stage="jupyter", area=how)
         supervise(process, config, user, state)
     finally:
         end(process)
@@ -639,7 +879,8 @@ def main() -> None:
         with open(CONFIG) as file:
             bring_up(json.load(file), state, actions)
     except (Failed, OSError, ValueError, KeyError) as error:
-        state.set(stage="failed", detail=str(error) if isinstance(error, Failed) else repr(error))
+        told = str(error) if isinstance(error, Failed) else repr(error)
+        state.set(stage="failed", detail=told, lacks=getattr(error, "lacks", ""))
         signal.pause()  # the host asks why
 
 

@@ -38,12 +38,14 @@ class GuestRelease(msgspec.Struct, frozen=True, kw_only=True):
 class GuestState(msgspec.Struct, frozen=True, kw_only=True):
     """How far a guest is.
 
-    ``stage`` is ``starting``, ``area``, ``jupyter``, ``ready`` or ``failed`` (``detail`` says why). ``area`` is
-    ``overlay``, ``copy`` or ``empty``; ``app`` is the Jupyter it runs: ``lab``, ``notebook`` or ``server``.
+    ``stage`` is ``starting``, ``setup``, ``area``, ``jupyter``, ``ready`` or ``failed`` (``detail`` says why, and
+    ``lacks`` what the image has not got: ``jupyter``, or a ``setup`` that works). ``area`` is ``overlay``, ``copy`` or
+    ``empty``; ``app`` is the Jupyter it runs: ``lab``, ``notebook`` or ``server``.
     """
 
     stage: str
     detail: str = ""
+    lacks: str = ""
     area: str = ""
     app: str = ""
     release: GuestRelease = GuestRelease()
@@ -110,7 +112,15 @@ class AgentClient:
         """
         self._ask("clock", timeout_s, time=seconds)
 
-    def _ask(self, verb: str, timeout_s: float, *, again: bool = False, **words: float) -> _Answer:
+    def tell(self, nonce: str, timeout_s: float = 30.0) -> None:
+        """Ask the guest to tell what changed in its working area, through the other channel, beginning with ``nonce``.
+
+        Raises:
+            MachineGone, Foreign: As for state().
+        """
+        self._ask("tell", timeout_s, again=True, nonce=nonce)
+
+    def _ask(self, verb: str, timeout_s: float, *, again: bool = False, **words: float | str) -> _Answer:
         """Ask and wait; ``again`` asks once more where no answer came, as one may be lost on a busy host.
 
         A guest that has not yet noticed that the host's end was opened again drops what it says.

@@ -2,6 +2,7 @@
 
     GET api/contents/PATH -> POST api/sessions -> each code cell in order -> DELETE api/sessions -> the notebook
     ... and PUT api/contents/PATH where it is to be saved
+    GET api/sessions -> code in the kernel that the notebook has there
 
 The kernel runs in the machine; only code goes in and outputs come out. jupyter_kernel_client, an optional
 dependency, speaks to it.
@@ -12,7 +13,7 @@ from __future__ import annotations
 import importlib.util
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 from urllib.parse import quote
 
@@ -24,6 +25,7 @@ from vml_jupyter.progress import SILENT, Progress
 
 _REQUEST_S = 60.0
 _CONNECTS = 3
+_FIRST_S = 20.0
 _KERNEL_S = 120.0  # an emulated machine may take this long to start one
 
 
@@ -82,6 +84,50 @@ def execute_notebook(
         if save:
             jupyter.write(path, notebook)
     return notebook
+
+
+def run_code(url: str, token: str, path: str, code: str, timeout_s: float) -> str:
+    """Run code in the kernel that a notebook has in its machine: the one that a browser shows there.
+
+    Args:
+        url: The machine's Jupyter, as for ``execute_notebook``.
+        token: Its token.
+        path: The notebook; a kernel is started where it has none.
+        code: What to run.
+        timeout_s: For all of it.
+
+    Returns:
+        What it printed.
+
+    Raises:
+        CellFailed: It raised.
+        NotFound: There is no such notebook.
+        MachineGone: The machine does not answer, or not in time.
+        ToolMissing: jupyter_kernel_client is not installed.
+    """
+    _require_client()
+    jupyter = _Jupyter(url, token)
+    deadline = time.monotonic() + timeout_s
+    notebook = jupyter.read(path)
+    with _connected(jupyter.url, token, jupyter.kernel_of(path)) as kernel:
+        _await_output(kernel, deadline)
+        reply = _execute(kernel, code, deadline, "the code")
+    outputs = [_node(output) for output in reply["outputs"]]
+    if reply["status"] != "ok":
+        raise CellFailed(f"the code failed: {_error_of(outputs)}", "Run it in the machine.", 1, notebook)
+    return "".join(output.text for output in outputs if output.output_type == "stream")
+
+
+def _await_output(kernel: Any, deadline: float) -> None:
+    """Wait until outputs arrive: a busy machine loses the first of a new connection, and code must not run twice."""
+    while True:
+        with suppress(MachineGone):
+            if _execute(kernel, "print('ready')", min(deadline, time.monotonic() + _FIRST_S), "a word")[
+                "outputs"
+            ]:
+                return
+        if time.monotonic() > deadline:
+            raise MachineGone("the machine's kernel does not answer", "Try again, or look into the machine.")
 
 
 def _run_cells(notebook: nbformat.NotebookNode, kernel: Any, deadline: float, progress: Progress) -> None:
@@ -170,15 +216,25 @@ class _Jupyter:
         model = {"type": "notebook", "format": "json", "content": notebook}
         self._request("PUT", f"contents/{quote(path)}", json=model)
 
+    def kernel_of(self, path: str) -> str:
+        """Return the kernel that a notebook has, which is started where it has none; it stays."""
+        for session in self._request("GET", "sessions"):
+            if session.get("path") == path and session.get("kernel"):
+                return str(session["kernel"]["id"])
+        return str(self._start(path, "python3")["kernel"]["id"])
+
     @contextmanager
     def session(self, path: str, kernel_name: str) -> Iterator[str]:
         """Start a kernel for a notebook, in the notebook's folder; end it on leaving."""
-        wanted = {"path": path, "name": path, "type": "notebook", "kernel": {"name": kernel_name}}
-        session = self._request("POST", "sessions", timeout=_KERNEL_S, json=wanted)
+        session = self._start(path, kernel_name)
         try:
             yield str(session["kernel"]["id"])
         finally:
             self._request("DELETE", f"sessions/{session['id']}")
+
+    def _start(self, path: str, kernel_name: str) -> Any:
+        wanted = {"path": path, "name": path, "type": "notebook", "kernel": {"name": kernel_name}}
+        return self._request("POST", "sessions", timeout=_KERNEL_S, json=wanted)
 
     def _request(self, method: str, what: str, timeout: float = _REQUEST_S, **kwargs: Any) -> Any:
         try:

@@ -1,7 +1,10 @@
 """The archive that a fresh machine unpacks into ``/`` at its first boot: the agent and what it must know.
 
-    usr/lib/vml/agent.py
+    usr/lib/vml/agent.py, teller.py
+    usr/lib/vml/jupyter/vml_ask.py                                    lets the machine's user wish for a snapshot
+    usr/lib/vml/labextensions/vml-machine/...                         ... by a button in the machine's JupyterLab
     etc/vml/machine.json                                              mode 0600: it holds the token
+    etc/vml/setup                                                     mode 0700: what the image's user has it do first
     etc/systemd/system/vml-agent.service
     etc/systemd/system/multi-user.target.wants/vml-agent.service ->  ../vml-agent.service
     etc/cvmfs/config.d/<repository>.local                             and whatever else it is given
@@ -25,7 +28,14 @@ import msgspec
 from vml_jupyter.errors import Usage
 
 AGENT = "usr/lib/vml/agent.py"
+TELLER = "usr/lib/vml/teller.py"
+_ASKING = {
+    "usr/lib/vml/jupyter/vml_ask.py": "vml_ask.py",
+    "usr/lib/vml/labextensions/vml-machine/package.json": "lab/package.json",
+    "usr/lib/vml/labextensions/vml-machine/static/machine.js": "lab/machine.js",
+}
 CONFIG = "etc/vml/machine.json"
+SETUP = "etc/vml/setup"
 AGENT_UNIT = "vml-agent.service"
 UNIT = f"etc/systemd/system/{AGENT_UNIT}"
 WANTS = f"etc/systemd/system/multi-user.target.wants/{AGENT_UNIT}"
@@ -41,7 +51,8 @@ Before=shutdown.target
 
 [Service]
 Environment=PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
-ExecStart=/usr/bin/env python3 -IS /usr/lib/vml/agent.py
+# Enterprise Linux 8 has a Python of its own for its own programs, and often no other.
+ExecStart=/bin/sh -c 'p=$$(command -v python3) || p=/usr/libexec/platform-python; exec "$$p" -IS /usr/lib/vml/agent.py'
 Restart=on-failure
 StandardOutput=journal+console
 StandardError=journal+console
@@ -58,7 +69,7 @@ class GuestConfig(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
     ``area`` is the name of the working area's folder in the user's home, as near as that can be had; ``disk`` is
     False for a machine without a working area. ``user`` is the account Jupyter runs as, the first ordinary one when
     empty. ``origin`` is the one origin elsewhere from which its Jupyter takes requests, as a browser writes it:
-    ``https://hub.example.org``.
+    ``https://hub.example.org``. ``view`` is the LCG view whose Jupyter serves where the system has none.
     """
 
     token: str
@@ -72,14 +83,16 @@ class GuestConfig(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
     area: str = "area"
     disk: bool = True
     origin: str = ""
+    view: str = ""
 
 
-def pickup(config: GuestConfig, files: Mapping[str, bytes] | None = None) -> bytes:
+def pickup(config: GuestConfig, files: Mapping[str, bytes] | None = None, setup: str = "") -> bytes:
     """Return the archive, a gzip'd tar.
 
     Args:
         config: What the agent must know.
         files: More to unpack, content by path below the root; everybody may read them.
+        setup: A script that the agent runs as root before it looks for Jupyter, at the first boot alone; '' for none.
 
     Raises:
         Usage: A field cannot be what it says: no token, a base URL without slashes, a host name with a blank.
@@ -90,8 +103,14 @@ def pickup(config: GuestConfig, files: Mapping[str, bytes] | None = None) -> byt
     with _archive(buffer) as archive:
         _add_folder(archive, "etc/vml", 0o700)
         _add_file(archive, CONFIG, msgspec.json.encode(config), 0o600)
+        if setup:
+            _add_file(archive, SETUP, setup.encode(), 0o700)
         _add_folder(archive, "usr/lib/vml", 0o755)
         _add_file(archive, AGENT, agent_source(), 0o755)
+        _add_file(archive, TELLER, teller_source(), 0o755)
+        for path, name in _ASKING.items():
+            _add_folder(archive, path.rpartition("/")[0], 0o755)
+            _add_file(archive, path, _source(name), 0o644)
         _add_file(archive, UNIT, _UNIT.encode("ascii"), 0o644)
         link = tarfile.TarInfo(WANTS)
         link.type, link.linkname, link.mode = tarfile.SYMTYPE, "../vml-agent.service", 0o777
@@ -112,7 +131,21 @@ def pickup_of(files: Mapping[str, bytes]) -> bytes:
 
 def agent_source() -> bytes:
     """Return the agent's source text."""
-    return resources.files("vml_jupyter.guest").joinpath("agent.py").read_bytes()
+    return _source("agent.py")
+
+
+def teller_source() -> bytes:
+    """Return the source text of what tells the changes."""
+    return _source("teller.py")
+
+
+def _source(name: str) -> bytes:
+    return resources.files("vml_jupyter.guest").joinpath(name).read_bytes()
+
+
+def jupyter_setup() -> str:
+    """Return the script that puts JupyterLab into an image that has none."""
+    return resources.files("vml_jupyter.guest").joinpath("setup-jupyter.sh").read_text("utf-8")
 
 
 def folder_name(name: str) -> str:
@@ -125,6 +158,8 @@ def _check(config: GuestConfig) -> None:
         raise Usage("a machine needs a token")
     if not re.fullmatch(r"/([A-Za-z0-9._~%@-]+/)*", config.base_url):
         raise Usage(f"{config.base_url!r} is no base URL", "It begins and ends with a slash.")
+    if config.view and not re.fullmatch(r"/cvmfs(/[A-Za-z0-9_+-][A-Za-z0-9._+-]*)+", config.view):
+        raise Usage(f"{config.view!r} is no LCG view")
     if config.hostname and not re.fullmatch(r"[a-z0-9][a-z0-9-]{0,62}", config.hostname):
         raise Usage(f"{config.hostname!r} is no host name")
 

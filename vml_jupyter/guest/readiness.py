@@ -1,10 +1,10 @@
 """What must hold before a machine is handed to its user, as a table, and the waiting for it.
 
     alive      the hypervisor still runs it              channel    its agent answers
-    area       the working area is mounted               jupyter    Jupyter answers inside
-    address    Jupyter answers at 127.0.0.1:PORT
+    setup      what its image lacked has been put in     area       the working area is mounted
+    jupyter    Jupyter answers inside                    address    Jupyter answers at 127.0.0.1:PORT
 
-Each row is asked until it holds, quickly and in order, so progress reads "3 of 5". What fails is told with its hint
+Each row is asked until it holds, quickly and in order, so progress reads "3 of 6". What fails is told with its hint
 and the end of the machine's console.
 """
 
@@ -20,9 +20,22 @@ from vml_jupyter.guest.client import AgentClient, GuestState
 from vml_jupyter.progress import SILENT, Progress
 
 POLL_S = 0.1
+# A little longer than the agent gives it, so that the agent's own word comes first.
+SETUP_S = 3700.0
 
 _ANSWER_S = 2.0
-_PAST = {"area": ("jupyter", "ready"), "jupyter": ("ready",)}
+_PAST = {
+    "setup": ("area", "jupyter", "ready"),
+    "area": ("jupyter", "ready"),
+    "jupyter": ("ready",),
+}
+# What the user can do where the guest says that its system lacks something.
+_LACKS = {
+    "jupyter": "Add the image once more (`vml releases add`) with --with-jupyter, which installs JupyterLab at each"
+    " machine's first boot, or with --setup FILE, a script of your own; or put Jupyter into the image: see the README.",
+    "setup": "Has the machine a network? Else add the image once more (`vml releases add`) with a --setup that works in"
+    " it.",
+}
 
 
 @dataclass
@@ -52,7 +65,9 @@ class Situation:
             return False
         if self.state.stage == "failed":
             raise MachineNotReady(
-                f"the machine gave up: {self.state.detail}", "Its console may tell more.", self.console()
+                f"the machine gave up: {self.state.detail}",
+                _LACKS.get(self.state.lacks, "Its console may tell more."),
+                self.console(),
             )
         return True
 
@@ -76,7 +91,8 @@ class Situation:
 class Requirement:
     """One row: ``check`` is asked until it holds; ``hint`` is what to do where it never does.
 
-    One that is not ``fatal`` is passed over after ``patience_s``, with a note.
+    One that is not ``fatal`` is passed over after ``patience_s``, with a note. For one with ``apart_s`` the time of all
+    stands still while it is waited for, at most so long.
     """
 
     name: str
@@ -85,6 +101,7 @@ class Requirement:
     hint: str
     fatal: bool = True
     patience_s: float = float("inf")
+    apart_s: float = 0.0
 
 
 REQUIREMENTS: tuple[Requirement, ...] = (
@@ -98,7 +115,15 @@ REQUIREMENTS: tuple[Requirement, ...] = (
         "channel",
         "its agent answers",
         lambda situation: situation.ask(),
-        "The system did not boot, or did not unpack its context. A machine boots slowly without KVM: more time helps.",
+        "The system did not boot, or did not unpack its context: an ordinary image needs cloud-init for that. A machine"
+        " boots slowly without KVM: more time helps (ready_timeout_s, VML_READY_TIMEOUT).",
+    ),
+    Requirement(
+        "setup",
+        "what its image lacks has been put in",
+        lambda situation: situation.is_past("setup"),
+        "The script that was added with the image does not end.",
+        apart_s=SETUP_S,
     ),
     Requirement(
         "area",
@@ -116,7 +141,7 @@ REQUIREMENTS: tuple[Requirement, ...] = (
         "address",
         "Jupyter answers on this host",
         lambda situation: situation.answers_outside(),
-        "The machine's network did not come up: it got no address, or passt has ended.",
+        "The machine's network did not come up: it got no address, passt has ended, or the system has a firewall.",
     ),
 )
 
@@ -157,7 +182,13 @@ def wait_ready(
     end = time.monotonic() + timeout_s
     for number, requirement in enumerate(requirements, 1):
         progress.advance(number, len(requirements), requirement.title)
-        if not _holds(requirement, situation, end, progress, (number, len(requirements))):
+        since = time.monotonic()
+        holds = _holds(
+            requirement, situation, end + requirement.apart_s, progress, (number, len(requirements))
+        )
+        if requirement.apart_s:
+            end += time.monotonic() - since
+        if not holds:
             progress.note(f"{requirement.title}: not so, going on. {requirement.hint}")
     return situation.state
 

@@ -1,63 +1,87 @@
-"""Tables, notes, times and sizes as HTML and as text, for the views of ``%vml``.
+"""Tables, lines, texts and notes as HTML and as text, for what ``%vml`` shows.
 
 All text is escaped in HTML, and in plain text characters that a terminal would obey are replaced. Tables have a
-caption and header cells with a scope, so that a screen reader can tell what a cell belongs to.
+caption and header cells with a scope, so that a screen reader can tell what a cell belongs to. Colours are left to the
+page, so that they suit its theme.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from html import escape
 
-Rows = Sequence[Sequence[str]]
+from vml_jupyter.cli.output import plain, table_lines
+
+_LEFT = ' style="text-align: left"'
+_ABBREVIATIONS = {"utc": "UTC", "cpu": "CPU", "(utc)": "(UTC)"}
 
 
-def table_html(caption: str, columns: Sequence[str], rows: Rows) -> str:
-    """Return a table whose first column names its rows."""
-    head = "".join(f'<th scope="col" style="text-align: left">{escape(name)}</th>' for name in columns)
-    body = "".join(
-        f'<tr><th scope="row" style="text-align: left"><code>{escape(first)}</code></th>'
-        + "".join(f'<td style="text-align: left">{escape(cell)}</td>' for cell in rest)
-        + "</tr>"
-        for first, *rest in rows
-    )
-    return f"<table><caption>{escape(caption)}</caption><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
+@dataclass(frozen=True)
+class Table:
+    """Rows under a heading, in capitals as on a terminal; the first column names them."""
+
+    caption: str
+    head: Sequence[str]
+    rows: Sequence[Sequence[str]]
+
+    def html(self) -> str:
+        head = "".join(_head(name) for name in self.head)
+        body = "".join(
+            f'<tr><th scope="row"{_LEFT}>{escape(first)}</th>'
+            + "".join(f"<td{_LEFT}>{escape(cell)}</td>" for cell in rest)
+            + "</tr>"
+            for first, *rest in self.rows
+        )
+        caption = f"<caption>{escape(self.caption)}</caption>"
+        return f"<table>{caption}<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
+
+    def text(self) -> str:
+        return "\n".join(table_lines(self.head, self.rows))
 
 
-def table_text(columns: Sequence[str], rows: Rows) -> str:
-    """Return the same table in columns of characters."""
-    lines = [[name.upper() for name in columns], *([printable(cell) for cell in row] for row in rows)]
-    widths = [max(len(line[column]) for line in lines) for column in range(len(columns))]
-    return "\n".join(
-        "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip()
-        for line in lines
-    )
+@dataclass(frozen=True)
+class Line:
+    """A sentence."""
+
+    line: str
+
+    def html(self) -> str:
+        return f"<p>{escape(self.line)}</p>"
+
+    def text(self) -> str:
+        return plain(self.line)
 
 
-def notes_html(notes: Sequence[str]) -> str:
+@dataclass(frozen=True)
+class Text:
+    """Some lines whose indentation matters."""
+
+    lines: str
+
+    def html(self) -> str:
+        return f"<pre>{escape(self.text())}</pre>"
+
+    def text(self) -> str:
+        return "\n".join(plain(line.expandtabs()) for line in self.lines.splitlines())
+
+
+Block = Table | Line | Text
+
+
+def html(blocks: Sequence[Block], notes: Sequence[str]) -> str:
+    """Return what was told, and the notes as a list below it."""
     items = "".join(f"<li>{escape(note)}</li>" for note in notes)
-    return f"<ul>{items}</ul>" if items else ""
+    return "".join(block.html() for block in blocks) + (f"<ul>{items}</ul>" if items else "")
 
 
-def notes_text(notes: Sequence[str]) -> list[str]:
-    return [f"  note: {note}" for note in notes]
+def text(blocks: Sequence[Block], notes: Sequence[str]) -> str:
+    """Return the same as lines of characters."""
+    return "\n".join([*(block.text() for block in blocks), *(plain(f"  note: {note}") for note in notes)])
 
 
-def when(time: str) -> str:
-    """Return the minute of an ISO 8601 time."""
-    return time[:16].replace("T", " ")
-
-
-def size(count: int) -> str:
-    """Return a number of bytes as people read it: ``12.3 MB`` (decimal units)."""
-    value, unit = float(count), "B"
-    for unit in ("B", "kB", "MB", "GB"):
-        if value < 1000 or unit == "GB":
-            break
-        value /= 1000
-    return f"{value:.0f} {unit}" if unit == "B" else f"{value:.1f} {unit}"
-
-
-def printable(text: str) -> str:
-    """Replace what a terminal would obey instead of show."""
-    return "".join(char if char.isprintable() else "\N{REPLACEMENT CHARACTER}" for char in text)
+def _head(name: str) -> str:
+    if not name:
+        return "<td></td>"  # a header cell without words says nothing
+    words = " ".join(_ABBREVIATIONS.get(word, word) for word in name.lower().split())
+    return f'<th scope="col"{_LEFT}>{escape(words[:1].upper() + words[1:])}</th>'

@@ -9,7 +9,8 @@ from contextlib import contextmanager
 from html import escape
 from typing import Any
 
-from vml_jupyter.kernel.drawing import printable, size
+from vml_jupyter.cli.output import plain
+from vml_jupyter.cli.terminal import amount
 
 _EVERY_S = 0.1
 
@@ -38,7 +39,7 @@ class TextProgress:
         self.notes: list[str] = []
 
     def stage(self, name: str, title: str) -> None:
-        print(f"{printable(title)} ...", flush=True)
+        print(f"{plain(title)} ...", flush=True)
 
     def advance(self, done: int, total: int | None = None, unit: str = "") -> None:
         return None
@@ -46,7 +47,7 @@ class TextProgress:
     def note(self, text: str) -> None:
         self.notes.append(text)
 
-    def link(self, url: str) -> None:
+    def link(self, url: str, machine: str) -> None:
         """Show where the notebook is open."""
         if self._show_links:
             print(url, flush=True)
@@ -58,8 +59,7 @@ class TextProgress:
 class WidgetProgress:
     """A bar with the stage's name; gone when the work is done.
 
-    A widget's content lives in the browser and in this kernel, and unlike printed text it is not saved with
-    the notebook. That is why the link to a machine, which holds the machine's key, is a widget, too.
+    The link to a machine is a widget, too, because it is new after each use; see ``door``.
     """
 
     def __init__(self) -> None:
@@ -91,13 +91,13 @@ class WidgetProgress:
     def note(self, text: str) -> None:
         self.notes.append(text)
 
-    def link(self, url: str) -> None:
+    def link(self, url: str, machine: str) -> None:
         """Show where the notebook is open."""
-        text = "Open the notebook in its machine"
-        link = f'<a href="{escape(url)}" target="_blank" rel="noopener noreferrer">{text}</a>'
-        shown = self._widgets.HTML()
-        self._display(shown)  # empty: the text that is saved in the widget's place repeats its first value
-        shown.value = link
+        from vml_jupyter.kernel.link import OpenLink
+
+        shown = OpenLink(machine)
+        self._display(shown)
+        shown.show()
 
     def close(self) -> None:
         for widget in (self._box, self._bar, self._label):
@@ -109,10 +109,3 @@ class WidgetProgress:
             self._display(self._box)
         self._bar.value = min(1.0, part)
         self._label.value = f'<span role="status">{escape(f"{self._title} {told}".strip())}</span>'
-
-
-def amount(done: int, total: int | None, unit: str) -> str:
-    """Return how much of a stage is done, in words."""
-    if unit == "bytes":
-        return f"{size(done)} of {size(total)}" if total else size(done)
-    return f"{done} of {total} {unit}".strip() if total else f"{done} {unit}".strip()

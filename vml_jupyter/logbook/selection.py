@@ -76,6 +76,8 @@ def select(rows: Iterable[Row], query: Query) -> list[Row]:
         found = (row for row in found if all(word in row.text for word in words))
     if query.tags or query.project or query.notebook or query.release:
         found = (row for row in found if _fits(row.load(), query))
+    if query.outside:
+        found = (row for row in found if not row.load().machine)
     return list(islice(found, query.limit or None))
 
 

@@ -4,8 +4,9 @@
          (an ISO is sdb, a SATA CD-ROM; a cloud image is under the scratch disk, which is then vda)
     vdb  scratch        the blank qcow2, the only writable disk
     vdc  working area   the snapshot as a disk, over http from 127.0.0.1 with a cookie, or from a file; read-only
-    sda  context        the small ISO, a SATA CD-ROM
-    ttyS0 -> console.log        org.vml.agent.0 <-> agent.sock        virtio-net <-> net.sock (passt) or slirp
+    sda  context        the small ISO, a SATA CD-ROM (for a cloud image vdb: its kernel may know nothing but virtio)
+    ttyS0 -> console.log        org.vml.agent.0 <-> agent.sock        org.vml.changes.0 <-> tell.sock
+    virtio-net <-> net.sock (passt) or slirp
 
     <metadata><machine xmlns="urn:vml-jupyter:machine:1">the MachineSpec as JSON, without secrets</machine></metadata>
 
@@ -26,6 +27,7 @@ from vml_jupyter.machine.spec import MachineSpec, encode_spec, one_line
 
 METADATA = "urn:vml-jupyter:machine:1"
 AGENT_CHANNEL = "org.vml.agent.0"
+CHANGES_CHANNEL = "org.vml.changes.0"
 AREA_DISK = "vdc"
 
 _QEMU = "http://libvirt.org/schemas/domain/qemu/1.0"
@@ -109,8 +111,14 @@ def _add_disks(devices: ET.Element, spec: MachineSpec) -> None:
     ET.SubElement(boot, "boot", order="1")
     if spec.area_url or spec.area_path:
         devices.append(area_disk(spec))
-    context = _add_disk(devices, "sda", "raw", read_only=True, device="cdrom", bus="sata")
-    ET.SubElement(context, "source", file=str(spec.context_iso))
+    ET.SubElement(_add_context(devices, spec), "source", file=str(spec.context_iso))
+
+
+def _add_context(devices: ET.Element, spec: MachineSpec) -> ET.Element:
+    # Kernels made for clouds, Debian's for one, are built without AHCI: they see no SATA CD-ROM at all.
+    if spec.image_is_root:
+        return _add_disk(devices, "vdb", "raw", read_only=True)
+    return _add_disk(devices, "sda", "raw", read_only=True, device="cdrom", bus="sata")
 
 
 def _add_scratch(devices: ET.Element, target: str, spec: MachineSpec) -> ET.Element:
@@ -162,9 +170,10 @@ def _add_ports(devices: ET.Element, spec: MachineSpec) -> None:
     serial = ET.SubElement(devices, "serial", type="file")
     ET.SubElement(serial, "source", path=str(spec.console), append="on")
     ET.SubElement(serial, "target", port="0")
-    channel = ET.SubElement(devices, "channel", type="unix")
-    ET.SubElement(channel, "source", mode="bind", path=str(spec.agent_socket))
-    ET.SubElement(channel, "target", type="virtio", name=AGENT_CHANNEL)
+    for name, path in ((AGENT_CHANNEL, spec.agent_socket), (CHANGES_CHANNEL, spec.changes_socket)):
+        channel = ET.SubElement(devices, "channel", type="unix")
+        ET.SubElement(channel, "source", mode="bind", path=str(path))
+        ET.SubElement(channel, "target", type="virtio", name=name)
 
 
 def _add_small_devices(devices: ET.Element) -> None:

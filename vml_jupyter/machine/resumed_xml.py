@@ -1,7 +1,7 @@
 """The description with which a saved machine, or a standard snapshot of one, is brought back.
 
     what libvirt keeps  ->  the same, but for: the port of the working area's server, the network's socket or port,
-                            the agent's socket, and the record in the metadata
+                            the sockets of its channels, and the record in the metadata
 
 The processes beside a machine end with it, and their ports may be taken when it comes back. Only these places are
 changed, because the saved memory fits no other devices: a description made anew would follow a newer QEMU.
@@ -12,7 +12,13 @@ from __future__ import annotations
 from urllib.parse import urlsplit
 from xml.etree import ElementTree as ET
 
-from vml_jupyter.machine.domain_xml import AGENT_CHANNEL, METADATA, QEMU_ARGUMENT, netdev_argument
+from vml_jupyter.machine.domain_xml import (
+    AGENT_CHANNEL,
+    CHANGES_CHANNEL,
+    METADATA,
+    QEMU_ARGUMENT,
+    netdev_argument,
+)
 from vml_jupyter.machine.network import Network
 from vml_jupyter.machine.spec import MachineSpec, encode_spec
 
@@ -33,10 +39,12 @@ def resumed_xml(xml: str, spec: MachineSpec, network: Network | None) -> str:
         _move_area(root, spec.area_url)
     if network is not None:
         _move_network(root, network)
+    sockets = {AGENT_CHANNEL: spec.agent_socket, CHANGES_CHANNEL: spec.changes_socket}
     for channel in root.iter("channel"):
         target, source = channel.find("target"), channel.find("source")
-        if target is not None and source is not None and target.get("name") == AGENT_CHANNEL:
-            source.set("path", str(spec.agent_socket))
+        path = sockets.get(target.get("name", "")) if target is not None else None
+        if path is not None and source is not None:
+            source.set("path", str(path))
     return ET.tostring(root, encoding="unicode")
 
 

@@ -11,7 +11,7 @@
   net.pid net.log area.pid ...   the processes beside it, see companion.py
 
 <runtime>/<id>/                  sockets; apart from the folder because a socket's path is at most 107 bytes
-  net.sock agent.sock
+  net.sock agent.sock tell.sock
 """
 
 from __future__ import annotations
@@ -96,6 +96,11 @@ class MachineSpec(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def agent_socket(self) -> Path:
         return self.sockets / "agent.sock"
+
+    @property
+    def changes_socket(self) -> Path:
+        """Return the socket at which the machine tells what changed in its working area."""
+        return self.sockets / "tell.sock"
 
     def public(self) -> MachineSpec:
         """Return the same machine without its secrets."""

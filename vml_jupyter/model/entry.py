@@ -34,11 +34,12 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     ``time`` is UTC in ISO 8601 with ``Z``, and so are ``edited``, when its record was changed last, and
     ``forgotten``, when it was put into the bin. ``note`` is Markdown. ``project`` is a name of the user's
     choice. ``area`` is the folder the snapshot was taken from, for people to recognise; nothing is ever read
-    from or written to it. ``notebook`` is relative to the area, with ``/``; ``cell`` is the id of its
-    cell that was worked on, where it has ids. ``parent`` is the entry that this
-    one continues. ``unreadable`` counts what was in the area and could not be read. ``automatic`` marks one
-    that nobody asked for by hand. The last three fields say
-    where the content lies and whether that is the bin; they are filled in when an entry is read from a
+    from or written to it. ``machine`` is the one that it was taken in, if any; ``area`` is then
+    where the restored entry came from. ``notebook`` is relative to the area, with ``/``; ``cell`` is the id of its
+    cell that was worked on, where it has ids. ``parent`` is the entry that this one continues. ``imported_as`` is the
+    id that an imported entry had where it came from, if that was taken here. ``unreadable`` counts what was in the
+    area and could not be read. ``automatic`` marks one that nobody asked for by hand. The last three fields
+    say where the content lies and whether that is the bin; they are filled in when an entry is read from a
     logbook and are not in its record.
     """
 
@@ -51,6 +52,7 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     notebook: PathText = ""
     cell: Annotated[str, Meta(pattern=r"^([0-9A-Za-z_-]{1,64})?\Z")] = ""
     area: PathText = ""
+    machine: Annotated[str, Meta(max_length=64)] = ""
     parent: Annotated[str, Meta(max_length=64)] = ""
     tags: Tags = ()
     files: Count = 0
@@ -58,7 +60,16 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     new_bytes: Count = 0
     unreadable: Count = 0
     automatic: bool = False
+    imported_as: Annotated[str, Meta(max_length=64)] = ""
     edited: Annotated[str, Meta(pattern=rf"^({_TIME})?\Z")] = ""
     snapshot: str = ""
     tree: str = ""
     forgotten: str = ""
+
+    def __repr__(self) -> str:
+        """Say what it is in one line; the fields have the rest."""
+        release = self.environment.release
+        content = f"{self.files} files, {self.bytes:,} bytes"
+        where = f"in {release.label}" if release else "in no CernVM"
+        forgotten = ", in the bin" if self.forgotten else ""
+        return f"<Entry {self.id} of {self.time[:16]}Z: {self.title!r}, {content}, {where}{forgotten}>"

@@ -98,3 +98,9 @@ class Environment(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
     variables: Variables = {}
     packages: Packages = {}
     notes: Notes = ()
+
+    def __repr__(self) -> str:
+        """Say what it is in one line; the fields have the rest."""
+        release = self.release.label if self.release else "no CernVM"
+        python = f"Python {self.python} with {len(self.packages)} packages" if self.python else ""
+        return f"<Environment {', '.join(filter(None, (release, self.os, self.architecture, python)))}>"

@@ -66,6 +66,10 @@ class Machine(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
             [*words, *(f"{each.what} {each.here} instead of {each.recorded}" for each in told.values())]
         )
 
+    def __repr__(self) -> str:
+        """Say what it is in one line, without the key in its address: notebooks save what they show."""
+        return f"<Machine {self.id}, {self.state}: {self.label}, entry {self.entry} {self.title!r}>"
+
 
 class StandardSnapshot(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """A machine's disk and memory at one moment, kept by the hypervisor.

@@ -11,7 +11,8 @@ class Query(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     ``search`` are words, each of which is somewhere in the entry's texts, in any case. ``tags`` must all be
     there. ``notebook`` is a path in the area or its last part, ``release`` a system version or its beginning.
     ``since`` and ``until`` are UTC in ISO 8601, cut where one likes: ``until="2026-02"`` has all of February.
-    ``limit`` is how many of the newest are wanted, 0 for all. ``forgotten`` asks for the bin instead.
+    ``limit`` is how many of the newest are wanted, 0 for all. ``outside`` leaves out what was
+    captured in a machine. ``forgotten`` asks for the bin instead.
     """
 
     search: str = ""
@@ -20,6 +21,7 @@ class Query(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     notebook: str = ""
     release: str = ""
     area: str = ""
+    outside: bool = False
     since: str = ""
     until: str = ""
     limit: int = 0

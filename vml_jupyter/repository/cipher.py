@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import os
 import threading
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -28,7 +29,6 @@ Sealed = tuple[bytes, bytes, bytes]
 """IV, ciphertext and tag: three pieces, so that a large ciphertext is not copied to join them."""
 
 OVERHEAD_BYTES = 32
-ROOM_BYTES = 64
 _IV_BYTES = 16
 _TAG_BYTES = 16
 
@@ -106,21 +106,29 @@ class Key:
         ciphertext = self._ctr(iv).update(plain)
         return iv, ciphertext, Poly1305.generate_tag(self._one_time_key(iv), ciphertext)
 
-    def seal_into(self, plain: Buffer, target: memoryview) -> int:
-        """Encrypt and authenticate into ``target`` and return the bytes used, ``OVERHEAD_BYTES`` more than plain.
+    def seal_into(self, plains: Sequence[Buffer], target: memoryview) -> None:
+        """Encrypt and authenticate each of ``plains``, one behind the other.
 
-        Fresh memory for each blob costs more than its encryption: the kernel clears every page of it first.
+        Each takes ``OVERHEAD_BYTES`` more than plain. Fresh memory for each blob costs more than its encryption:
+        the kernel clears every page of it first. The IVs of all come from one call, and so do the one-time keys.
 
         Args:
-            plain: What to seal.
-            target: A place with room for it and ``ROOM_BYTES`` more.
+            plains: What to seal.
+            target: A place with room for all that.
         """
-        iv = os.urandom(_IV_BYTES)
-        end = _IV_BYTES + len(plain)
-        target[:_IV_BYTES] = iv
-        self._ctr(iv).update_into(plain, target[_IV_BYTES : end + _TAG_BYTES])
-        target[end : end + _TAG_BYTES] = Poly1305.generate_tag(self._one_time_key(iv), target[_IV_BYTES:end])
-        return end + _TAG_BYTES
+        ivs = os.urandom(_IV_BYTES * len(plains))
+        halves = self._block().update(ivs)
+        ctr = self._ctr(bytes(_IV_BYTES))
+        end = 0
+        for at, plain in zip(range(0, len(ivs), _IV_BYTES), plains, strict=True):
+            iv = ivs[at : at + _IV_BYTES]
+            begin, end = end + _IV_BYTES, end + _IV_BYTES + len(plain)
+            target[begin - _IV_BYTES : begin] = iv
+            ctr.reset_nonce(iv)
+            ctr.update_into(plain, target[begin : end + _TAG_BYTES])
+            tag = Poly1305.generate_tag(self.r + halves[at : at + _IV_BYTES], target[begin:end])
+            end += _TAG_BYTES
+            target[end - _TAG_BYTES : end] = tag
 
     def open(self, sealed: bytes | memoryview) -> bytes:
         """Return the plain bytes.
@@ -165,8 +173,12 @@ class Key:
         return contexts.ctr
 
     def _one_time_key(self, iv: bytes) -> bytes:
+        return self.r + self._block().update(iv)
+
+    def _block(self) -> CipherContext:
+        """Return what makes a one-time key's second half of each IV."""
         contexts: _Contexts = self._contexts  # type: ignore[attr-defined]
         if contexts.block is None:
             # One block at a time and never the same one twice: the paper's AES_k(nonce), no mode of use.
             contexts.block = Cipher(algorithms.AES(self.k), modes.ECB()).encryptor()  # noqa: S305
-        return self.r + contexts.block.update(iv)
+        return contexts.block

@@ -11,16 +11,19 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import msgspec
 
 from vml_jupyter.repository import encoding
-from vml_jupyter.repository.cipher import ROOM_BYTES, Buffer, Key
+from vml_jupyter.repository.cipher import OVERHEAD_BYTES, Buffer, Key
 from vml_jupyter.repository.pack import TARGET_BYTES, Kind, PackedBlob, seal_header
 
 _STAGING_BYTES = 2 << 20
+
+_Chosen = tuple[str, Buffer, int]
+"""A blob's id, its bytes as they are stored before sealing, and its plain length; 0 for one that is not compressed."""
 
 
 class Papers(msgspec.Struct, frozen=True):
@@ -68,12 +71,13 @@ class Filler:
     def add(self, ids: Sequence[str], blobs: Sequence[Buffer], kind: Kind = "data") -> list[int]:
         """Put blobs that are not stored anywhere into packs, and return the bytes each takes."""
         shrunk = encoding.compress_all(blobs) if self._compress else blobs
-        lengths = []
-        for id, plain, small in zip(ids, blobs, shrunk, strict=True):
-            is_smaller = len(small) < len(plain)
-            data, plain_length = (small, len(plain)) if is_smaller else (plain, 0)
-            lengths.append(self._seal(id, kind, data, plain_length))
-        return lengths
+        chosen = [
+            (id, small, len(plain)) if len(small) < len(plain) else (id, plain, 0)
+            for id, plain, small in zip(ids, blobs, shrunk, strict=True)
+        ]
+        for group in _groups(chosen):
+            self._seal(group, kind)
+        return [len(data) + OVERHEAD_BYTES for _, data, _ in chosen]
 
     def full(self) -> list[FilledPack]:
         """Return the packs that are full, once."""
@@ -90,17 +94,27 @@ class Filler:
             self._full.append(self._open.close(self._key))
             self._open = None
 
-    def _seal(self, id: str, kind: Kind, data: Buffer, plain_length: int) -> int:
+    def _seal(self, group: Sequence[_Chosen], kind: Kind) -> None:
         if self._open is None:
             self._count += 1
             self._open = _PackFile(self._folder / f"{self._prefix}{self._count}", self._staging)
-        target = self._open.room(len(data) + ROOM_BYTES)
-        length = self._key.seal_into(data, target)
-        target.release()
-        self._open.took(PackedBlob(id, kind, self._open.size_bytes, length, plain_length))
+        with self._open.room(sum(len(data) + OVERHEAD_BYTES for _, data, _ in group)) as target:
+            self._key.seal_into([data for _, data, _ in group], target)
+        self._open.took(group, kind)
         if self._open.size_bytes >= TARGET_BYTES:
             self._close()
-        return length
+
+
+def _groups(chosen: Sequence[_Chosen]) -> Iterator[Sequence[_Chosen]]:
+    """Deal blobs out so that each group fits into the staging, or is a single one that is larger."""
+    begin = size_bytes = 0
+    for number, (_, data, _) in enumerate(chosen):
+        size_bytes += len(data) + OVERHEAD_BYTES
+        if size_bytes > _STAGING_BYTES and number > begin:
+            yield chosen[begin:number]
+            begin, size_bytes = number, len(data) + OVERHEAD_BYTES
+    if begin < len(chosen):
+        yield chosen[begin:]
 
 
 class _PackFile:
@@ -116,18 +130,21 @@ class _PackFile:
         self.size_bytes = 0
 
     def room(self, size_bytes: int) -> memoryview:
-        """Return where the next blob may be sealed into."""
+        """Return where the next blobs may be sealed into."""
         if self._staged + size_bytes > len(self._staging):
             self._write()
         if size_bytes > len(self._staging):
             self._staging.extend(bytes(size_bytes - len(self._staging)))
         return memoryview(self._staging)[self._staged :]
 
-    def took(self, blob: PackedBlob) -> None:
-        """Count a blob that was sealed into the room."""
-        self._blobs.append(blob)
-        self._staged += blob.length
-        self.size_bytes += blob.length
+    def took(self, group: Sequence[_Chosen], kind: Kind) -> None:
+        """Count the blobs that were sealed into the room."""
+        begin = self.size_bytes
+        for id, data, plain_length in group:
+            length = len(data) + OVERHEAD_BYTES
+            self._blobs.append(PackedBlob(id, kind, self.size_bytes, length, plain_length))
+            self.size_bytes += length
+        self._staged += self.size_bytes - begin
 
     def close(self, key: Key) -> FilledPack:
         header = seal_header(key, self._blobs)

@@ -10,7 +10,7 @@ bytes and JSON is not: ``name_bytes`` undoes it. Source of the format: restic's 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import msgspec
 
@@ -100,8 +100,17 @@ _parser = Parser(_Tree)
 
 def encode_tree(nodes: Sequence[Node]) -> bytes:
     """Return the tree blob of ``nodes``, sorted as every reader of the format expects."""
-    ordered = sorted(nodes, key=_sort_key)
-    return _encoder.encode(_Tree(ordered)) + b"\n"
+    return join_tree((node.name_bytes, encode_node(node)) for node in nodes)
+
+
+def encode_node(node: Node) -> bytes:
+    """Return a node as it stands in a tree blob."""
+    return _encoder.encode(node)
+
+
+def join_tree(nodes: Iterable[tuple[bytes, bytes]]) -> bytes:
+    """Return the tree blob of nodes that are encoded already, each with the name that the file system has."""
+    return b'{"nodes":[%b]}\n' % b",".join(json for _, json in sorted(nodes))
 
 
 def decode_tree(raw: bytes) -> tuple[Node, ...]:
@@ -115,8 +124,13 @@ def decode_tree(raw: bytes) -> tuple[Node, ...]:
     return tuple(_parser.parse(raw).nodes or ())
 
 
-def _sort_key(node: Node) -> bytes:
-    return node.name_bytes
-
-
-__all__ = ["ExtendedAttribute", "Node", "decode_tree", "encode_tree", "quote_name", "unquote_name"]
+__all__ = [
+    "ExtendedAttribute",
+    "Node",
+    "decode_tree",
+    "encode_node",
+    "encode_tree",
+    "join_tree",
+    "quote_name",
+    "unquote_name",
+]

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import hashlib
 import threading
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from pathlib import Path
 
@@ -22,7 +22,7 @@ from vml_jupyter.repository.cipher import Buffer, Key, Sealed
 from vml_jupyter.repository.documents import Documents
 from vml_jupyter.repository.filling import FilledPack
 from vml_jupyter.repository.index import BLOBS_PER_FILE, Index, IndexPack, encode_index, split
-from vml_jupyter.repository.pack import TARGET_BYTES, Kind, OpenPack, PackedBlob, pack_name
+from vml_jupyter.repository.pack import TARGET_BYTES, Kind, OpenPack, pack_name
 from vml_jupyter.repository.store import LocalFolder, Store
 from vml_jupyter.repository.turn import turn
 
@@ -40,7 +40,7 @@ class Writer:
         self._index = index
         self._mutex = threading.Lock()
         self._open = _no_packs()
-        self._claimed: set[tuple[Kind, str]] = set()
+        self._claimed: dict[Kind, set[str]] = _no_claims()
         self._stored: list[IndexPack] = []
         self._failure: VmlError | None = None
         self._uploads: list[Future[None]] = []
@@ -75,19 +75,18 @@ class Writer:
         """Reserve data blobs for whoever fills packs elsewhere; False where one is stored or reserved already."""
         known = self._index.all_known("data", ids)
         with self._mutex:
-            claimed = self._claimed
+            claimed = self._claimed["data"]
             wanted = []
             for id, is_known in zip(ids, known, strict=True):
-                key: tuple[Kind, str] = ("data", id)
-                wanted.append(not is_known and key not in claimed)
+                wanted.append(not is_known and id not in claimed)
                 if wanted[-1]:
-                    claimed.add(key)
+                    claimed.add(id)
             return wanted
 
     def disclaim(self, ids: Iterable[str]) -> None:
         """Give back what was reserved and will not come."""
         with self._mutex:
-            self._claimed.difference_update(("data", id) for id in ids)
+            self._claimed["data"].difference_update(ids)
 
     def adopt(self, pack: FilledPack) -> None:
         """Store a pack that was filled elsewhere."""
@@ -132,7 +131,7 @@ class Writer:
         with self._mutex:
             if self._failure is not None:
                 self._failure = None
-                self._claimed = set()
+                self._claimed = _no_claims()
                 self._stored = []
                 self._open = _no_packs()
 
@@ -146,9 +145,10 @@ class Writer:
                 return False
             self._index.require_whole()
         with self._mutex:
-            before = len(self._claimed)
-            self._claimed.add((kind, id))
-            return len(self._claimed) > before
+            claimed = self._claimed[kind]
+            before = len(claimed)
+            claimed.add(id)
+            return len(claimed) > before
 
     def _shrink(self, blobs: list[bytes | memoryview]) -> list[tuple[Buffer, int]]:
         """Compress what gets shorter by it; the second value is the plain length of compressed data, else 0."""
@@ -222,18 +222,18 @@ class Writer:
                 raise
             self._index.add(name, packs)
             with self._mutex:
-                self._claimed.difference_update((pack_kind, blob.id) for pack_kind, blob in _blobs(packs))
+                for pack in packs:
+                    for blob in pack.blobs:
+                        self._claimed[blob.type].discard(blob.id)
 
 
 def _succeeded(upload: Future[None]) -> bool:
     return upload.done() and upload.exception() is None
 
 
+def _no_claims() -> dict[Kind, set[str]]:
+    return {"data": set(), "tree": set()}
+
+
 def _no_packs() -> dict[Kind, OpenPack]:
     return {"data": OpenPack("data"), "tree": OpenPack("tree")}
-
-
-def _blobs(packs: list[IndexPack]) -> Iterator[tuple[Kind, PackedBlob]]:
-    for pack in packs:
-        for blob in pack.blobs:
-            yield blob.type, blob

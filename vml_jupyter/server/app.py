@@ -3,7 +3,8 @@
     c.VmlExtension.logbook = "s3://group-bucket/logbook"
     c.VmlExtension.machine_access = "proxy"
 
-What is not set here comes from the user's own settings (environment and configuration file).
+What is not set here comes from the user's own settings (environment and configuration file); the traits of those
+settings are in ``traits``.
 """
 
 from __future__ import annotations
@@ -16,16 +17,18 @@ from typing import TYPE_CHECKING, Any, cast
 from jupyter_server.extension.application import ExtensionApp
 from jupyter_server.utils import url_path_join
 from traitlets import Any as AnyTrait
-from traitlets import Enum, Integer, List, Unicode, default
+from traitlets import Enum, Integer, Unicode, default
 
+from vml_jupyter.flows.trust import TrustedEntries
 from vml_jupyter.jobs import Estimates, Job, JobDesk, Journal
 from vml_jupyter.server import events
 from vml_jupyter.server.doors import Doors
 from vml_jupyter.server.flows import Flows
 from vml_jupyter.server.routes import routes
 from vml_jupyter.server.shelf import Shelf
-from vml_jupyter.server.trust import TrustedEntries
+from vml_jupyter.server.traits import UserTraits
 from vml_jupyter.server.watch import watch
+from vml_jupyter.server.wishes import listen
 
 if TYPE_CHECKING:
     from jupyter_events import EventLogger
@@ -34,25 +37,12 @@ if TYPE_CHECKING:
     from vml_jupyter.flows.settings import Settings
 
 
-class VmlExtension(ExtensionApp):
+class VmlExtension(UserTraits, ExtensionApp):  # type: ignore[misc]  # made from the table of settings
     """The Virtual Machine Logbook on a Jupyter server."""
 
     name = "vml_jupyter"
     load_other_extensions = True
 
-    logbook = Unicode(help="Where the logbook lies: a folder or an s3:// address.").tag(config=True)
-    data_folder = Unicode(help="Where machines, releases and the journal of jobs are kept.").tag(config=True)
-    libvirt_uri = Unicode(help="The hypervisor, e.g. qemu:///session or qemu+ssh://host/session.").tag(
-        config=True
-    )
-    release_urls = List(Unicode(), help="Repositories from which CernVM releases are downloaded.").tag(
-        config=True
-    )
-    release_folders = List(Unicode(), help="More folders in which images already lie.").tag(config=True)
-    release_ca = Unicode(help="CA certificates (PEM file or folder) for signatures of images.").tag(
-        config=True
-    )
-    default_release = Unicode(help="The CernVM version to record where none is detected.").tag(config=True)
     machine_access = Enum(
         ["auto", "direct", "proxy"],
         default_value="auto",
@@ -69,21 +59,10 @@ class VmlExtension(ExtensionApp):
             "'https://{machine}.vml.example.org' for 127.0.0.1:{port}. When set, it is used always."
         )
     ).tag(config=True)
-    idle_minutes = Integer(
-        None,
-        allow_none=True,
-        min=0,
-        help="After how many minutes without use a machine is suspended; 0 is never.",
-    ).tag(config=True)
-    machines_max = Integer(
-        None, allow_none=True, min=0, help="How many machines may run at once; 0 is any number."
-    ).tag(config=True)
-    machines_memory_mib = Integer(
-        None, allow_none=True, min=0, help="How much memory they may have together; 0 is any."
-    ).tag(config=True)
     workers = Integer(3, min=1, help="How many jobs run at the same time.").tag(config=True)
 
     _watching: asyncio.Task[None] | None = None
+    _listening: asyncio.Task[None] | None = None
 
     flows = AnyTrait(help="What the handlers call; see vml_jupyter.server.flows.")
 
@@ -102,18 +81,10 @@ class VmlExtension(ExtensionApp):
         """The user's settings, with what the traits say on top."""
         from vml_jupyter.flows import settings
 
-        return settings.load().using(
-            data=Path(self.data_folder).expanduser().absolute() if self.data_folder else None,
-            logbook=self.logbook or None,
-            libvirt_uri=self.libvirt_uri or None,
-            release_urls=tuple(self.release_urls) or None,
-            release_folders=tuple(Path(name).expanduser() for name in self.release_folders) or None,
-            release_ca=Path(self.release_ca).expanduser() if self.release_ca else None,
-            default_release=self.default_release or None,
-            idle_minutes=self.idle_minutes,
-            machines_max=self.machines_max,
-            machines_memory_mib=self.machines_memory_mib,
-        )
+        said = self.said()
+        data = said.pop("data", None)
+        folder = Path(str(data)).expanduser().absolute() if data else None
+        return settings.load(over=said).using(data=folder)
 
     @cached_property
     def desk(self) -> JobDesk:
@@ -155,13 +126,15 @@ class VmlExtension(ExtensionApp):
         self.handlers.extend(routes(self))
 
     async def _start_jupyter_server_extension(self, serverapp: ServerApp) -> None:
-        """Begin to watch for machines that nobody uses; called by Jupyter Server once its loop runs."""
+        """Begin to watch and listen to machines; called by Jupyter Server once its loop runs."""
         self._watching = asyncio.create_task(watch(self, self.log))
+        self._listening = asyncio.create_task(listen(self, self.log))
 
     async def stop_extension(self) -> None:
         """End the watch and the jobs when the server stops; called by Jupyter Server."""
-        if self._watching is not None:
-            self._watching.cancel()
+        for task in (self._watching, self._listening):
+            if task is not None:
+                task.cancel()
         if "desk" in self.__dict__:
             await asyncio.to_thread(self.desk.close)
 

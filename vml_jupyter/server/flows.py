@@ -105,6 +105,13 @@ class Flows:
 
         return resume(self._settings, machine, progress)
 
+    def capture_machine(
+        self, machine: str, *, title: str, note: str, tags: Sequence[str], progress: Progress
+    ) -> Entry:
+        from vml_jupyter.flows.machine_capture import capture_machine
+
+        return capture_machine(self._settings, machine, title=title, note=note, tags=tags, progress=progress)
+
     def idle(self) -> list[str]:
         if not self._settings.machines.is_dir():
             return []  # most Jupyter servers never see a machine

@@ -1,11 +1,11 @@
-"""Machines: list, open, start, stop, suspend, resume, delete; their standard snapshots; what this host can run."""
+"""Machines: list, open, capture, start, stop, suspend, resume, delete; standard snapshots; what this host can run."""
 
 from __future__ import annotations
 
 import os
 from functools import partial
 from http import HTTPStatus
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 from jupyter_server.auth.decorator import authorized
@@ -15,7 +15,10 @@ from vml_jupyter.progress import Progress
 from vml_jupyter.server.access import access_for, address
 from vml_jupyter.server.flows import Flows
 from vml_jupyter.server.handler import VmlHandler
-from vml_jupyter.server.views import machine_view
+from vml_jupyter.server.views import captured_view, machine_view
+
+if TYPE_CHECKING:
+    from vml_jupyter.server.app import VmlExtension
 
 CONSOLE_LINES = 400
 
@@ -80,6 +83,24 @@ class PowerHandler(VmlHandler):
         self.reply({"job": job}, HTTPStatus.ACCEPTED)
 
 
+class CaptureRequest(msgspec.Struct, frozen=True, kw_only=True):
+    """Empty fields mean: as in the entry that was restored."""
+
+    title: str = ""
+    note: str = ""
+    tags: tuple[str, ...] = ()
+
+
+class CaptureHandler(VmlHandler):
+    @web.authenticated
+    @authorized
+    async def post(self, machine: str) -> None:
+        asked = self.body(CaptureRequest)
+        work = partial(capture, self.vml, machine, asked)
+        job = self.vml.desk.submit("capture", asked.title or machine, work, subject=machine)
+        self.reply({"job": job}, HTTPStatus.ACCEPTED)
+
+
 class TakeRequest(msgspec.Struct, frozen=True, kw_only=True):
     """``name``: what the snapshot is called; the time when empty."""
 
@@ -124,6 +145,16 @@ class DoctorHandler(VmlHandler):
     async def get(self) -> None:
         again = self.get_query_argument("again", "") == "1"
         self.reply(await self.beside(self.vml.flows.doctor, again))
+
+
+def capture(vml: VmlExtension, machine: str, asked: CaptureRequest, progress: Progress) -> dict[str, Any]:
+    """Do the work of a capture job; what comes out of a machine is trusted as far as what went into it."""
+    entry = vml.flows.capture_machine(
+        machine, title=asked.title, note=asked.note, tags=asked.tags, progress=progress
+    )
+    if entry.parent in vml.trusted:
+        vml.trusted.add(entry.id)
+    return captured_view(entry)
 
 
 def take(flows: Flows, machine: str, name: str, progress: Progress) -> dict[str, Any]:

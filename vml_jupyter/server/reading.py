@@ -66,13 +66,16 @@ class PreviewHandler(ListeningHandler):
             self.log.debug("A preview was not waited for")
 
 
-class SecretsHandler(VmlHandler):
+class SecretsHandler(ListeningHandler):
     @web.authenticated
     @authorized
     async def get(self) -> None:
         """Reply where in ``?path=`` something looks like a secret, never what."""
         area = await self.beside(area_at, self.contents_manager, self.get_query_argument("path"))
-        self.reply(await self.beside(self.vml.shelf.secrets, area.folder))
+        try:
+            self.reply_to(await self.beside(self.vml.shelf.secrets, area.folder, self.leaving))
+        except Cancelled:
+            self.log.debug("A look for secrets was not waited for")
 
 
 class ThumbnailHandler(VmlHandler):

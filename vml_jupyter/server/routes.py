@@ -16,6 +16,7 @@ from vml_jupyter.server.entries import (
 from vml_jupyter.server.jobs import JobHandler, JobsHandler
 from vml_jupyter.server.laying import EmptyBinHandler, RestoreFilesHandler
 from vml_jupyter.server.machines import (
+    CaptureHandler,
     ConsoleHandler,
     DoctorHandler,
     MachineHandler,
@@ -69,6 +70,7 @@ def routes(vml: VmlExtension) -> list[tuple[Any, ...]]:
         (rf"/vml/api/machines/{_ID}", MachineHandler),
         (rf"/vml/api/machines/{_ID}/open", OpenHandler),
         (rf"/vml/api/machines/{_ID}/console", ConsoleHandler),
+        (rf"/vml/api/machines/{_ID}/capture", CaptureHandler),
         (rf"/vml/api/machines/{_ID}/(start|stop|suspend|resume)", PowerHandler),
         (rf"/vml/api/machines/{_ID}/standard", StandardHandler),
         (rf"/vml/api/machines/{_ID}/standard/{_NAME}", StandardSnapshotHandler),

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from vml_jupyter.flows.held import Held
     from vml_jupyter.flows.preview import Preview
     from vml_jupyter.flows.reading import Details, Listing
-    from vml_jupyter.flows.secrets import Found
+    from vml_jupyter.flows.secrets import Scan
     from vml_jupyter.flows.settings import Settings
     from vml_jupyter.flows.shown import Image, Shown
 
@@ -59,10 +59,10 @@ class Shelf:
 
         return preview(self._settings, area, progress)
 
-    def secrets(self, area: Path) -> Found:
-        from vml_jupyter.flows.secrets import likely_secrets
+    def secrets(self, area: Path, progress: Progress) -> Scan:
+        from vml_jupyter.flows.area_secrets import area_secrets
 
-        return likely_secrets(area)
+        return area_secrets(area, progress)
 
     def thumbnail(self, entry: str) -> Image | None:
         from vml_jupyter.flows.thumbnail import last_plot

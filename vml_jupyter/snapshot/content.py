@@ -1,6 +1,6 @@
 """Read files of a working area into blobs, and notice if one is written to meanwhile.
 
-small files   read whole, saved together      --> their nodes, or why they cannot be read
+small files   read whole, saved together      --> their nodes in JSON, or why they cannot be read
 large ones    cut (``pieces``) as they are read
 """
 
@@ -13,9 +13,12 @@ from collections import deque
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Executor, Future
 from contextlib import contextmanager
-from typing import NamedTuple, Protocol
+from typing import Protocol
+
+import msgspec
 
 from vml_jupyter.repository import ExtendedAttribute, Node
+from vml_jupyter.repository.node import encode_node
 from vml_jupyter.repository.turn import turn
 from vml_jupyter.snapshot.describe import attributes_of, describe, describe_special
 from vml_jupyter.snapshot.descriptor import Descriptor
@@ -42,27 +45,64 @@ class Saver(Protocol):
     def save_blobs(self, blobs: Sequence[bytes | memoryview]) -> list[tuple[str, int]]: ...
 
 
-class Content(NamedTuple):
-    """A file that was read: its node, the bytes it added to the store, and whether it kept changing."""
+class Read(msgspec.Struct, array_like=True, gc=False):
+    """Something that was looked at: its node in JSON, empty where it could not be, and then why.
 
-    node: Node
-    new_bytes: int
-    changing: bool
+    ``size`` counts the bytes of a file, ``new_bytes`` what it added to the store. ``changing`` tells that it never
+    held still.
+    """
+
+    node: bytes
+    size: int = 0
+    new_bytes: int = 0
+    changing: bool = False
+    why: tuple[int, str] = (0, "")
+
+    @classmethod
+    def of(cls, node: Node, new_bytes: int = 0, changing: bool = False) -> Read:
+        return cls(encode_node(node), node.size, new_bytes, changing)
+
+    @classmethod
+    def failed(cls, error: OSError) -> Read:
+        return cls(b"", why=(error.errno or 0, error.strerror or str(error)))
+
+    def error(self) -> OSError | None:
+        """Return why it could not be looked at; None where it was."""
+        return None if self.node else OSError(*self.why)
 
 
-class _Small(NamedTuple):
+class _Small(msgspec.Struct, gc=False):
     """A file that was read whole and is not saved yet."""
 
-    name: str
+    name: bytes
     status: os.stat_result
     attributes: list[ExtendedAttribute] | None
     data: bytes
     changing: bool
 
-    def saved_as(self, blob: tuple[str, int] | None) -> Content:
-        content, new_bytes = ([blob[0]], blob[1]) if blob else ([], 0)
+    def saved_as(self, content: list[str], new_bytes: int) -> Read:
         node = describe(self.name, self.status, self.attributes, size=len(self.data), content=content)
-        return Content(node, new_bytes, self.changing)
+        return Read.of(node, new_bytes, self.changing)
+
+
+class Load:
+    """Files that were read together, the small ones among them not saved yet: save ``blobs``, then ask for the rest."""
+
+    def __init__(self, read: Sequence[Read | _Small]) -> None:
+        self._read = read
+        self.blobs: list[bytes] = [one.data for one in read if isinstance(one, _Small) and one.data]
+
+    def saved_as(self, saved: Sequence[tuple[str, int]]) -> list[Read]:
+        """Return what became of each file; ``saved`` has of each blob its id and the bytes it added to the store."""
+        blobs = iter(saved)
+        reads = []
+        for one in self._read:
+            if isinstance(one, _Small):
+                id, new_bytes = next(blobs) if one.data else ("", 0)
+                reads.append(one.saved_as([id] if id else [], new_bytes))
+            else:
+                reads.append(one)
+        return reads
 
 
 class Pace:
@@ -85,9 +125,9 @@ class Pace:
 
 
 def read_files(
-    saver: Saver, files: list[tuple[Descriptor, Item]], pool: Executor, pace: Pace
-) -> list[Content | OSError]:
-    """Save the bytes of files and return, for each, its node or why it cannot be read.
+    saver: Saver, files: Sequence[tuple[Descriptor, Item]], pool: Executor, pace: Pace
+) -> list[Read]:
+    """Save the bytes of files and return what became of each.
 
     Small files are saved together: one long call into native code, where many short ones would spend
     their time handing the interpreter's lock to and fro between the readers.
@@ -99,37 +139,31 @@ def read_files(
         pace: How fast the area was until now.
     """
     with pace.reading(len(files)):
-        read = [_read(saver, folder.number, item, pool) for folder, item in files]
-    return _save_small(saver, read)
+        load = Load([_read(saver, folder.number, item, pool) for folder, item in files])
+    return load.saved_as(saver.save_blobs(load.blobs))
 
 
-def read_regular_files(saver: Saver, files: Sequence[tuple[int, str]]) -> list[Content | OSError]:
-    """Do what ``read_files`` does in a process that has nothing else to do.
+def read_regular_files(saver: Saver, folder: int, names: Sequence[bytes]) -> list[Read | _Small]:
+    """Do the first half of what ``read_files`` does in a process that has nothing else to do.
 
     Args:
-        saver: Where the bytes go.
-        files: Each with the descriptor of the folder it is in; they were files when they were listed.
+        saver: Where the pieces of large files go.
+        folder: The descriptor of the folder that they are in.
+        names: What they are called; they were files when they were listed.
     """
-    return _save_small(saver, [_read_regular(saver, folder, name, None) for folder, name in files])
+    return [_read_regular(saver, folder, name, None) for name in names]
 
 
-def _save_small(saver: Saver, read: Sequence[Content | _Small | OSError]) -> list[Content | OSError]:
-    saved = iter(saver.save_blobs([one.data for one in read if isinstance(one, _Small) and one.data]))
-    return [
-        one.saved_as(next(saved) if one.data else None) if isinstance(one, _Small) else one for one in read
-    ]
-
-
-def _read(saver: Saver, folder: int, item: Item, pool: Executor) -> Content | _Small | OSError:
+def _read(saver: Saver, folder: int, item: Item, pool: Executor) -> Read | _Small:
     if stat.S_ISREG(item.status.st_mode):
-        return _read_regular(saver, folder, item.name, pool)
+        return _read_regular(saver, folder, os.fsencode(item.name), pool)
     try:
-        return Content(describe_special(folder, item), 0, False)
+        return Read.of(describe_special(folder, item))
     except OSError as error:
-        return error
+        return Read.failed(error)
 
 
-def _read_regular(saver: Saver, folder: int, name: str, pool: Executor | None) -> Content | _Small | OSError:
+def _read_regular(saver: Saver, folder: int, name: bytes, pool: Executor | None) -> Read | _Small:
     try:
         descriptor = os.open(name, _OPEN, dir_fd=folder)
         try:
@@ -142,25 +176,25 @@ def _read_regular(saver: Saver, folder: int, name: str, pool: Executor | None) -
         finally:
             os.close(descriptor)
     except OSError as error:
-        return error
+        return Read.failed(error)
 
 
-def _read_small(descriptor: int, name: str, status: os.stat_result) -> _Small:
+def _read_small(descriptor: int, name: bytes, status: os.stat_result) -> _Small:
     """Read a file whole; one that changes meanwhile is read again, and kept as read last if it never rests."""
     for _ in range(_ATTEMPTS):
         _let_clock_tick(status)
         before = status
         data = os.pread(descriptor, before.st_size, 0) if before.st_size else b""
         status = os.fstat(descriptor)
-        changing = _stamp(before) != _stamp(status)
+        changing = not _is_same(before, status)
         if not changing:
             break
     return _Small(name, before, attributes_of(descriptor), data, changing)
 
 
 def _read_large(
-    saver: Saver, descriptor: int, name: str, status: os.stat_result, pool: Executor | None
-) -> Content:
+    saver: Saver, descriptor: int, name: bytes, status: os.stat_result, pool: Executor | None
+) -> Read:
     """Save a file in pieces; one that changes meanwhile as ``_read_small`` does."""
     new_bytes = 0
     for _ in range(_ATTEMPTS):
@@ -170,15 +204,20 @@ def _read_large(
         ids, size_bytes, stored = _save(saver, descriptor, before.st_size, pool)
         new_bytes += stored
         status = os.fstat(descriptor)
-        changing = _stamp(before) != _stamp(status)
+        changing = not _is_same(before, status)
         if not changing:
             break
     node = describe(name, before, attributes_of(descriptor), size=size_bytes, content=ids)
-    return Content(node, new_bytes, changing)
+    return Read.of(node, new_bytes, changing)
 
 
-def _stamp(status: os.stat_result) -> tuple[int, int, int]:
-    return status.st_size, status.st_mtime_ns, status.st_ctime_ns
+def _is_same(one: os.stat_result, other: os.stat_result) -> bool:
+    """Tell whether a file was not written to in between."""
+    return (
+        one.st_ctime_ns == other.st_ctime_ns
+        and one.st_mtime_ns == other.st_mtime_ns
+        and one.st_size == other.st_size
+    )
 
 
 def _let_clock_tick(status: os.stat_result) -> None:
@@ -191,7 +230,7 @@ def _let_clock_tick(status: os.stat_result) -> None:
 def _save(saver: Saver, descriptor: int, size: int, pool: Executor | None) -> tuple[list[str], int, int]:
     """Save the first ``size`` bytes of a file: blob ids, bytes read, bytes stored."""
     if pool is None:
-        return _save_in_turn(saver, descriptor, size)
+        return save_in_turn(saver, descriptor, size)
     ids: list[str] = []
     read = stored = 0
     saving: deque[Future[tuple[str, int]]] = deque()
@@ -206,7 +245,7 @@ def _save(saver: Saver, descriptor: int, size: int, pool: Executor | None) -> tu
     return ids, read, stored
 
 
-def _save_in_turn(saver: Saver, descriptor: int, size: int) -> tuple[list[str], int, int]:
+def save_in_turn(saver: Saver, descriptor: int, size: int) -> tuple[list[str], int, int]:
     """Do what ``_save`` does with one buffer, some pieces at a time."""
     ids: list[str] = []
     read = stored = 0

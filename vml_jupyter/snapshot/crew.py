@@ -23,13 +23,14 @@ from collections.abc import Sequence
 from concurrent.futures import Future
 from contextlib import suppress
 from dataclasses import dataclass, field
+from itertools import compress
 from pathlib import Path
 
-from vml_jupyter.errors import DiskFull, HostError, VmlError
+from vml_jupyter.errors import DiskFull, HostError, StoreUnreachable, VmlError
 from vml_jupyter.repository import Repository
 from vml_jupyter.repository.filling import FilledPack
 from vml_jupyter.repository.identity import process_space
-from vml_jupyter.snapshot.content import Content
+from vml_jupyter.snapshot.content import Read
 from vml_jupyter.snapshot.descriptor import Descriptor
 from vml_jupyter.snapshot.helper import python
 from vml_jupyter.snapshot.wire import Answer, Closed, Failure, Line, Offer, Order, Reading, Setting
@@ -42,16 +43,16 @@ _MALLOC = {
 }
 
 _FULL = (errno.ENOSPC, errno.EDQUOT)
-_ORDERS = 2  # the next is there when one is done
+_ORDERS = 3  # one is packed, one read, and the next is there when one is done
 
-Files = Sequence[tuple[Descriptor, str]]
-_Results = list[Content | OSError]
+Files = Sequence[tuple[Descriptor, list[bytes]]]
+"""Folders, each with the names of files in it."""
 
 
 @dataclass
 class _Task:
     files: Files
-    future: Future[_Results]
+    future: Future[list[Read]]
 
 
 @dataclass
@@ -95,8 +96,8 @@ class Crew:
         """Tell whether a hand waits for its first order, or was given it."""
         return any(hand.is_ready for hand in self._hands)
 
-    def submit(self, files: Files) -> Future[_Results]:
-        """Have files read together; the future has for each its node or why it cannot be read."""
+    def submit(self, files: Files) -> Future[list[Read]]:
+        """Have files read together; the future has what became of each."""
         task = _Task(files, Future())
         with self._mutex:
             if self._failure is not None:
@@ -156,11 +157,11 @@ class Crew:
     def _hear(self, hand: _Hand) -> None:
         report = hand.line.report()
         if isinstance(report, Failure):
-            raise OSError(report.errno, report.reason)
+            raise _cannot_pack(report, self._folder)
         if isinstance(report, Offer):
             ids = report.ids()
             wanted = self._repository.claim(ids)
-            hand.promised.update(id for id, new in zip(ids, wanted, strict=True) if new)
+            hand.promised.update(compress(ids, wanted))
             hand.line.send(Answer(wanted))
             self._adopt(hand, report.packs)
             return
@@ -174,23 +175,23 @@ class Crew:
             else:
                 self._next(hand)
         if task is not None and isinstance(report, Reading):
-            task.future.set_result([read.result() for read in report.results])
+            task.future.set_result(report.reads)
 
     def _next(self, hand: _Hand) -> None:
         """Give a hand an order more than it works on, or, at the end, the order to bring the rest."""
         while self._waiting and _may_have_more(hand):
             task = self._waiting.popleft()
             hand.tasks.append(task)
-            order, folders = _order(task.files)
-            hand.line.send(order, folders)
+            order = Order([names for _, names in task.files])
+            _send(hand, order, [folder.number for folder, _ in task.files])
         if self._is_closing and not self._waiting and not hand.is_closing:
             hand.is_closing = True
-            hand.line.send(Order([]))
+            _send(hand, Order([]))
 
     def _adopt(self, hand: _Hand, packs: list[FilledPack]) -> None:
         for pack in packs:
             self._repository.adopt(pack)
-            hand.promised.difference_update(blob.id for blob in pack.blobs)
+            hand.promised.difference_update([blob.id for blob in pack.blobs])
 
     def _fail(self, error: VmlError) -> None:
         with self._mutex:
@@ -218,24 +219,36 @@ class Crew:
                     file.unlink()
 
 
+def _send(hand: _Hand, order: Order, folders: Sequence[int] = ()) -> None:
+    """Give an order to a hand; where that is gone, whoever listens to it says so, and of all that it had to do."""
+    with suppress(Closed):
+        hand.line.send(order, folders)
+
+
 def _may_have_more(hand: _Hand) -> bool:
     """Tell whether another order may wait at a hand; not behind a large file, which another hand may pass."""
-    return not hand.tasks or (len(hand.tasks) < _ORDERS and len(hand.tasks[0].files) > 1)
+    return not hand.tasks or (len(hand.tasks) < _ORDERS and not _is_large(hand.tasks[0]))
 
 
-def _order(files: Files) -> tuple[Order, list[int]]:
-    """Number the folders and name the files in them."""
-    numbers: dict[int, int] = {}
-    named = [(numbers.setdefault(folder.number, len(numbers)), os.fsencode(name)) for folder, name in files]
-    return Order(named), list(numbers)
+def _is_large(task: _Task) -> bool:
+    """Tell whether a task is a single file."""
+    return len(task.files) == 1 and len(task.files[0][1]) == 1
+
+
+def _cannot_pack(failure: Failure, folder: Path) -> VmlError:
+    """Say why packs cannot be made in ``folder`` in the words of the error tree."""
+    if failure.errno in _FULL:
+        return DiskFull(f"no room left in {folder}", "Free space there, then try again")
+    return StoreUnreachable(
+        f"{folder} cannot be used: {failure.reason}",
+        "Look at the disk, and whether the folder is mounted; what was stored so far is not stored again",
+    )
 
 
 def _explained(error: VmlError | Closed | OSError) -> VmlError:
     """Say what kept a hand from its work in the words of the error tree."""
     if isinstance(error, VmlError):
         return error
-    if isinstance(error, OSError) and error.errno in _FULL:
-        return DiskFull("no room left where packs are made", "Free space there, then try again")
     why = f": {error.strerror}" if isinstance(error, OSError) else ""
     return HostError(
         f"a process that read files for the snapshot ended early{why}",

@@ -35,15 +35,15 @@ _NO_ATTRIBUTES = (errno.ENOTSUP, errno.ENODATA, errno.EPERM, errno.EACCES, errno
 
 
 def describe(
-    name: str, status: os.stat_result, attributes: list[ExtendedAttribute] | None, **rest: Any
+    name: bytes, status: os.stat_result, attributes: list[ExtendedAttribute] | None, **rest: Any
 ) -> Node:
     """Return the node of a thing called ``name``; ``rest`` are the fields that ``stat`` does not know."""
-    kind = _TYPES[stat.S_IFMT(status.st_mode)]
+    kind, mode = _kind(status.st_mode)
     mtime = format_time(status.st_mtime_ns)
     return Node(
-        name=quote_name(os.fsencode(name)),
+        name=quote_name(name),
         type=kind,
-        mode=from_stat(status.st_mode),
+        mode=mode,
         mtime=mtime,
         atime=mtime,
         ctime=mtime if status.st_ctime_ns == status.st_mtime_ns else format_time(status.st_ctime_ns),
@@ -66,15 +66,16 @@ def describe_special(folder: int, item: Item) -> Node:
     Raises:
         OSError: It is gone, or its link cannot be read.
     """
+    name = os.fsencode(item.name)
     attributes = attributes_of(f"/proc/self/fd/{folder}/{item.name}")
     if not stat.S_ISLNK(item.status.st_mode):
-        return describe(item.name, item.status, attributes)
+        return describe(name, item.status, attributes)
     target = os.fsencode(os.readlink(item.name, dir_fd=folder))
     try:
-        return describe(item.name, item.status, attributes, linktarget=target.decode())
+        return describe(name, item.status, attributes, linktarget=target.decode())
     except UnicodeDecodeError:
         lossy = target.decode("utf-8", "replace")
-        return describe(item.name, item.status, attributes, linktarget=lossy, linktarget_raw=target)
+        return describe(name, item.status, attributes, linktarget=lossy, linktarget_raw=target)
 
 
 def is_unchanged(node: Node, status: os.stat_result) -> bool:
@@ -118,6 +119,12 @@ def attributes_of_folder(folder: Descriptor) -> list[ExtendedAttribute] | None:
         return attributes_of(folder.number)
     except OSError:
         return None
+
+
+@lru_cache(maxsize=1024)
+def _kind(st_mode: int) -> tuple[str, int]:
+    """Return a node's type and mode."""
+    return _TYPES[stat.S_IFMT(st_mode)], from_stat(st_mode)
 
 
 @lru_cache(maxsize=1024)

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass, field
-from typing import NamedTuple
+
+import msgspec
 
 
-class Item(NamedTuple):
+class Item(msgspec.Struct, gc=False):
     """Something in a folder that is not left out."""
 
     name: str

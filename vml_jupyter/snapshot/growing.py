@@ -8,9 +8,12 @@ Many folders hold few files, so a batch takes the files of several.
 
 from __future__ import annotations
 
+import os
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 from vml_jupyter.repository import Node
+from vml_jupyter.snapshot.content import Read
 from vml_jupyter.snapshot.findings import Item
 from vml_jupyter.snapshot.walk import Folder
 
@@ -24,7 +27,8 @@ class Growing:
     """A folder whose tree is not complete: ``missing`` counts the files being read and the subfolders to come.
 
     ``node`` and ``tree`` are what the parent snapshot has of it; ``previous`` has the nodes of that tree once they
-    were asked for. Of a folder that is listed as it was before, ``nodes`` has only the subfolders that changed.
+    were asked for. ``nodes`` are names and JSON, as ``join_tree`` takes them; of a folder that is listed as it was
+    before, only those of the subfolders that changed.
     ``settled`` becomes False where something in it could not be taken as it is, so that it is looked at again.
     """
 
@@ -34,26 +38,52 @@ class Growing:
     missing: int
     node: Node | None = None
     previous: dict[str, Node] | None = None
-    nodes: list[Node] = field(default_factory=list)
+    nodes: list[tuple[bytes, bytes]] = field(default_factory=list)
     files: int = 0
     bytes: int = 0
     settled: bool = True
 
 
 @dataclass
-class Batch:
-    """Files to be read together, each with the folder it is in; every folder is an open descriptor."""
+class Part:
+    """What a batch has of one folder."""
 
-    files: list[tuple[Growing, Item]] = field(default_factory=list)
+    grown: Growing
+    items: list[Item] = field(default_factory=list)
+    names: list[bytes] = field(default_factory=list)
+
+
+@dataclass
+class Batch:
+    """Things to be looked at together, folder by folder; every folder is an open descriptor, kept open until then.
+
+    ``is_plain`` tells that all were files when they were listed.
+    """
+
+    is_plain: bool = True
+    parts: list[Part] = field(default_factory=list)
+    files: int = 0
     bytes: int = 0
-    folders: int = 0
 
     def add(self, grown: Growing, item: Item) -> None:
-        if not self.files or self.files[-1][0] is not grown:
-            self.folders += 1
-        self.files.append((grown, item))
+        if not self.parts or self.parts[-1].grown is not grown:
+            grown.folder.opened.pin()
+            self.parts.append(Part(grown))
+        part = self.parts[-1]
+        part.items.append(item)
+        part.names.append(os.fsencode(item.name))
+        self.files += 1
         self.bytes += item.status.st_size
 
     @property
     def is_full(self) -> bool:
-        return len(self.files) >= _FILES or self.bytes >= _BYTES or self.folders >= _FOLDERS
+        return self.files >= _FILES or self.bytes >= _BYTES or len(self.parts) >= _FOLDERS
+
+    def done(self, reads: Sequence[Read]) -> Iterator[tuple[Part, Sequence[Read]]]:
+        """Yield each part with what became of it, and let go of its folder."""
+        begin = 0
+        for part in self.parts:
+            part.grown.folder.opened.unpin()
+            end = begin + len(part.names)
+            yield part, reads[begin:end]
+            begin = end

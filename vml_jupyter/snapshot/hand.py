@@ -1,4 +1,4 @@
-"""A process that reads files for a snapshot: open, read, hash, compress, seal, pack, one file after another.
+"""A process that reads files for a snapshot: open, read, hash, compress, seal, pack, one order after another.
 
     main(number of the socket), begun by ``crew``
 
@@ -14,12 +14,15 @@ import os
 import signal
 import socket
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from itertools import compress
 from pathlib import Path
 
 from vml_jupyter.repository.cipher import Key
 from vml_jupyter.repository.filling import Filler
-from vml_jupyter.snapshot.content import read_regular_files
+from vml_jupyter.snapshot.content import Load, read_regular_files
 from vml_jupyter.snapshot.wire import (
     Answer,
     Closed,
@@ -27,7 +30,6 @@ from vml_jupyter.snapshot.wire import (
     Line,
     Offer,
     Order,
-    Read,
     Reading,
     Ready,
     Setting,
@@ -44,6 +46,15 @@ class _CannotPack(Exception):
         self.error = error
 
 
+@dataclass
+class _Offered:
+    """Blobs of which it was asked which are new, and what is to be done once they are saved."""
+
+    ids: list[str]
+    blobs: Sequence[bytes | memoryview]
+    then: Callable[[list[tuple[str, int]]], object]
+
+
 class _Asking:
     """A ``Saver`` that asks over the line which blobs are new, and packs them."""
 
@@ -51,42 +62,49 @@ class _Asking:
         self._line = line
         self._filler = filler
         self._early: deque[tuple[Order, list[int]]] = deque()
+        self._offered: deque[_Offered] = deque()
 
     def save_blob(self, data: bytes | memoryview) -> tuple[str, int]:
         return self.save_blobs([data])[0]
 
     def save_blobs(self, blobs: Sequence[bytes | memoryview]) -> list[tuple[str, int]]:
-        if not blobs:
-            return []
+        """Save blobs now, and before them all that were offered earlier."""
+        saved: list[tuple[str, int]] = []
+        self.offer(blobs, saved.extend)
+        while self._offered:
+            self._hear()
+        return saved
+
+    def offer(
+        self, blobs: Sequence[bytes | memoryview], then: Callable[[list[tuple[str, int]]], object]
+    ) -> None:
+        """Have blobs saved as soon as the answer is there; ``then`` is told of them."""
         offer = Offer.of([hashlib.sha256(blob).digest() for blob in blobs], self._filler.full())
-        ids = offer.ids()
+        self._offered.append(_Offered(offer.ids(), blobs, then))
         self._line.send(offer)
-        new = [place for place, wanted in enumerate(self._answer().wanted) if wanted]
-        try:
-            lengths = self._filler.add([ids[place] for place in new], [blobs[place] for place in new])
-        except OSError as error:
-            raise _CannotPack(error) from error
-        stored = dict(zip(new, lengths, strict=True))
-        return [(id, stored.get(place, 0)) for place, id in enumerate(ids)]
 
     def order(self) -> tuple[Order, list[int]]:
-        """Return what to do next, with the folders that go with it."""
-        if self._early:
-            return self._early.popleft()
-        order, folders = self._line.order()
-        if not isinstance(order, Order):
-            raise Closed
-        return order, folders
+        """Return what to do next, with the folders that go with it; pack what is answered until then."""
+        while not self._early:
+            self._hear()
+        return self._early.popleft()
 
-    def _answer(self) -> Answer:
-        """Wait for an answer; orders that are there before it are for later."""
-        while True:
-            message, folders = self._line.order()
-            if isinstance(message, Answer):
-                return message
-            if not isinstance(message, Order):
-                raise Closed
+    def _hear(self) -> None:
+        message, folders = self._line.order()
+        if isinstance(message, Order):
             self._early.append((message, folders))
+        elif isinstance(message, Answer):
+            self._pack(self._offered.popleft(), message.wanted)
+        else:
+            raise Closed
+
+    def _pack(self, offered: _Offered, wanted: Sequence[bool]) -> None:
+        ids, blobs = list(compress(offered.ids, wanted)), list(compress(offered.blobs, wanted))
+        try:
+            lengths = iter(self._filler.add(ids, blobs))
+        except OSError as error:
+            raise _CannotPack(error) from error
+        offered.then([(id, next(lengths) if new else 0) for id, new in zip(offered.ids, wanted, strict=True)])
 
 
 def main(number: str) -> None:
@@ -107,6 +125,7 @@ def main(number: str) -> None:
 
 
 def _serve(line: Line, setting: Setting) -> None:
+    """Read what is ordered while the blobs of the order before are being asked about."""
     papers = setting.papers
     filler = Filler(Key.from_bytes(papers.key), papers.compress, Path(setting.folder), setting.prefix)
     saver = _Asking(line, filler)
@@ -114,13 +133,24 @@ def _serve(line: Line, setting: Setting) -> None:
     while True:
         order, folders = saver.order()
         try:
-            files = [(folders[folder], os.fsdecode(name)) for folder, name in order.files]
-            results = [Read.of(result) for result in read_regular_files(saver, files)]
+            load = Load(
+                [
+                    read
+                    for folder, names in zip(folders, order.names, strict=True)
+                    for read in read_regular_files(saver, folder, names)
+                ]
+            )
         finally:
             for folder in folders:
                 os.close(folder)
-        try:
-            packs = filler.full() if order.files else filler.close()
-        except OSError as error:
-            raise _CannotPack(error) from error
-        line.send(Reading(results, packs))
+        saver.offer(load.blobs, partial(_report, line, filler, load))
+
+
+def _report(line: Line, filler: Filler, load: Load, saved: list[tuple[str, int]]) -> None:
+    """Tell what became of an order; one of nothing is the last."""
+    reads = load.saved_as(saved)
+    try:
+        packs = filler.full() if reads else filler.close()
+    except OSError as error:
+        raise _CannotPack(error) from error
+    line.send(Reading(reads, packs))

@@ -121,8 +121,11 @@ class Rules:
             BadArea: They cannot be read or understood.
         """
         text = _read(relative, folder)
-        if text is None:
-            return
+        if text is not None:
+            self.heed(relative, text)
+
+    def heed(self, relative: str, text: str) -> None:
+        """Heed rules that stand in a folder, each byte of them as a character."""
         relative = _as_bytes(relative)
         lines = text.removeprefix("\xef\xbb\xbf").split("\n")
         self._pending.append((relative, relative + FILE_NAME, lines))

@@ -11,7 +11,6 @@ calls that need no interpreter.
 from __future__ import annotations
 
 import os
-import stat
 import sys
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -19,7 +18,7 @@ from queue import SimpleQueue
 from types import TracebackType
 
 from vml_jupyter.repository import Repository
-from vml_jupyter.snapshot.content import Content, Pace, read_files
+from vml_jupyter.snapshot.content import Pace, Read, read_files
 from vml_jupyter.snapshot.crew import Crew
 from vml_jupyter.snapshot.growing import Batch
 
@@ -35,7 +34,7 @@ CREW_FILES = 400
 CREW_BYTES = 16 << 20
 _MEANWHILE_BYTES = 4 << 20
 
-Results = list[Content | OSError]
+Results = list[Read]
 
 
 class Readers:
@@ -67,7 +66,7 @@ class Readers:
     def submit(self, batch: Batch) -> None:
         """Have a batch read. Take what is ``settled`` between batches, or they pile up."""
         self._outstanding += 1
-        self._files += len(batch.files)
+        self._files += batch.files
         self._bytes += batch.bytes
         future = self._begin(batch)
         future.add_done_callback(lambda done: self._done.put((batch, done)))
@@ -83,9 +82,10 @@ class Readers:
     def _begin(self, batch: Batch) -> Future[Results]:
         if self._crew is None and self._is_worth_a_crew():
             self._crew = Crew(self._repository, _HANDS)
-        if self._crew is not None and _is_plain(batch) and not self._may_begin_here(batch):
-            return self._crew.submit([(grown.folder.opened, item.name) for grown, item in batch.files])
-        files = [(grown.folder.opened, item) for grown, item in batch.files]
+        is_for_crew = batch.is_plain and batch.bytes <= _HUGE_BYTES
+        if self._crew is not None and is_for_crew and not self._may_begin_here(batch):
+            return self._crew.submit([(part.grown.folder.opened, part.names) for part in batch.parts])
+        files = [(part.grown.folder.opened, item) for part in batch.parts for item in part.items]
         return self._threads.submit(read_files, self._repository, files, self._savers, self._pace)
 
     def _may_begin_here(self, batch: Batch) -> bool:
@@ -97,8 +97,3 @@ class Readers:
     def _is_worth_a_crew(self) -> bool:
         enough = self._files >= CREW_FILES or self._bytes >= CREW_BYTES
         return enough and _HANDS > 1 and bool(sys.executable)
-
-
-def _is_plain(batch: Batch) -> bool:
-    """Tell whether a batch has nothing but files that one process reads in a while."""
-    return batch.bytes <= _HUGE_BYTES and all(stat.S_ISREG(item.status.st_mode) for _, item in batch.files)

@@ -10,18 +10,20 @@ memory does not grow with the area.
 
 from __future__ import annotations
 
+import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from vml_jupyter.errors import LogbookDamaged
 from vml_jupyter.progress import SILENT, Progress
 from vml_jupyter.repository import Node, Repository
+from vml_jupyter.repository.node import encode_node
 from vml_jupyter.repository.turn import turn
-from vml_jupyter.snapshot.content import Content
-from vml_jupyter.snapshot.findings import Findings, Item, printable
-from vml_jupyter.snapshot.growing import Batch, Growing
+from vml_jupyter.snapshot.content import Read
+from vml_jupyter.snapshot.findings import Findings, printable
+from vml_jupyter.snapshot.growing import Batch, Growing, Part
 from vml_jupyter.snapshot.ignore import DEFAULTS, Rules
 from vml_jupyter.snapshot.pieces import SMALL_BYTES
 from vml_jupyter.snapshot.readers import Readers
@@ -125,7 +127,7 @@ class _Taker:
         self._total_bytes = total_bytes
         self._findings = Findings()
         self._growing: dict[str, Growing] = {}
-        self._batch, self._specials = Batch(), Batch()
+        self._batch, self._specials = Batch(), Batch(is_plain=False)
         self._files = self._bytes = self._new_bytes = 0
 
     def run(
@@ -161,17 +163,19 @@ class _Taker:
         if folder.subfolders:
             self._growing[folder.relative] = grown
         for item in folder.items:
-            node = self._trees.unchanged(grown, item)
+            node = self._trees.unchanged(grown, item) if grown.tree else None
             if node is not None:
-                self._add(grown, node)
                 grown.missing -= 1
+                grown.nodes.append((node.name_bytes, encode_node(node)))
+                self._count(grown, node.type == "file", node.size)
                 continue
-            if item.status.st_size > SMALL_BYTES:
-                folder.opened.pin()
-                self._readers.submit(Batch([(grown, item)], item.status.st_size))
+            is_file = stat.S_ISREG(item.status.st_mode)
+            if is_file and item.status.st_size > SMALL_BYTES:
+                alone = Batch()
+                alone.add(grown, item)
+                self._readers.submit(alone)
                 continue
-            folder.opened.pin()
-            batch = self._batch if stat.S_ISREG(item.status.st_mode) else self._specials
+            batch = self._batch if is_file else self._specials
             batch.add(grown, item)
             if batch.is_full:
                 self._submit_filled()
@@ -182,41 +186,43 @@ class _Taker:
         for batch in (self._batch, self._specials):
             if batch.files:
                 self._readers.submit(batch)
-        self._batch, self._specials = Batch(), Batch()
+        self._batch, self._specials = Batch(), Batch(is_plain=False)
 
     def _settle_some(self, everything: bool = False) -> None:
         """Take in batches that were read, and finish every folder that waited for them alone."""
-        for batch, results in self._readers.settled(everything):
+        for batch, reads in self._readers.settled(everything):
             with turn():
-                for (grown, item), result in zip(batch.files, results, strict=True):
-                    grown.missing -= 1
-                    grown.folder.opened.unpin()
-                    self._take_in(grown, item, result)
-                    if not grown.missing:
-                        self._finish_upwards(grown)
+                for part, of_part in batch.done(reads):
+                    self._take_in(part, of_part, batch.is_plain)
+                    self._finish_upwards(part.grown)
 
     def _finish_upwards(self, grown: Growing | None) -> None:
         """Finish a folder if nothing of it is missing, then the one above it, and so on."""
         while grown is not None and not grown.missing:
             grown = self._finish(grown)
 
-    def _take_in(self, grown: Growing, item: Item, result: Content | OSError) -> None:
-        relative = grown.folder.relative + item.name
-        if isinstance(result, OSError):
-            grown.settled = False
-            if not isinstance(result, FileNotFoundError):  # which was removed since its folder was listed
-                self._findings.unread(relative, result)
-            return
-        if result.changing:
-            grown.settled = False
-            self._findings.notes.append(f"{printable(relative)} changed while it was read, three times over")
-        self._new_bytes += result.new_bytes
-        self._add(grown, result.node)
+    def _take_in(self, part: Part, reads: Sequence[Read], are_files: bool) -> None:
+        """Put what was read into its folder."""
+        grown = part.grown
+        grown.missing -= len(reads)
+        taken = [(name, read.node) for name, read in zip(part.names, reads, strict=True) if read.node]
+        grown.nodes += taken
+        self._new_bytes += sum([read.new_bytes for read in reads])
+        if are_files:
+            self._count(grown, len(taken), sum([read.size for read in reads]))
+        for name, read in zip(part.names, reads, strict=True):
+            if read.changing or not read.node:
+                self._mistrust(grown, os.fsdecode(name), read)
 
-    def _add(self, grown: Growing, node: Node) -> None:
-        grown.nodes.append(node)
-        if node.type == "file":
-            self._count(grown, 1, node.size)
+    def _mistrust(self, grown: Growing, name: str, read: Read) -> None:
+        """Say what is the matter with a file, and have its folder looked at again by the next snapshot."""
+        grown.settled = False
+        relative = grown.folder.relative + name
+        error = read.error()
+        if error is None:
+            self._findings.notes.append(f"{printable(relative)} changed while it was read, three times over")
+        elif not isinstance(error, FileNotFoundError):  # which was removed since its folder was listed
+            self._findings.unread(relative, error)
 
     def _count(self, grown: Growing, files: int, size_bytes: int) -> None:
         grown.files += files

@@ -14,7 +14,7 @@ import msgspec
 from vml_jupyter.errors import LogbookDamaged
 from vml_jupyter.repository import Node, Repository
 from vml_jupyter.repository.gonames import quote_name
-from vml_jupyter.repository.node import encode_tree
+from vml_jupyter.repository.node import decode_tree, encode_node, join_tree
 from vml_jupyter.snapshot.describe import attributes_of_folder, describe, is_unchanged
 from vml_jupyter.snapshot.findings import Item
 from vml_jupyter.snapshot.growing import Growing
@@ -47,7 +47,7 @@ class Trees:
 
     def unchanged(self, grown: Growing, item: Item) -> Node | None:
         """Return the earlier node of something that did not change; None where it has to be looked at."""
-        node = self._previous(grown).get(quoted(item.name)) if grown.tree else None
+        node = self._previous(grown).get(quoted(item.name))
         if node is None or not is_unchanged(node, item.status):
             return None
         return node if all(map(self._repository.has_blob, node.content or ())) else None
@@ -61,7 +61,8 @@ class Trees:
             self.top = _describe(grown.folder, tree)
             return None
         if above.folder.unchanged is None or tree != grown.tree:
-            above.nodes.append(self._folder_node(grown, above, tree))
+            node = self._folder_node(grown, above, tree)
+            above.nodes.append((node.name_bytes, encode_node(node)))
         above.missing -= 1
         return above
 
@@ -81,31 +82,27 @@ class Trees:
             return {}
 
     def _save(self, grown: Growing) -> str:
-        nodes = grown.nodes
         if grown.folder.unchanged is not None:
-            if not nodes:
+            if not grown.nodes:
                 return grown.folder.unchanged.tree
-            nodes = self._renewed(grown)
-        previous = self._previous(grown)
-        if (
-            grown.tree
-            and len(nodes) == len(previous)
-            and all(previous.get(node.name) == node for node in nodes)
-        ):
+            grown.nodes = self._renewed(grown)
+        encoded = join_tree(grown.nodes)
+        if grown.tree and {node.name: node for node in decode_tree(encoded)} == self._previous(grown):
             return grown.tree
-        tree, stored = self._repository.save_blob(encode_tree(nodes), "tree")
+        tree, stored = self._repository.save_blob(encoded, "tree")
         self.new_bytes += stored
         return tree
 
-    def _renewed(self, grown: Growing) -> list[Node]:
+    def _renewed(self, grown: Growing) -> list[tuple[bytes, bytes]]:
         """Return the earlier nodes of a folder with those of the subfolders that changed in their place.
 
         Raises:
             LogbookDamaged: The earlier tree cannot be read, and what is in the folder was not looked at.
         """
-        nodes = {node.name: node for node in self._repository.tree(grown.tree or "")}
-        nodes.update((node.name, node) for node in grown.nodes)
-        return list(nodes.values())
+        earlier = self._repository.tree(grown.tree or "")
+        nodes = {node.name_bytes: encode_node(node) for node in earlier}
+        nodes.update(grown.nodes)
+        return list(nodes.items())
 
     def _remember(self, grown: Growing, tree: str) -> None:
         folder = grown.folder
@@ -135,4 +132,4 @@ def quoted(name: str) -> str:
 
 def _describe(folder: Folder, tree: str) -> Node:
     attributes = attributes_of_folder(folder.descriptor) if folder.descriptor else None
-    return describe(folder.name, folder.status, attributes, subtree=tree)
+    return describe(os.fsencode(folder.name), folder.status, attributes, subtree=tree)

@@ -190,8 +190,8 @@ def _scan(folder: Folder, descriptor: Descriptor, left_out: dict[str, bool], fin
                 if name == FILE_NAME:
                     scan.has_rules = True
                 statuses.append(status)
-                times = status.st_mtime_ns, status.st_ctime_ns
-                entries.append((name, status.st_mode, status.st_ino, status.st_size, *times))
+                mtime, ctime = status.st_mtime_ns, status.st_ctime_ns
+                entries.append((name, status.st_mode, status.st_ino, status.st_size, mtime, ctime))
     except OSError as error:
         findings.unread(folder.relative, error)
         scan.complete = False
@@ -215,7 +215,7 @@ def _sort_out(folder: Folder, scan: _Scan, rules: Rules, known: FolderState | No
     kept: list[Entry] = []
     places: list[int] = []
     for entry, status in zip(scan.entries, scan.statuses, strict=True):
-        name, mode = entry[:2]
+        name, mode = entry[0], entry[1]
         is_folder = stat.S_ISDIR(mode)
         known_to_pass = name in passed and stat.S_ISDIR(passed[name]) == is_folder
         if not known_to_pass and not stat.S_ISSOCK(mode) and rules.ignores(folder.relative + name, is_folder):

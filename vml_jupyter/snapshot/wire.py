@@ -8,7 +8,8 @@ take --Order, folders----> hand           read these files
 take <-Offer-------------- hand           these are the ids of what is in them
 take --Answer------------> hand           these of them are new
 take <-Reading------------ hand           their nodes, and what was packed
-take --Order without files-> hand         no more: bring what is packed
+                                          (an Order may come before the Answer, and is read meanwhile)
+take --Order of nothing--> hand           no more: bring what is packed
 take <-Failure------------ hand           it cannot go on
 """
 
@@ -17,19 +18,20 @@ from __future__ import annotations
 import os
 import socket
 import struct
+import threading
 from collections.abc import Sequence
 
 import msgspec
 
-from vml_jupyter.repository import Node
 from vml_jupyter.repository.filling import FilledPack, Papers
-from vml_jupyter.snapshot.content import Content
+from vml_jupyter.snapshot.content import Read
 
 FOLDERS = 64
 """At most so many folders go with an order; Linux passes no more than 253 descriptors at once."""
 
 _LENGTH = struct.Struct("<I")
 _ID_BYTES = 32
+_SENT_BYTES = 256 << 10
 
 
 class Setting(msgspec.Struct, tag="papers", array_like=True):
@@ -43,9 +45,9 @@ class Ready(msgspec.Struct, tag="ready", array_like=True):
 
 
 class Order(msgspec.Struct, tag="order", array_like=True):
-    """Files to read: the number of the folder that goes with it, and the name as the file system has it."""
+    """Files to read: of each folder that goes with it, the names as the file system has them."""
 
-    files: list[tuple[int, bytes]]
+    names: list[list[bytes]]
 
 
 class Offer(msgspec.Struct, tag="offer", array_like=True):
@@ -69,26 +71,10 @@ class Answer(msgspec.Struct, tag="answer", array_like=True):
     wanted: list[bool]
 
 
-class Read(msgspec.Struct, array_like=True, gc=False):
-    """One file: its node and what it added, or why it cannot be read."""
-
-    node: Node | None
-    new_bytes: int = 0
-    changing: bool = False
-    error: tuple[int, str] = (0, "")
-
-    @classmethod
-    def of(cls, result: Content | OSError) -> Read:
-        if isinstance(result, OSError):
-            return cls(None, error=(result.errno or 0, result.strerror or str(result)))
-        return cls(result.node, result.new_bytes, result.changing)
-
-    def result(self) -> Content | OSError:
-        return Content(self.node, self.new_bytes, self.changing) if self.node else OSError(*self.error)
-
-
 class Reading(msgspec.Struct, tag="reading", array_like=True):
-    results: list[Read]
+    """What became of the files of an order, in its sequence, and the packs that became full since."""
+
+    reads: list[Read]
     packs: list[FilledPack]
 
 
@@ -109,10 +95,14 @@ class Closed(Exception):
 
 
 class Line:
-    """One end of the line."""
+    """One end of the line. Several threads may send, one at a time is heard out; one may receive."""
 
     def __init__(self, end: socket.socket) -> None:
+        # Room for all orders that a hand may have at once, however long the names are: sending never waits for a
+        # hand that waits to be listened to itself.
+        end.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _SENT_BYTES)
         self._end = end
+        self._sending = threading.Lock()
 
     def fileno(self) -> int:
         return self._end.fileno()
@@ -123,8 +113,9 @@ class Line:
     def send(self, message: msgspec.Struct, folders: Sequence[int] = ()) -> None:
         raw = _encoder.encode(message)
         try:
-            socket.send_fds(self._end, [_LENGTH.pack(len(raw))], folders)
-            self._end.sendall(raw)
+            with self._sending:
+                socket.send_fds(self._end, [_LENGTH.pack(len(raw))], folders)
+                self._end.sendall(raw)
         except (BrokenPipeError, ConnectionResetError):
             raise Closed from None
 

@@ -28,9 +28,9 @@ describe('changed', () => {
 
 describe('byFile', () => {
   it('gathers what was found in each file', () => {
-    const one = { path: 'a', kind: 'k', line: 1 };
-    const two = { path: 'a', kind: 'k', line: 2 };
-    const three = { path: 'b', kind: 'k' };
+    const one = { path: 'a', kind: 'k', where: 'line 1' };
+    const two = { path: 'a', kind: 'k', where: 'line 2' };
+    const three = { path: 'b', kind: 'k', where: '' };
     expect(byFile([one, three, two])).toEqual([
       ['a', [one, two]],
       ['b', [three]]

@@ -1,5 +1,6 @@
 #!/bin/sh
-# Turn a fresh Debian root, in which this runs, into an ordinary cloud image with Jupyter, and make what boots it.
+# Turn a fresh Debian root, in which this runs, into an ordinary cloud image, and make what boots it. Jupyter lies where
+# nothing looks for it, so that a set-up can put it in without a network.
 #
 #   /mini/python/usr/local/       in: the Python packages of a mini system
 #   /mini/tools/                  in: unpacked syslinux, mtools and dosfstools
@@ -8,16 +9,16 @@ set -e
 export LC_ALL=C.UTF-8
 cd /mini
 
-# Apart from the system's own Python, as conda's: cloud-init was made for Debian's packages.
-python3 -m venv --without-pip /opt/conda
-cp -a python/usr/local/lib/python3.11/dist-packages/. /opt/conda/lib/python3.11/site-packages/
-cp -a python/usr/local/share python/usr/local/etc /opt/conda/
+# Apart from the system's own Python: cloud-init was made for Debian's packages.
+python3 -m venv --without-pip /srv/jupyter
+cp -a python/usr/local/lib/python3.11/dist-packages/. /srv/jupyter/lib/python3.11/site-packages/
+cp -a python/usr/local/share python/usr/local/etc /srv/jupyter/
 for script in python/usr/local/bin/*; do
-	sed '1s|^#!.*|#!/opt/conda/bin/python3|' "$script" >"/opt/conda/bin/${script##*/}"
-	chmod 0755 "/opt/conda/bin/${script##*/}"
+	sed '1s|^#!.*|#!/srv/jupyter/bin/python3|' "$script" >"/srv/jupyter/bin/${script##*/}"
+	chmod 0755 "/srv/jupyter/bin/${script##*/}"
 done
-chown -R root:root /opt/conda
-python3 -m compileall -q -j 0 /opt/conda/lib/python3.11/site-packages || true
+chown -R root:root /srv/jupyter
+python3 -m compileall -q -j 0 /srv/jupyter/lib/python3.11/site-packages || true
 
 echo localhost >/etc/hostname
 printf '127.0.0.1\tlocalhost\n' >/etc/hosts

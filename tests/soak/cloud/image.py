@@ -1,8 +1,9 @@
-"""Build what a distribution publishes for clouds, small: Debian with cloud-init and, as conda brings it, Jupyter.
+"""Build what a distribution publishes for clouds, small: Debian with cloud-init, its kernel for clouds, and no Jupyter.
 
     <folder>/debian-12-cloud.qcow2      MBR: FAT with syslinux and the kernel, ext4 "cloud-root" with everything else
 
-Nothing of VML is in it: no agent, no pins, no identity files. The builder of the mini release has all it takes.
+Nothing of VML is in it: no agent, no pins, no identity files. What a set-up would get from the network is in
+``/srv/jupyter``, where nobody looks for it. The builder of the mini release has all it takes.
 """
 
 from __future__ import annotations

@@ -15,7 +15,7 @@ from vml_jupyter.errors import NotFound
 from vml_jupyter.flows.doctor import Finding, Report
 from vml_jupyter.flows.durability import Durability
 from vml_jupyter.flows.secrets import Finding as SecretFinding
-from vml_jupyter.flows.secrets import Found
+from vml_jupyter.flows.secrets import Scan
 from vml_jupyter.flows.shown import Image
 from vml_jupyter.model import Entry, Environment, Machine, Query, Release, StandardSnapshot
 from vml_jupyter.progress import Progress
@@ -94,9 +94,11 @@ class FakeFlows:
         self.listed.append(found)
         return found
 
-    def secrets(self, area: Path) -> Found:
+    def secrets(self, area: Path, progress: Progress) -> Scan:
         self._asked("secrets", area)
-        return Found(findings=[SecretFinding(path="key.pem", kind="Private Key", line=1)], complete=True)
+        return Scan(
+            found=(SecretFinding(path="key.pem", where="line 1", kind="private key"),), files=1, unseen={}
+        )
 
     def thumbnail(self, entry: str) -> Image | None:
         self._asked("thumbnail", entry)
@@ -121,6 +123,14 @@ class FakeFlows:
         return SimpleNamespace(
             machine=made, url=made.url, accelerator="tcg", warm=False, seconds={"boot": 1.0}, notes=[]
         )
+
+    def capture_machine(self, machine: str, *, title: str, progress: Progress, **asked: Any) -> Entry:
+        self._asked("capture-machine", machine, title, asked)
+        progress.stage("take", "Writing what changed into the logbook")
+        parent = _by_id(self.running, machine).entry
+        taken = entry(len(self.listed) + 1, title=title or "as restored", parent=parent, machine=machine)
+        self.listed.insert(0, taken)
+        return taken
 
     def machines(self) -> list[Machine]:
         self._asked("machines")

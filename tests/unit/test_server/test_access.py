@@ -6,8 +6,8 @@ import pytest
 from tornado.httputil import HTTPHeaders, HTTPServerRequest, RequestStartLine
 
 from vml_jupyter.errors import MachineGone, MachineRefused
+from vml_jupyter.flows.trust import TrustedEntries
 from vml_jupyter.server.access import access_for, address
-from vml_jupyter.server.trust import TrustedEntries
 
 from .fake_flows import machine
 

@@ -33,6 +33,20 @@ async def test_standard_snapshots_are_taken_listed_reverted_to_and_deleted(
     assert ("revert", "m1", "before-fit.2") in flows.calls
 
 
+@pytest.mark.parametrize("trusted", [True, False])
+async def test_a_machine_is_captured_and_trusted_as_far_as_what_it_was_made_of(
+    api: Any, ended: Any, flows: FakeFlows, vml: Any, trusted: bool
+) -> None:
+    if trusted:
+        vml.trusted.add(flows.running[0].entry)
+    status, body = await api("POST", "machines/m1/capture", {"title": "refit", "tags": ["higgs"]})
+    assert (status, body["job"]["kind"], body["job"]["subject"]) == (202, "capture", "m1")
+    result = (await ended(body["job"]["id"]))["result"]
+    assert result["title"] == "refit"
+    assert ("capture-machine", "m1", "refit", {"note": "", "tags": ("higgs",)}) in flows.calls
+    assert (result["entry"] in vml.trusted) == trusted
+
+
 @pytest.mark.parametrize("path", ["machines/m1/standard/a%2Fb", "machines/m1/standard/a%20b/revert"])
 async def test_what_is_no_name_has_no_route(api: Any, flows: FakeFlows, path: str) -> None:
     with pytest.raises(ValueError, match="Expecting value"):  # Jupyter Server's own page, which is no JSON
