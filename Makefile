@@ -9,15 +9,15 @@ FRONT := package.json yarn.lock tsconfig.json $(shell find labextension/src labe
 
 SOAK ?=
 
-.PHONY: demo test lint unit bench bench-logbook bench-growth bench-restore bench-capture soak packages mini wheel docs clean help
+.PHONY: demo test lint unit bench bench-logbook bench-growth bench-restore bench-capture bench-area soak packages mini wheel docs clean help
 
 help:
 	@echo "make demo    capture the example, restore it in a machine, run it there, open JupyterLab (DETACH=1: end instead)"
 	@echo "make test    lint, build and install the wheel, run every test"
 	@echo "make lint    ruff, mypy, import-linter, eslint, prettier, stylelint"
 	@echo "make unit    the tests that boot nothing"
-	@echo "make bench   the product beside its peers: bench-logbook (BENCH='--only first,restore'), bench-restore"
-	@echo "make soak    hours: fuzz the parsers (SECONDS=60 each), every accident of the durability tests, a full area over S3, a cloud image"
+	@echo "make bench   the product beside its peers: bench-logbook (BENCH='--only first,restore'), bench-restore (RESTORE='--sizes 10')"
+	@echo "make soak    hours: fuzz the parsers (SECONDS=60 each), every accident of the durability tests, a full area over S3, a cloud image, 30 restores"
 	@echo "make docs    the documentation, in artefacts/docs"
 	@echo "make mini    build the small release that tests and demo boot"
 
@@ -87,7 +87,10 @@ bench-growth: $(VENV)/.ready
 	@$(BIN)/python -m bench.logbook --growth $(BENCH)
 
 bench-restore: packages mini
-	@$(BIN)/python -m bench.restore
+	@$(BIN)/python -m bench.restore $(RESTORE)
+
+bench-area: $(VENV)/.ready
+	@$(BIN)/python -m bench.area $(BENCH)
 
 bench-capture: packages mini
 	@$(BIN)/python -m bench.capture
@@ -99,6 +102,7 @@ soak: packages $(VENV)/.ready
 	$(BIN)/python tests/soak/s3_traffic.py
 	cd tests && ../$(BIN)/python -m durability $(SOAK)
 	cd tests/soak && ../../$(BIN)/python -m cloud
+	$(BIN)/python tests/soak/restores.py
 
 # Pictures are those that the browser's tests left in artefacts/, if any.
 docs: $(VENV)/.ready

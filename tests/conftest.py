@@ -22,6 +22,9 @@ from vml_jupyter.release.mirror import served
 hypothesis.settings.register_profile("vml", deadline=None)
 hypothesis.settings.load_profile("vml")
 
+# Else each first restore would have a warm state made beside the next test; those who test warm states ask for them.
+os.environ["VML_WARM_QUOTA_MIB"] = "0"
+
 NOTEBOOKS = Path(__file__).parent.parent / "notebooks"
 
 
@@ -61,6 +64,7 @@ def settings(tmp_path: Path) -> Settings:
             "VML_DATA": str(tmp_path / "data"),
             "VML_CONFIG": str(tmp_path / "config"),
             "VML_RELEASE_URLS": "http://127.0.0.1:9",
+            "VML_WARM_QUOTA_MIB": "0",  # those who test warm states say so
         }
     )
 
@@ -90,6 +94,7 @@ def environ(machine_settings: Settings) -> dict[str, str]:
         "VML_CONFIG": str(machine_settings.config),
         "VML_RELEASE_URLS": " ".join(machine_settings.release_urls),
         "VML_RELEASE_CA": str(machine_settings.release_ca),
+        "VML_WARM_QUOTA_MIB": str(machine_settings.warm_quota_mib),
     }
 
 

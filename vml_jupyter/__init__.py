@@ -37,6 +37,7 @@ if TYPE_CHECKING:
         fetch,
         find_machine,
         forget,
+        image,
         images,
         import_,
         key_add,
@@ -66,6 +67,9 @@ if TYPE_CHECKING:
         trust,
         unforget,
         unlock,
+        warm,
+        warm_list,
+        warm_remove,
     )
     from vml_jupyter.api import entries as list  # the command line's word for it
     from vml_jupyter.kernel.widgets import Logbook, Machine
@@ -97,6 +101,7 @@ __all__ = [
     "fetch",
     "find_machine",
     "forget",
+    "image",
     "images",
     "import_",
     "key_add",
@@ -127,6 +132,9 @@ __all__ = [
     "trust",
     "unforget",
     "unlock",
+    "warm",
+    "warm_list",
+    "warm_remove",
 ]
 
 

@@ -154,6 +154,23 @@ export function amount(stage: IStage, trans: TranslationBundle): string {
   return stage.done ? (say(stage.done) + unit).trim() : '';
 }
 
+/**
+ * How much of a working area has come over to its machine; null where it does not come as it is read.
+ */
+export function arrived(
+  machine: IMachine,
+  trans: TranslationBundle
+): string | null {
+  const { bytes: come = 0, size = 0 } = machine.arrival ?? {};
+  if (size === 0) {
+    return null;
+  }
+  return trans.__('%1 of %2 have come over', bytes(come), bytes(size));
+}
+
+/**
+ * How many files an entry has, and how large they are.
+ */
 export function files(entry: IEntry, trans: TranslationBundle): string {
   return trans._n('%1 file', '%1 files', entry.files);
 }
@@ -231,5 +248,7 @@ export function jobTitle(
       return trans.__('Reverting “%1” to “%2”', name, job.title);
     case 'delete-standard':
       return trans.__('Deleting the standard snapshot “%1”', job.title);
+    case 'warm':
+      return trans.__('Keeping %1 warm for the next restore', name);
   }
 }

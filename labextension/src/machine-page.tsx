@@ -9,8 +9,8 @@ import { ISignal, Signal } from '@lumino/signaling';
 import * as React from 'react';
 
 import { ConsoleView } from './console-view';
-import { ago, since } from './format';
-import { cameOver, memory, stateName } from './machine-words';
+import { ago, arrived, since } from './format';
+import { memory, stateName } from './machine-words';
 import { LogbookModel } from './model';
 import { IMachine, isActive } from './records';
 import { StandardView } from './standard-view';
@@ -162,7 +162,7 @@ function Facts(props: {
     [trans.__('Memory'), memory(machine)],
     [trans.__('Processors'), `${machine.shape.cpus} (${machine.accelerator})`],
     [trans.__('Running for'), since(machine.since ?? '')],
-    [trans.__('Working area'), cameOver(machine, trans)],
+    [trans.__('Working area'), arrived(machine, trans)],
     [trans.__('Made'), ago(machine.created)],
     [trans.__('Machine'), machine.id]
   ];

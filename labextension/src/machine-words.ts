@@ -4,7 +4,6 @@
 
 import { TranslationBundle } from '@jupyterlab/translation';
 
-import { bytes } from './format';
 import { IMachine, MachineState } from './records';
 
 export function stateName(
@@ -31,15 +30,4 @@ export function stateName(
 export function memory(machine: IMachine): string {
   const mib = machine.shape.memory_mib;
   return mib % 1024 ? `${mib} MiB` : `${mib / 1024} GiB`;
-}
-
-/**
- * How much of the working area has come over, where that is told; nothing where it is not.
- */
-export function cameOver(machine: IMachine, trans: TranslationBundle): string {
-  const { came_bytes: came, area_bytes: all } = machine;
-  if (came === undefined || !all) {
-    return '';
-  }
-  return trans.__('%1 of %2 came over', bytes(came), bytes(all));
 }

@@ -15,9 +15,9 @@ import { CommandRegistry } from '@lumino/commands';
 import * as React from 'react';
 
 import { FailureView } from './failures';
-import { since } from './format';
+import { arrived, since } from './format';
 import { snapshotIcon, suspendIcon } from './icons';
-import { cameOver, memory, stateName } from './machine-words';
+import { memory, stateName } from './machine-words';
 import { LogbookModel } from './model';
 import { IMachine, isActive } from './records';
 import { CommandIDs } from './tokens';
@@ -87,6 +87,7 @@ function MachineItem(props: {
   const { state } = machine;
   const differs = machine.differences.length > 0;
   const name = machine.title || machine.entry;
+  const come = arrived(machine, trans);
   const size = trans.__(
     '%1 CPUs, %2 of memory, %3; machine %4',
     machine.shape.cpus,
@@ -208,8 +209,18 @@ function MachineItem(props: {
             .filter(Boolean)
             .join(' · ')}
         </span>
-        <span>{cameOver(machine, trans)}</span>
       </div>
+      {come && (
+        <div
+          className="vml-Item-meta"
+          data-testid="vml-arrived"
+          title={trans.__(
+            'A machine gets of its working area what it reads, when it reads it.'
+          )}
+        >
+          <span>{come}</span>
+        </div>
+      )}
       {differs && (
         <div className="vml-Item-meta vml-Differs" data-testid="vml-differs">
           <span title={machine.label}>{machine.label}</span>

@@ -19,10 +19,12 @@ import {
   IFailure,
   IJob,
   IMachine,
-  isActive
+  isActive,
+  isArriving
 } from './records';
 
 const IDLE_MS = 60_000;
+const ARRIVALS_MS = 10_000;
 const BUSY_MS = 2_000;
 const FIRST_ENTRIES = 100;
 
@@ -46,6 +48,13 @@ export class LogbookModel {
       factory: () => this.readJobs(),
       frequency: { interval: IDLE_MS, backoff: true, max: 300_000 },
       name: 'vml-jupyter:jobs',
+      standby: 'when-hidden'
+    });
+    this._arrivals = new Poll({
+      auto: false,
+      factory: () => this.readArrivals(),
+      frequency: { interval: ARRIVALS_MS, backoff: true, max: 300_000 },
+      name: 'vml-jupyter:arrivals',
       standby: 'when-hidden'
     });
   }
@@ -105,6 +114,7 @@ export class LogbookModel {
    */
   async start(): Promise<void> {
     void this._poll.start();
+    void this._arrivals.start();
     await this.refresh();
   }
 
@@ -118,6 +128,15 @@ export class LogbookModel {
       this._readMachines(),
       this.readJobs().catch(() => undefined)
     ]);
+  }
+
+  /**
+   * Read the machines again, if there is one whose working area still comes over.
+   */
+  async readArrivals(): Promise<void> {
+    if (this._machines?.some(isArriving)) {
+      await this._readMachines();
+    }
   }
 
   /**
@@ -195,6 +214,7 @@ export class LogbookModel {
 
   dispose(): void {
     this._poll.dispose();
+    this._arrivals.dispose();
     Signal.clearData(this);
   }
 
@@ -308,6 +328,7 @@ export class LogbookModel {
   private _reading: Promise<void> | null = null;
   private _readAgain = false;
   private _poll: Poll;
+  private _arrivals: Poll;
   private _changed = new Signal<this, void>(this);
   private _jobChanged = new Signal<this, IJob>(this);
   private _jobEnded = new Signal<this, IJob>(this);

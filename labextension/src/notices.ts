@@ -109,7 +109,8 @@ export class Notices {
       const took = Object.values(result.seconds as Record<string, number>);
       const what = [
         (result.label as string) || release?.label,
-        seconds(took.reduce((sum, value) => sum + value, 0))
+        seconds(took.reduce((sum, value) => sum + value, 0)),
+        result.warm ? trans.__('from its warm state') : ''
       ];
       this._tell(
         job,

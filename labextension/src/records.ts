@@ -102,9 +102,16 @@ export interface IMachine {
   differences: IDifference[];
   accelerator: string;
   shape: IShape;
-  /** How much of its working area has come over, where that is told. */
-  came_bytes?: number;
-  area_bytes?: number;
+  /** How much of its working area has come over, where that comes as it is read; what is 0 is left out. */
+  arrival?: { bytes?: number; size?: number } | null;
+}
+
+/**
+ * Whether more of a machine's working area may come over.
+ */
+export function isArriving(machine: IMachine): boolean {
+  const { bytes = 0, size = 0 } = machine.arrival ?? {};
+  return machine.state === 'running' && bytes < size;
 }
 
 export interface IShape {
@@ -135,6 +142,7 @@ export type JobKind =
   | 'snapshot'
   | 'autosnapshot'
   | 'capture'
+  | 'warm'
   | 'restore'
   | 'files'
   | 'start'

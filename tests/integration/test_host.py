@@ -9,6 +9,7 @@ import re
 import shutil
 import subprocess
 import sys
+import tempfile
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,11 +18,13 @@ import msgspec
 import pytest
 
 from vml_jupyter.errors import Ambiguous, MachineGone, MachineRefused, NotFound
+from vml_jupyter.flows.areas import socket_url
 from vml_jupyter.machine import Host, MachineSpec, companion, probe_accelerator, session
 from vml_jupyter.machine.network import is_free
 from vml_jupyter.machine.runtime import runtime_folder
 from vml_jupyter.machine.waiting import wait_until
 from vml_jupyter.model import Release, Shape, new_entry_id
+from vml_jupyter.snapshot.block_serving import BlockServer
 
 from .conftest import SAY_V, processes_naming
 
@@ -142,6 +145,33 @@ def test_the_area_is_fetched_with_its_cookie_which_no_other_user_can_read(
     assert domain is not None
     assert "s3cret" not in domain.record
     assert host.spec(spec.id).area_cookie == COOKIE
+
+
+def test_the_area_behind_a_socket_is_opened_by_the_hypervisor(
+    host: Host, image: Path, tmp_path: Path
+) -> None:
+    class Zeros:
+        size, data_start, etag = 1 << 20, 0, "zeros"
+
+        def read(self, offset: int, length: int) -> bytes:
+            return bytes(length)
+
+        def views(self, offset: int, length: int) -> list[memoryview]:
+            return [memoryview(bytes(length))]
+
+        def is_at_hand(self, offset: int, length: int) -> bool:
+            return True
+
+    folder = Path(tempfile.mkdtemp(prefix="vml-", dir=runtime_folder()))
+    server = BlockServer(Zeros(), folder / "area.sock").start()
+    try:
+        spec = make(host, image, area_url=socket_url(str(folder / "area.sock")))
+        assert wait_until(lambda: server.stats().requests > 0, 60, 0.05), "QEMU looks at the first sector"
+        assert host.is_active(spec.id)
+        host.delete(spec.id)
+    finally:
+        server.close()
+        folder.rmdir()
 
 
 def test_a_machine_that_cannot_start_leaves_nothing(host: Host, image: Path) -> None:

@@ -12,7 +12,6 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 import nbformat
 import pytest
@@ -164,10 +163,10 @@ def what_a_guest_hears_from(port: int, settings: Settings, restored: dict[str, A
 
 
 def ports_of(settings: Settings, machine: str) -> list[int]:
-    """Return the ports on 127.0.0.1 that a machine and its working area are reached at."""
+    """Return the ports on 127.0.0.1 that a machine is reached at."""
     with Host.connect(settings.libvirt_uri, settings.data) as host:
         spec = host.spec(machine)
-    return [spec.port, urlsplit(spec.area_url).port or 0]
+    return [spec.port]
 
 
 @contextmanager

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from vml_jupyter.repository.node import Node, quote_name
@@ -17,7 +17,7 @@ class MemorySource:
 
     def __init__(self) -> None:
         self.trees: dict[str, tuple[Node, ...]] = {}
-        self.blobs: dict[str, bytes] = {}
+        self.data: dict[str, bytes] = {}
         self.fetched: list[str] = []
 
     def tree(self, id: str) -> tuple[Node, ...]:
@@ -25,14 +25,17 @@ class MemorySource:
 
     def blob(self, id: str) -> bytes:
         self.fetched.append(id)
-        return self.blobs[id]
+        return self.data[id]
+
+    def blobs(self, ids: Sequence[str]) -> list[bytes]:
+        return [self.blob(id) for id in ids]
 
     def blob_size(self, id: str) -> int:
-        return len(self.blobs[id])
+        return len(self.data[id])
 
     def put_blob(self, data: bytes) -> str:
         id = hashlib.sha256(data).hexdigest()
-        self.blobs[id] = data
+        self.data[id] = data
         return id
 
     def put_tree(self, nodes: Iterable[Node] = ()) -> str:

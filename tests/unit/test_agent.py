@@ -26,6 +26,9 @@ from vml_jupyter.guest import agent
 from vml_jupyter.guest.pickup import agent_source, teller_source
 
 STANDARD = {
+    "binascii",
+    "fcntl",
+    "struct",
     "errno",
     "glob",
     "http.client",
@@ -421,3 +424,33 @@ def test_an_answer_waits_for_a_host_that_seems_to_be_away(monkeypatch: pytest.Mo
     with open(host, "rb") as answer:
         assert answer.read() == b'\n{"v": 1}\n'
     assert list(told) == []
+
+
+ADOPTION = {
+    "v": 1,
+    "id": 9,
+    "do": "adopt",
+    "config": {"token": "t", "machine": "m"},
+    "time": 2e9,
+    "entropy": "00",
+}
+
+
+def test_only_a_machine_that_waits_is_adopted_and_only_by_a_whole_request() -> None:
+    taken: list[dict[str, object]] = []
+    actions = {"adopt": taken.append}
+    assert agent.answer(json.dumps(ADOPTION).encode(), agent.State(), {})["error"] == "unknown request"
+    for lacking in ("config", "time", "entropy"):
+        less = {name: value for name, value in ADOPTION.items() if name != lacking}
+        assert "error" in agent.answer(json.dumps(less).encode(), agent.State(), actions)
+    for config in ({}, {"token": "t"}, {"machine": "m"}, [], "x"):
+        assert "error" in agent.answer(
+            json.dumps({**ADOPTION, "config": config}).encode(), agent.State(), actions
+        )
+    assert taken == []
+    assert agent.answer(json.dumps(ADOPTION).encode(), agent.State(), actions) == {
+        "v": 1,
+        "id": 9,
+        "done": True,
+    }
+    assert taken == [ADOPTION]

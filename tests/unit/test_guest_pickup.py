@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import tarfile
+from pathlib import PurePosixPath
 
 import msgspec
 import pytest
@@ -13,19 +14,9 @@ from hypothesis import strategies as st
 
 from vml_jupyter.errors import Usage
 from vml_jupyter.guest import GuestConfig, pickup
-from vml_jupyter.guest.pickup import AGENT, CONFIG, SETUP, TELLER, UNIT, WANTS, folder_name
+from vml_jupyter.guest.pickup import AGENT, ASKING, CONFIG, SETUP, TELLER, UNIT, WANTS, folder_name
 
 PLAIN = GuestConfig(token="t0ken", machine="abcdefghjkmn", area="my work")
-
-# With what a machine's own page asks for a snapshot.
-ASKING = (
-    "jupyter",
-    "jupyter/vml_ask.py",
-    "labextensions/vml-machine",
-    "labextensions/vml-machine/package.json",
-    "labextensions/vml-machine/static",
-    "labextensions/vml-machine/static/machine.js",
-)
 
 
 def members(config: GuestConfig) -> dict[str, tuple[tarfile.TarInfo, bytes]]:
@@ -42,8 +33,14 @@ def test_the_same_configuration_gives_the_same_bytes() -> None:
 
 def test_it_holds_the_agent_its_unit_and_its_configuration() -> None:
     found = members(PLAIN)
-    asking = {f"usr/lib/vml/{name}" for name in ASKING}
-    assert set(found) == {"etc/vml", CONFIG, "usr/lib/vml", AGENT, TELLER, UNIT, WANTS} | asking
+    folders = {name for name, (member, _) in found.items() if member.isdir()}
+    assert set(found) - folders == {CONFIG, AGENT, TELLER, UNIT, WANTS, *ASKING}
+    assert folders == {"etc/vml"} | {
+        str(above)
+        for path in (AGENT, *ASKING)
+        for above in PurePosixPath(path).parents
+        if len(above.parts) > 2
+    }, "the mode of no other folder is changed"
     assert found[AGENT][1].startswith(b'"""The agent')
     assert f"/{AGENT}".encode() in found[UNIT][1]
     assert (found[WANTS][0].issym(), found[WANTS][0].linkname) == (True, "../vml-agent.service")

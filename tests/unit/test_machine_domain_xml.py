@@ -67,6 +67,18 @@ def test_a_cloud_image_is_under_the_scratch_disk() -> None:
     assert found["vda"].find("boot") is not None
 
 
+def test_the_area_comes_from_a_socket() -> None:
+    url = "nbd+unix:///?socket=/run/user/1000/vml/a%20b/area.sock"
+    disk = disks(ET.fromstring(domain_xml(spec(area_url=url, area_cookie=""), None)))["vdc"]
+    source = disk.find("source")
+    assert source is not None
+    assert source.attrib == {"protocol": "nbd"}
+    host = source.find("host")
+    assert host is not None
+    assert host.attrib == {"transport": "unix", "socket": "/run/user/1000/vml/a b/area.sock"}
+    assert disk.find("readonly") is not None
+
+
 def test_the_area_comes_over_http_with_its_cookie() -> None:
     source = disks(ET.fromstring(domain_xml(spec(), PASST)))["vdc"].find("source")
     assert source is not None

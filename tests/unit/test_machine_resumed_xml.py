@@ -44,6 +44,14 @@ def test_only_places_change() -> None:
     assert ET.canonicalize(ET.tostring(after)) == ET.canonicalize(before)
 
 
+def test_a_socket_moves_to_where_it_is_now() -> None:
+    old = spec(area_url="nbd+unix:///?socket=/run/old/area.sock", area_cookie="")
+    now = msgspec.structs.replace(old, area_url="nbd+unix:///?socket=/run/now/area.sock")
+    after = ET.fromstring(resumed_xml(domain_xml(old, SLIRP), now, SLIRP))
+    [host] = after.iterfind(".//disk[@type='network']/source/host")
+    assert host.attrib == {"transport": "unix", "socket": "/run/now/area.sock"}
+
+
 def test_a_snapshot_is_changed_in_all_its_domains() -> None:
     domain = domain_xml(spec(), Network(kind="slirp", port=1))
     inactive = domain.replace("<domain", "<inactiveDomain").replace("</domain>", "</inactiveDomain>")

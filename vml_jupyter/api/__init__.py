@@ -45,7 +45,8 @@ from vml_jupyter.api.release_verbs import doctor, fetch, images, releases, relea
 from vml_jupyter.api.sharing import export, import_, trust
 from vml_jupyter.api.standard import standard_delete, standard_list, standard_revert, standard_take
 from vml_jupyter.api.upkeep import check, key_add, key_list, key_remove, prune, unlock
-from vml_jupyter.api.work import context, environment, preview, restore, restore_files, snapshot
+from vml_jupyter.api.warm_states import warm, warm_list, warm_remove
+from vml_jupyter.api.work import context, environment, image, preview, restore, restore_files, snapshot
 
 __all__ = [
     "bin_empty",
@@ -69,6 +70,7 @@ __all__ = [
     "fetch",
     "find_machine",
     "forget",
+    "image",
     "images",
     "import_",
     "key_add",
@@ -99,4 +101,7 @@ __all__ = [
     "trust",
     "unforget",
     "unlock",
+    "warm",
+    "warm_list",
+    "warm_remove",
 ]

@@ -13,6 +13,7 @@ from vml_jupyter.progress import SILENT, Progress
 
 if TYPE_CHECKING:
     from vml_jupyter.flows.context import Context
+    from vml_jupyter.flows.image import Written
     from vml_jupyter.flows.preview import Preview
     from vml_jupyter.flows.restore import Restored
     from vml_jupyter.snapshot import Laid
@@ -195,6 +196,34 @@ def context(
     if to is not None:
         flow.write(made, Path(to), overwrite=overwrite)
     return made
+
+
+def image(
+    entry: str,
+    to: str | Path,
+    *,
+    overwrite: bool = False,
+    settings: Settings | None = None,
+    progress: Progress = SILENT,
+) -> Written:
+    """Write the working area of an entry as a disk image, ISO 9660 with Rock Ridge: what its machines are served.
+
+    Args:
+        entry: The entry.
+        to: The file.
+        overwrite: Replace the file if it is there.
+        settings: Which logbook.
+        progress: Is told stages and bytes.
+
+    Raises:
+        NotFound: No such entry, or no folder for the file.
+        WouldOverwrite: Something is there.
+        DiskFull: It does not fit.
+        LogbookDamaged: A part of the entry is missing or hurt.
+    """
+    from vml_jupyter.flows.image import write
+
+    return write(bound(settings), entry, Path(to), overwrite=overwrite, progress=progress)
 
 
 def _folder(area: str | Path) -> Path:

@@ -13,7 +13,7 @@ from vml_jupyter.flows.settings import Settings
 
 if TYPE_CHECKING:
     from vml_jupyter.cli.grammar import Verbs
-    from vml_jupyter.model import Machine
+    from vml_jupyter.model import Arrival, Machine
 
 
 def add_verbs(verbs: Verbs, common: argparse.ArgumentParser) -> None:
@@ -57,11 +57,18 @@ def _machines(settings: Settings, arguments: argparse.Namespace) -> None:
     if not machines:
         output.line("There are no machines. `vml restore ENTRY` makes one.")
         return
-    rows = [(m.id, m.state, m.label, m.entry, m.accelerator, m.title) for m in machines]
-    output.table(("MACHINE", "STATE", "RELEASE", "ENTRY", "ACCELERATOR", "TITLE"), rows, "Machines")
+    rows = [(m.id, m.state, m.label, m.entry, m.accelerator, _arrived(m.arrival), m.title) for m in machines]
+    output.table(
+        ("MACHINE", "STATE", "RELEASE", "ENTRY", "ACCELERATOR", "COME OVER", "TITLE"), rows, "Machines"
+    )
     for machine in machines:
         if machine.detail:
             output.line(f"{machine.id} is {machine.state}: {machine.detail}.")
+
+
+def _arrived(arrival: Arrival | None) -> str:
+    """Return how much of a working area has come over, as ``12.3 of 1064.0 MB``; a dash where none comes lazily."""
+    return f"{arrival.bytes / 1e6:.1f} of {arrival.size / 1e6:.1f} MB" if arrival else "-"
 
 
 def _open(settings: Settings, arguments: argparse.Namespace) -> None:

@@ -46,6 +46,7 @@ def parser(
         doctor,
         entries,
         environment,
+        image,
         machines,
         releases,
         restore,
@@ -54,6 +55,7 @@ def parser(
         snapshot,
         standard,
         upkeep,
+        warm,
     )
 
     top = kind(
@@ -70,11 +72,13 @@ def parser(
         diff,
         restore,
         context,
+        image,
         environment,
         upkeep,
         releases,
         machines,
         standard,
+        warm,
         sharing,
         doctor,
         config,

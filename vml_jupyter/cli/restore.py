@@ -65,6 +65,10 @@ def _restore_machine(settings: Settings, arguments: argparse.Namespace) -> None:
             shape=shape,
             progress=terminal,
         )
+    if restored.recipe is not None:
+        from vml_jupyter.flows import warm_maker
+
+        warm_maker.begin(settings, restored.recipe)
     machine = restored.machine
     output.result(restored)
     if arguments.json:
@@ -80,6 +84,7 @@ def _restore_machine(settings: Settings, arguments: argparse.Namespace) -> None:
             }
         )
         return
-    output.line(f"Machine {machine.id}: {machine.label}, {restored.accelerator}")
+    warm = ", from its warm state" if restored.warm else ""
+    output.line(f"Machine {machine.id}: {machine.label}, {restored.accelerator}{warm}")
     output.line(f"  {sum(restored.seconds.values()):.1f} s; the notebook is open:")
     output.link(restored.url, machine.id)

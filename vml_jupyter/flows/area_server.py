@@ -1,36 +1,52 @@
 """The process that serves one machine's working area for as long as the machine runs.
 
-    <machine folder>/area.json     {"url": ...} written when it serves; no secret in it
+    <machine folder>/area.json        {"port": ...} or {"socket": ...} written when it serves; no secret in it
+    <machine folder>/arrived.json     how much has come over, at most once a second
 
 Started as ``python -m vml_jupyter.flows.area_server FOLDER`` by the restore flow, with one JSON object (``Order``)
 in the variable ``VML_AREA_ORDER``: arguments can be read by other users of the computer, variables cannot.
 It is a process of its own because ``vml restore`` ends long before the machine does, and because a Jupyter
 server may be restarted under a running machine. It ends when the machine is gone.
+
+What an earlier machine of the same working area read first is fetched while this one still comes up, and what this one
+reads is remembered for the next.
 """
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
 import sys
 import threading
+from contextlib import suppress
 from pathlib import Path
 
 import msgspec
 
 from vml_jupyter.errors import PortTaken, VmlError
 from vml_jupyter.machine import Host
-from vml_jupyter.repository import Repository
-from vml_jupyter.snapshot.image import AreaImage
+from vml_jupyter.model import Arrival
+from vml_jupyter.replacing import replace_file
+from vml_jupyter.repository import Metered, Node, Repository, open_store
+from vml_jupyter.snapshot.block_serving import BlockServer
+from vml_jupyter.snapshot.image import AreaImage, Kept
 from vml_jupyter.snapshot.serving import ImageServer, serve_image
 
 ORDER = "VML_AREA_ORDER"
-_WATCH_EVERY_S = 5.0
+ARRIVED = "arrived.json"
+_TELL_EVERY_S = 1.0
+_WATCH_EVERY = 5
 _GRACE_S = 60.0
+_SWITCH_S = 0.0005
+"""Threads that decode hold the interpreter for longer than who reads can wait; Python's own is 5 ms."""
 
 
 class Order(msgspec.Struct, frozen=True, kw_only=True):
-    """What one server is told; ``uid`` and ``gid`` own the files in the guest; ``port`` is wanted, not needed."""
+    """What one server is told; ``uid`` and ``gid`` own the files in the guest; ``port`` is wanted, not needed.
+
+    With ``socket`` it serves there and on no port. ``cache`` is the user's, ``root`` the node of the area's own folder.
+    """
 
     logbook: str
     password: str
@@ -38,60 +54,127 @@ class Order(msgspec.Struct, frozen=True, kw_only=True):
     token: str
     machine: str
     data: str
+    cache: str
     libvirt_uri: str
     uid: int
     gid: int
+    root: Node | None = None
     port: int = 0
+    socket: str = ""
 
 
 class Served(msgspec.Struct, frozen=True, kw_only=True):
-    """What it tells: the port on 127.0.0.1, the image's size, or why it could not start."""
+    """What it tells: the socket, or the port on 127.0.0.1, and the image's size; or why it could not start."""
 
     port: int = 0
+    socket: str = ""
     size: int = 0
     error: str = ""
     hint: str = ""
 
 
 def main() -> int:
+    gc.disable()  # a hundred thousand records and no cycles among them
     folder = Path(sys.argv[1])
     order = msgspec.json.decode(os.environ.pop(ORDER), type=Order)
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
     try:
-        repository = Repository.open(order.logbook, order.password)
-        image = AreaImage(repository, order.tree, uid=order.uid, gid=order.gid)
+        cache = Path(order.cache)
+        store = Metered(open_store(order.logbook))
+        repository = Repository.open(store, order.password, cache=cache)
+        kept = Kept(cache / "images", repository.seal, repository.unseal)
+        image = AreaImage(repository, order.tree, uid=order.uid, gid=order.gid, root=order.root, kept=kept)
         server = _serve(image, order)
         server.start()
     except VmlError as error:
         _tell(folder, Served(error=error.message, hint=error.hint))
         return 1
-    _tell(folder, Served(port=server.port, size=image.size))
-    _serve_until_gone(server, order, stop)
+    gc.enable()
+    sys.setswitchinterval(_SWITCH_S)
+    port = server.port if isinstance(server, ImageServer) else 0
+    _tell(folder, Served(port=port, socket=order.socket, size=image.size))
+    session = _Session(folder, order.tree, image, server, store, kept)
+    threading.Thread(target=session.prefetch, name="vml-prefetch", daemon=True).start()
+    _serve_until_gone(session, order, stop)
     repository.close()
     return 0
 
 
-def _serve(image: AreaImage, order: Order) -> ImageServer:
+class _Session:
+    """What one machine reads: told to whoever looks, and remembered."""
+
+    def __init__(
+        self,
+        folder: Path,
+        tree: str,
+        image: AreaImage,
+        server: ImageServer | BlockServer,
+        store: Metered,
+        kept: Kept,
+    ) -> None:
+        self._folder, self._tree = folder, tree
+        self._image, self._server, self._store, self._kept = image, server, store, kept
+        self._prefetched = self._remembered = 0
+        self._told = Arrival()
+
+    def prefetch(self) -> None:
+        self._prefetched = self._image.prefetch(self._kept.order(self._tree))
+
+    def tell(self) -> None:
+        """Write how much has come over, if that has changed."""
+        stats = self._server.stats()
+        now = Arrival(
+            bytes=stats.distinct_bytes,
+            size=stats.image_bytes,
+            reads=self._store.reads,
+            read_bytes=self._store.read_bytes,
+            prefetched_bytes=self._prefetched,
+        )
+        if now != self._told:
+            with suppress(OSError):  # the folder goes with the machine
+                replace_file(self._folder / ARRIVED, [msgspec.json.encode(now)])
+                self._told = now
+
+    def remember(self) -> None:
+        """Keep what was read first, if there is more of it than last time."""
+        touched = self._image.touched()
+        if len(touched) > self._remembered:
+            self._kept.keep_order(self._tree, touched)
+            self._remembered = len(touched)
+
+    def close(self) -> None:
+        self._server.close()
+        self.remember()
+
+
+def _serve(image: AreaImage, order: Order) -> ImageServer | BlockServer:
     """Bind the port where it was served before: a machine that runs looks for it there."""
+    if order.socket:
+        return BlockServer(image, Path(order.socket))
     try:
         return serve_image(image, token=order.token, port=order.port)
     except PortTaken:
         return serve_image(image, token=order.token)
 
 
-def _serve_until_gone(server: ImageServer, order: Order, stop: threading.Event) -> None:
+def _serve_until_gone(session: _Session, order: Order, stop: threading.Event) -> None:
     """Serve until told to stop, or the machine has come and gone again (or never came)."""
     seen = False
-    patience = _GRACE_S
-    while not stop.wait(_WATCH_EVERY_S):
+    patience, ticks = _GRACE_S, 0
+    while not stop.wait(_TELL_EVERY_S):
+        session.tell()
+        ticks += 1
+        if ticks % _WATCH_EVERY:
+            continue
+        session.remember()
         alive = _alive(order)
-        patience -= _WATCH_EVERY_S
+        patience -= _TELL_EVERY_S * _WATCH_EVERY
         if (seen and not alive) or (not seen and not alive and patience <= 0):
             break
         seen = seen or alive
-    server.close()
+    session.close()
 
 
 def _alive(order: Order) -> bool:

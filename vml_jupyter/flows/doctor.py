@@ -20,7 +20,7 @@ import msgspec
 from vml_jupyter.errors import HostError, VmlError
 from vml_jupyter.flows.packages import how_to_install
 from vml_jupyter.flows.settings import Settings
-from vml_jupyter.machine import Accelerator, can_read_http, probe_accelerator
+from vml_jupyter.machine import Accelerator, WarmStore, can_read_http, probe_accelerator
 from vml_jupyter.machine.accelerator import QEMU, qemu_version
 from vml_jupyter.machine.libvirt_check import ask_libvirt
 from vml_jupyter.machine.network import start_network, stop_network
@@ -71,7 +71,7 @@ def doctor(settings: Settings, *, again: bool = False, progress: Progress = SILE
         _kvm_rights(),
     ]
     accelerator, tried = _accelerators(settings, again)
-    found += [*tried, _network(), _ports(), _memory(settings), _disk(settings)]
+    found += [*tried, _network(), _ports(), _memory(settings), _disk(settings), _warm(settings)]
     return Report(
         can_restore=all(finding.verdict != MISSING for finding in found),
         accelerator=accelerator.name if accelerator else "",
@@ -241,6 +241,20 @@ def _disk(settings: Settings) -> Finding:
         "Delete what is not needed (vml machines, vml releases list it), or let VML_DATA name a larger disk."
     )
     return Finding(what="disk", verdict=LIMITED if free >= _LEAST_DISK else MISSING, why=why, fix=fix)
+
+
+def _warm(settings: Settings) -> Finding:
+    what, quota = "warm states", settings.warm_quota_mib
+    if not quota:
+        why = "switched off, so every machine is booted"
+        return Finding(what=what, verdict=LIMITED, why=why, fix="Set warm_quota_mib to some MiB, e.g. 4096.")
+    kept = WarmStore(settings.warm).listing()
+    if not kept:
+        why = "none yet: one is made after the first restore of a release, or by vml warm RELEASE"
+        return Finding(what=what, verdict=GOOD, why=why)
+    names = ", ".join(sorted({each.state.release.label for each in kept}))
+    used = sum(each.size_bytes for each in kept) >> 20
+    return Finding(what=what, verdict=GOOD, why=f"{names}; {used} of {quota} MiB")
 
 
 def _dotted(version: int) -> str:

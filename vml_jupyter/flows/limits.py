@@ -3,8 +3,11 @@
     <data>/machines.lock                held while somebody counts, and until his machine counts
     <data>/machines/<id>/claim          MiB that a machine being made is going to take
 
-Machines count while their processor is there, and while they are being made. Locks and marks of a process that is
-killed do not count: the kernel lets go of its locks.
+    <data>/warm/wanted                  its time is when somebody last lacked room while a warm state was made
+
+Machines count while their processor is there, and while they are being made. One that is being made to be kept warm
+gives way to one that somebody waits for. Locks and marks of a process that is killed do not count: the kernel lets go
+of its locks.
 """
 
 from __future__ import annotations
@@ -18,9 +21,11 @@ from pathlib import Path
 from vml_jupyter.errors import LimitReached
 from vml_jupyter.flows.settings import Settings
 from vml_jupyter.machine import Host, taken_memory
+from vml_jupyter.machine.waiting import wait_until
 from vml_jupyter.model import Shape
 
 _SHARE_OF_MEMORY = 0.8
+_GIVE_WAY_S = 30.0
 
 
 @contextmanager
@@ -32,7 +37,12 @@ def admitted(settings: Settings, host: Host, machine_id: str, shape: Shape) -> I
     """
     with (settings.data / "machines.lock").open("a") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        _require_room(settings, host, machine_id, shape)
+        try:
+            _require_room(settings, host, machine_id, shape)
+        except LimitReached:
+            if not _has_making_end(settings, host):
+                raise
+            _require_room(settings, host, machine_id, shape)
         yield
 
 
@@ -44,6 +54,23 @@ def claim(settings: Settings, host: Host, folder: Path, shape: Shape) -> None:
     """
     with admitted(settings, host, folder.name, shape):
         (folder / "claim").write_text(f"{shape.memory_mib}\n", "ascii")
+
+
+def making_gives_way(settings: Settings, since: float) -> bool:
+    """Tell whether somebody has lacked room since that time, in seconds since 1970."""
+    try:
+        return (settings.warm / "wanted").stat().st_mtime > since
+    except OSError:
+        return False
+
+
+def _has_making_end(settings: Settings, host: Host) -> bool:
+    """Have the making of a warm state give way, and wait for it; tell whether there was one."""
+    making = settings.warm / "making"
+    if host.folders == making or not _claims(making):
+        return False
+    (settings.warm / "wanted").touch()
+    return wait_until(lambda: not _claims(making), _GIVE_WAY_S)
 
 
 def memory_limit_mib(settings: Settings) -> int:
@@ -73,7 +100,7 @@ def _require_room(settings: Settings, host: Host, machine_id: str, shape: Shape)
 
 def _taken(settings: Settings, host: Host) -> dict[str, int]:
     """Return the MiB of each machine that runs or is being made, by its id."""
-    return {**_claims(settings.machines), **taken_memory(host)}
+    return {**_claims(settings.machines), **_claims(settings.warm / "making"), **taken_memory(host)}
 
 
 def _claims(machines: Path) -> dict[str, int]:

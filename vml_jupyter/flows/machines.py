@@ -34,7 +34,8 @@ def list_machines(settings: Settings) -> list[Machine]:
     if not settings.machines.is_dir():
         return []
     with connected(settings) as host:
-        return [addressed(host, noticed(host, machine)) for machine in host.machines()]
+        found = [addressed(host, noticed(host, machine)) for machine in host.machines()]
+    return [with_arrival(settings, machine) for machine in found]
 
 
 def find_machine(settings: Settings, machine_id: str) -> Machine:
@@ -209,9 +210,23 @@ def serve_again(settings: Settings, spec: MachineSpec) -> str:
     """Serve a machine's working area again, where it was if that is free; return '' where it is not served."""
     if not spec.area_url:
         return ""
-    token, port = spec.area_cookie.partition("=")[2], urlsplit(spec.area_url).port or 0
-    areas.begin(settings, spec.folder, spec.id, areas.source_of(spec.folder), token=token, port=port)
+    token, url = spec.area_cookie.partition("=")[2], urlsplit(spec.area_url)
+    by_socket = url.scheme.startswith("nbd")
+    areas.begin(
+        settings,
+        spec.folder,
+        spec.id,
+        areas.source_of(spec.folder),
+        token=token,
+        port=url.port or 0,
+        socket=areas.socket_of(settings, spec.id) if by_socket else "",
+    )
     return areas.disk_url(spec.folder)
+
+
+def with_arrival(settings: Settings, machine: Machine) -> Machine:
+    """Return a machine and how much of its working area has come over."""
+    return msgspec.structs.replace(machine, arrival=areas.arrival(settings.machines / machine.id))
 
 
 def addressed(host: Host, machine: Machine) -> Machine:

@@ -1,6 +1,6 @@
 """Restore: find the entry's release, start it as a machine, put the working area in, reopen the notebook.
 
-    entry -> pins there? -> release image -> context -> machine -> working-area disk -> agent ready -> notebook URL
+    entry -> pins there? -> release image -> context -> machine, warm or cold -> working-area disk -> agent ready -> URL
 
 The area server starts as early as it can and in the background, since nothing waits for it until the machine is
 defined. Everything that is made on the way is undone if a later step fails.
@@ -16,6 +16,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypedDict
 
+import msgspec
+
 from vml_jupyter.context import client_files, unpack_pickup, user_data, write_context_iso
 from vml_jupyter.errors import ReleaseNotFound, ReleaseUnknown
 from vml_jupyter.flows import areas
@@ -29,12 +31,12 @@ from vml_jupyter.flows.machines import address, await_ready
 from vml_jupyter.flows.provide import provide
 from vml_jupyter.flows.releases import release_of
 from vml_jupyter.flows.settings import Settings
+from vml_jupyter.flows.warm import Recipe, can_keep_warm, sweep_if_free, wake
 from vml_jupyter.guest import AGENT_UNIT, GuestConfig, pickup
-from vml_jupyter.machine import Host, MachineSpec, can_read_http, probe_accelerator
+from vml_jupyter.machine import Host, MachineSpec, can_read_http, companion, probe_accelerator
 from vml_jupyter.model import Entry, Machine, Pin, Release, Shape, new_entry_id
 from vml_jupyter.progress import SILENT, Progress, Stopwatch
 from vml_jupyter.release import ISO, kind_of
-from vml_jupyter.snapshot.image import AreaImage
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,6 +49,8 @@ class Restored:
     warm: bool
     seconds: dict[str, float]
     notes: list[str]
+    recipe: Recipe | None = None
+    """What a warm state should be made of, so that the next restore is quick; None where there is one."""
 
 
 def restore(
@@ -82,7 +86,7 @@ def restore(
     watch.stage("entry", "Reading the entry")
     with opened(settings) as logbook:
         entry = logbook.find(entry_id)
-        source = areas.Source(logbook=settings.logbook, tree=logbook.area_tree(entry))
+        source = areas.source_in(settings, logbook, entry)
     wanted, pins, image = _provided(settings, entry, release, without_pins, watch)
     watch.stage("host", "Looking at this computer")
     accelerator = probe_accelerator(settings.cache)
@@ -92,21 +96,21 @@ def restore(
     base_url, origin = (text.replace("{machine}", machine_id) for text in (base_url, origin))
     token, area_token = secrets.token_urlsafe(32), secrets.token_urlsafe(32)
     with _made(settings, machine_id, shape or settings.shape) as (host, folder):
-        lazily = can_read_http()
+        socket = areas.socket_of(settings, machine_id)
+        lazily = bool(socket) or can_read_http()
         if lazily:
-            areas.begin(settings, folder, machine_id, source, token=area_token)
+            areas.begin(settings, folder, machine_id, source, token=area_token, socket=socket)
         watch.stage("context", "Writing what the machine is to know")
         config = _guest_config(entry, wanted, machine_id, token, base_url, origin)
         context = _write_context(settings, folder, config, wanted, pins)
         area = (
             AreaDisk(
                 area_url=areas.disk_url(folder),
-                area_cookie=f"{areas.COOKIE}={area_token}",
+                area_cookie="" if socket else f"{areas.COOKIE}={area_token}",
             )
             if lazily
             else AreaDisk(area_path=_write_area(settings, source, folder, watch))
         )
-        watch.stage("start", f"Starting {wanted.label}")
         spec = MachineSpec(
             id=machine_id,
             entry=entry.id,
@@ -125,15 +129,29 @@ def restore(
             token=token,
             differences=differences(entry.environment, wanted, pins),
         )
-        host.define_and_start(spec, watch)
-        machine = await_ready(settings, host, machine_id, watch)
+        recipe = Recipe(
+            release=wanted, pins=pins, image=image, shape=spec.shape, accelerator=spec.accelerator
+        )
+        machine = wake(settings, host, spec, recipe, config, watch)
+        warm = machine is not None
+        if machine is None:
+            if (
+                lazily and "wake" in watch.seconds()
+            ):  # who serves the working area may have seen that machine end
+                companion.stop(folder, "area")
+                areas.begin(settings, folder, machine_id, source, token=area_token)
+                spec = msgspec.structs.replace(spec, area_url=areas.disk_url(folder))
+            watch.stage("start", f"Starting {wanted.label}")
+            host.define_and_start(spec, watch)
+            machine = await_ready(settings, host, machine_id, watch)
     return Restored(
         machine=machine,
         url=address(machine, token),
         accelerator=accelerator.name,
-        warm=False,
+        warm=warm,
         seconds=watch.seconds(),
         notes=watch.notes,
+        recipe=recipe if not warm and can_keep_warm(settings) else None,
     )
 
 
@@ -167,11 +185,10 @@ def _write_area(settings: Settings, source: areas.Source, folder: Path, progress
     progress.note(
         "QEMU has no http driver here (Debian: qemu-block-extra), so the whole area is copied first"
     )
+    areas.keep_source(folder, source)
     path = folder / "area.iso"
-    with opened(settings) as logbook:
-        AreaImage(logbook.repository, source.tree, uid=areas.GUEST_ID, gid=areas.GUEST_ID).write(
-            path, progress
-        )
+    with areas.image_of(settings, source) as image:
+        image.write(path, progress)
     return path
 
 
@@ -181,6 +198,7 @@ def _made(settings: Settings, machine_id: str, shape: Shape) -> Iterator[tuple[H
     settings.data.mkdir(parents=True, exist_ok=True)
     with Host.connect(settings.libvirt_uri, settings.data) as host:
         host.sweep()
+        sweep_if_free(settings, host)
         with host.new_folder(machine_id) as folder:
             try:
                 claim(settings, host, folder, shape)

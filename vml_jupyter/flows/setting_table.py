@@ -250,6 +250,15 @@ SETTINGS = (
         trait="machines_memory_mib",
     ),
     Setting(
+        name="warm_quota_mib",
+        type=Number,
+        wants="MiB; 0 keeps none and uses none",
+        default=4096,
+        help="how much of the disk warm states of releases may take together, the longest unused going first",
+        variable="VML_WARM_QUOTA_MIB",
+        trait="warm_quota_mib",
+    ),
+    Setting(
         name="data",
         type=str,
         wants="a folder",

@@ -61,6 +61,8 @@ class Settings:
     """How many machines may run at once; 0 is any number."""
     machines_memory_mib: int | None = None
     """How much memory they may have together; 0 is any, None four fifths of this computer's."""
+    warm_quota_mib: int = 4096
+    """How much of the disk warm states may take together; 0 is no warm states."""
 
     @property
     def machines(self) -> Path:
@@ -69,6 +71,10 @@ class Settings:
     @property
     def releases(self) -> Path:
         return self.data / "releases"
+
+    @property
+    def warm(self) -> Path:
+        return self.data / "warm"
 
     @property
     def cache(self) -> Path:
@@ -151,6 +157,7 @@ def load(environ: Mapping[str, str] = os.environ, over: Mapping[str, Any] | None
         idle_minutes=said["idle_minutes"],
         machines_max=said["machines_max"],
         machines_memory_mib=said["machines_memory_mib"],
+        warm_quota_mib=said["warm_quota_mib"],
     ).using(logbook=said["logbook"] or None)
 
 

@@ -5,7 +5,13 @@ pickup(GuestConfig)  ->  agent.py runs in the guest  <->  AgentClient, wait_read
 """
 
 from vml_jupyter.guest.client import AgentClient, GuestRelease, GuestState
-from vml_jupyter.guest.pickup import AGENT_UNIT, GuestConfig, jupyter_setup, pickup, pickup_of
+from vml_jupyter.guest.pickup import (
+    AGENT_UNIT,
+    GuestConfig,
+    jupyter_setup,
+    pickup,
+    pickup_of,
+)
 from vml_jupyter.guest.readiness import REQUIREMENTS, Requirement, wait_ready
 
 __all__ = [

@@ -19,17 +19,26 @@ It mounts the working area, starts Jupyter in it as the machine's user, keeps it
         <- {"v": 1, "id": 8, "do": "clock", "time": s}   after a rest: what time it is, in seconds since 1970
         <- {"v": 1, "id": 8, "do": "tell", "nonce": ...}  start the teller (teller.py), which tells what changed
         -> {"v": 1, "id": 8, "done": true}
+        <- {"v": 1, "id": 9, "do": "adopt", "config": {...}, "time": s, "entropy": "hex"}     to a warm machine only
         -> {"v": 1, "id": 9, "error": "unknown request"}
 
 Stages: starting, setup (where there is one), area, jupyter, ready; or failed, with the reason in ``detail`` and, in
 ``lacks``, what the system has not got that its user can put there: ``jupyter``, or a ``setup`` that works. The token
 is written to Jupyter's configuration and nowhere else: not to a command line, a log or the console.
+
+A *warm* machine (``warm`` in machine.json) has no working area, no owner and no identity yet: ``starting``, then
+``warm``, when its Jupyter runs for nobody, on the guest's own loopback only. In that state it is saved, and later
+brought back many times. ``adopt`` tells each of them who it is: clock, entropy, machine-id, boot id, host name and host
+keys are its own before Jupyter gets its token, its root and a port that can be reached (``jupyter_adopt.py``).
 """
 
 # pathlib would cost time at every boot; Jupyter listens on all of the guest's addresses on purpose.
-# ruff: noqa: PTH100, PTH101, PTH103, PTH104, PTH108, PTH110, PTH112, PTH116, PTH118, PTH119, PTH120, PTH123, PTH207, PTH208, S104
+# ruff: noqa: PTH100, PTH101, PTH103, PTH104, PTH108, PTH110, PTH112, PTH114, PTH116, PTH118, PTH119, PTH120, PTH123
+# ruff: noqa: PTH207, PTH208, S104
 
+import binascii
 import errno
+import fcntl
 import glob
 import http.client
 import importlib
@@ -40,6 +49,7 @@ import re
 import select
 import signal
 import socket
+import struct
 import subprocess
 import sys
 import threading
@@ -58,10 +68,12 @@ SETUP_LOG = "/var/log/vml-setup.log"
 SETUP_DONE = "/var/lib/vml/set-up"
 RUN = "/run/vml"
 LABEL = b"VML_AREA"
+PLACE_LABEL = b"VML_PLACE"  # on the disk in whose place a warm machine later finds its working area
 PORT_NAME = "org.vml.agent.0"
 TELLER_PORT = "org.vml.changes.0"
 LINE_LIMIT = 64 * 1024
 JUPYTER_PORT = 8888
+EVERYWHERE = "0.0.0.0"  # the only way in is the port that the host forwards
 RESTARTS = 3
 DISK_WAIT_S = 30
 USER_WAIT_S = 60
@@ -83,6 +95,9 @@ for name in ("ServerApp", "NotebookApp"):
     c[name].cookie_options = cookie
 c.IdentityProvider.cookie_options = cookie
 """
+ADOPT_WAIT_S = 20
+WARM_UP_S = 300
+RNDADDENTROPY, RNDRESEEDCRNG = 0x40085203, 0x5207  # linux/random.h
 TELLER_LATER_S = 60
 PROGRAMS = (("lab", "jupyter-lab"), ("notebook", "jupyter-notebook"), ("server", "jupyter-server"))
 SEARCHED = "/usr/local/bin:/usr/bin:/bin:/opt/conda/bin:/usr/local/sbin:/usr/sbin:/sbin"
@@ -167,10 +182,13 @@ def answer(line: bytes, state: State, actions: "dict[str, Callable[..., None]]")
     elif request.get("do") == "clock" and "clock" in actions and is_moment(request.get("time")):
         actions["clock"](request["time"])
         reply["done"] = True
+    elif request.get("do") == "adopt" and "adopt" in actions and is_adoption(request):
+        reply["done"] = True
+        actions["adopt"](request)
     elif request.get("do") == "tell" and "tell" in actions and is_nonce(request.get("nonce")):
         actions["tell"](request["nonce"])
         reply["done"] = True
-    elif request.get("do") in actions and request["do"] not in ("clock", "tell"):
+    elif request.get("do") in actions and request["do"] not in ("adopt", "clock", "tell"):
         actions[request["do"]]()
         reply["done"] = True
     else:
@@ -181,6 +199,18 @@ def answer(line: bytes, state: State, actions: "dict[str, Callable[..., None]]")
 def is_moment(value: object) -> bool:
     """Tell whether a value can be a time in seconds since 1970: some moment between 2001 and 2286."""
     return isinstance(value, (int, float)) and not isinstance(value, bool) and 1e9 < value < 1e10
+
+
+def is_adoption(request: "dict[str, object]") -> bool:
+    """Tell whether a request holds all that a warm machine must know to become somebody's."""
+    config = request.get("config")
+    return (
+        isinstance(config, dict)
+        and bool(config.get("token"))
+        and bool(config.get("machine"))
+        and is_moment(request.get("time"))
+        and isinstance(request.get("entropy"), str)
+    )
 
 
 def is_nonce(value: object) -> bool:
@@ -340,12 +370,20 @@ def find_area_disk() -> str:
     """Return the block device whose ISO 9660 label is ours, read from the disk itself: udev may not be there yet."""
     deadline = time.time() + DISK_WAIT_S
     while True:
-        for name in sorted(os.listdir("/sys/class/block"), reverse=True):
-            if volume_label("/dev/" + name) == LABEL:
-                return "/dev/" + name
+        name = disk_labelled(LABEL)
+        if name:
+            return "/dev/" + name
         if time.time() > deadline:
             raise Failed("there is no disk labelled " + LABEL.decode("ascii"))
         time.sleep(0.1)
+
+
+def disk_labelled(label: bytes) -> str:
+    """Return the name of the block device with this ISO 9660 label; '' for none."""
+    for name in sorted(os.listdir("/sys/class/block"), reverse=True):
+        if volume_label("/dev/" + name) == label:
+            return name
+    return ""
 
 
 def volume_label(device: str) -> bytes:
@@ -542,7 +580,7 @@ def set_up(state: State) -> None:
 
 def find_jupyter(recorded: str = "") -> "tuple[str, str]":
     """Return (what it is, its program): the system's own, the recorded LCG view's, the newest view's."""
-    own = jupyter_in(SEARCHED.split(":") + sorted(glob.glob(SEARCHED_TOO)))
+    own = own_jupyter()
     if own:
         return own
     looked = []  # type: list[str]
@@ -561,6 +599,10 @@ def find_jupyter(recorded: str = "") -> "tuple[str, str]":
         f" {' or '.join(platforms()) or 'this system'} ({', '.join(looked) or 'none is in ' + VIEWS})",
         lacks="jupyter",
     )
+
+
+def own_jupyter() -> "tuple[str, str] | None":
+    return jupyter_in(SEARCHED.split(":") + sorted(glob.glob(SEARCHED_TOO)))
 
 
 def jupyter_in(folders: "list[str]") -> "tuple[str, str] | None":
@@ -619,7 +661,7 @@ def jupyter_config(config: "Config", area: str, user: pwd.struct_passwd) -> "dic
     """Return Jupyter's configuration, for jupyter_server and for the classic notebook server alike."""
     token = config["token"]
     server = {
-        "ip": "0.0.0.0",  # the only way in is the port that the host forwards
+        "ip": EVERYWHERE,
         "port": JUPYTER_PORT,
         "port_retries": 0,
         "open_browser": False,
@@ -679,18 +721,21 @@ def write_lab_defaults() -> None:
         json.dump({"@jupyterlab/apputils-extension:notification": notification}, file)
 
 
-def write_asking() -> None:
+def write_asking(waiting: bool = False) -> None:
     """Have Jupyter load what lets its user wish for a snapshot, wherever its own Python looks for modules."""
     folder = os.path.join(RUN, "jupyter_server_config.d")
     os.makedirs(folder, exist_ok=True)
     with open(os.path.join(folder, "vml_ask.json"), "w") as file:
-        json.dump({"ServerApp": {"jpserver_extensions": {"vml_ask": os.path.isdir(ASKING)}}}, file)
+        extensions = {"vml_ask": os.path.isdir(ASKING), "jupyter_adopt": waiting}
+        json.dump({"ServerApp": {"jpserver_extensions": extensions}}, file)
     with open(os.path.join(RUN, "jupyter_config.py"), "w") as file:
         file.write(f"import sys\n\nsys.path.append({ASKING!r})\n")
 
 
-def start_jupyter(program: str, user: pwd.struct_passwd) -> "subprocess.Popen[bytes]":
-    """Start Jupyter as the user, with its log beside its configuration."""
+def start_jupyter(
+    program: str, user: pwd.struct_passwd, ear: "int | None" = None
+) -> "subprocess.Popen[bytes]":
+    """Start Jupyter as the user, with its log beside its configuration; ``ear`` is where it will hear who it is."""
     home = user.pw_dir
     environment = {
         "HOME": home,
@@ -702,6 +747,8 @@ def start_jupyter(program: str, user: pwd.struct_passwd) -> "subprocess.Popen[by
         "JUPYTER_CONFIG_DIR": os.path.join(home, ".jupyter"),
         "JUPYTER_CONFIG_PATH": RUN,
     }
+    if ear is not None:
+        environment["VML_EAR"] = str(ear)
 
     def become_user() -> None:
         os.initgroups(user.pw_name, user.pw_gid)
@@ -724,6 +771,7 @@ def start_jupyter(program: str, user: pwd.struct_passwd) -> "subprocess.Popen[by
             stderr=log,
             preexec_fn=become_user,
             start_new_session=True,
+            pass_fds=() if ear is None else (ear,),
         )
 
 
@@ -829,6 +877,182 @@ def last_lines(path: str) -> "list[str]":
     return [line.strip() for line in lines] or ["it said nothing"]
 
 
+# --- a warm machine: ready for anybody, and then somebody's
+
+
+class WaitingJupyter:
+    """A Jupyter that runs for nobody: only this guest reaches it, and nobody knows its token.
+
+    It hears over a socket pair who it is; one that cannot be told (of another major version) is started afterwards.
+    """
+
+    def __init__(self, config: "Config") -> None:
+        self.user = find_user(config.get("user") or "")
+        self._mouth, self._ear = socket.socketpair()
+        self._heard = self._mouth.makefile("r", encoding="utf-8")
+        self._token = random_hex(32)
+        settings = jupyter_config({"token": self._token}, self.user.pw_dir, self.user)
+        for app in ("ServerApp", "NotebookApp"):
+            settings[app].update(ip="127.0.0.1")  # type: ignore[attr-defined]
+        write_private(RUN + "/jupyter.json", json.dumps(settings), self.user)
+        write_lab_defaults()
+        write_asking(waiting=True)
+        let_frame({})
+        own = own_jupyter()  # a view's depends on whose the machine is
+        self._process = start_jupyter(own[1], self.user, self._ear.fileno()) if own else None
+        self._ear.close()
+
+    def warm_up(self) -> bool:
+        """Have it do once all that is slow at first; tell whether it can be told later who it is."""
+        if self._process is None:
+            return False
+        deadline = time.time() + JUPYTER_WAIT_S
+        while self._process.poll() is None and not jupyter_version("/") and time.time() < deadline:
+            time.sleep(0.1)
+        able = self._tell({"do": "warm"}, WARM_UP_S)
+        for path in ("/lab", "/lab/api/settings", "/api/contents", "/api/kernelspecs", "/api/sessions"):
+            self._get(path)
+        if not able:
+            end(self._process)
+        return able
+
+    def given_to(self, config: "Config", area: str) -> "subprocess.Popen[bytes] | None":
+        """Tell it who it is, and return it; None where it has to be started anew."""
+        # Where addresses begin is built into it when it starts.
+        if self._process is None:
+            return None
+        told = base_url_of(config) == "/" and self._process.poll() is None
+        wish = {"do": "adopt", "token": config["token"], "root_dir": area, "port": JUPYTER_PORT}
+        wish.update(origin=config.get("origin") or "", ip=EVERYWHERE)
+        if told and self._tell(wish, ADOPT_WAIT_S):
+            return self._process
+        say("this Jupyter cannot be told who it is, and is started anew")
+        end(self._process)
+        return None
+
+    def _tell(self, wish: "dict[str, object]", patience_s: float) -> bool:
+        try:
+            self._mouth.settimeout(patience_s)
+            self._mouth.sendall(json.dumps(wish).encode("ascii") + b"\n")
+            answer = json.loads(self._heard.readline(LINE_LIMIT) or "{}")
+        except (OSError, ValueError) as error:
+            say(f"Jupyter does not listen: {error!r}")
+            return False
+        if answer.get("error"):
+            say(f"Jupyter says: {answer['error']}")
+        return bool(answer.get("done"))
+
+    def _get(self, path: str) -> None:
+        try:
+            link = http.client.HTTPConnection("127.0.0.1", JUPYTER_PORT, timeout=WARM_UP_S)
+            link.request("GET", path, headers={"Authorization": "token " + self._token})
+            link.getresponse().read()
+            link.close()
+        except (OSError, http.client.HTTPException) as error:
+            say(f"{path}: {error!r}")
+
+
+def wait_for_owner(
+    waiting: WaitingJupyter, state: State, actions: "dict[str, Callable[..., None]]"
+) -> "Config":
+    """Be warm until somebody adopts this machine; then become a machine of its own, and return its configuration."""
+    able = waiting.warm_up()
+    place = virtio_device(disk_labelled(PLACE_LABEL))
+    forget_identity()
+    os.sync()
+    adopted = threading.Event()
+    told = {}  # type: dict[str, Any]
+
+    def adopt(request: "dict[str, Any]") -> None:
+        told.update(request)
+        adopted.set()
+
+    actions["adopt"] = adopt
+    state.set(stage="warm", detail="" if able else "Jupyter starts later", release=identity())
+    adopted.wait()
+    del actions["adopt"]
+    state.set(stage="starting", detail="")
+    config = told["config"]  # type: Config
+    stir(binascii.unhexlify(told["entropy"]))
+    set_clock(told["time"])
+    if config.get("disk", True):
+        look_anew(place)
+    new_identity(config)
+    return config
+
+
+def forget_identity() -> None:
+    """Remove what every machine must have for itself, so that it is not in what is saved."""
+    for path in glob.glob("/etc/ssh/ssh_host_*"):
+        os.unlink(path)
+    if os.path.exists("/etc/ssh/sshd_config"):
+        for unit in ("ssh.service", "ssh.socket", "sshd.service"):
+            subprocess.call(["systemctl", "stop", unit], stderr=subprocess.DEVNULL)
+
+
+def new_identity(config: "Config") -> None:
+    """Take ids and a name that no other machine of the same saved memory has; keep the configuration for a restart."""
+    write_text("/etc/machine-id", random_hex(16) + "\n")
+    if os.path.exists("/var/lib/dbus/machine-id") and not os.path.islink("/var/lib/dbus/machine-id"):
+        write_text("/var/lib/dbus/machine-id", random_hex(16) + "\n")
+    text = random_hex(16)
+    boot_id = "-".join([text[:8], text[8:12], "4" + text[13:16], "a" + text[17:20], text[20:]])
+    write_text(RUN + "/boot_id", boot_id + "\n", 0o444)
+    try:  # the kernel's own cannot be changed, only covered
+        run("mount", "--bind", RUN + "/boot_id", "/proc/sys/kernel/random/boot_id")
+    except Failed as error:
+        say(str(error))
+    write_text(CONFIG, json.dumps(config), 0o600)
+    set_hostname(config.get("hostname") or "")
+    if os.path.exists("/etc/ssh/sshd_config"):
+        threading.Thread(target=new_host_keys, daemon=True).start()
+
+
+def new_host_keys() -> None:
+    """Make host keys and let sshd in again; it takes seconds, and nothing else waits for it."""
+    subprocess.call(["ssh-keygen", "-A"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    for unit in ("ssh.service", "sshd.service"):
+        if subprocess.call(["systemctl", "start", unit], stderr=subprocess.DEVNULL) == 0:
+            return
+
+
+def stir(entropy: bytes) -> None:
+    """Make the kernel's random numbers differ from those of every other machine of the same saved memory."""
+    with open("/dev/urandom", "wb", 0) as device:
+        device.write(entropy)
+        try:
+            fcntl.ioctl(device, RNDADDENTROPY, struct.pack("ii", len(entropy) * 8, len(entropy)) + entropy)
+            fcntl.ioctl(device, RNDRESEEDCRNG)
+        except OSError as error:  # kernels before 4.14 have no such order, and mix in what was written
+            say(f"random numbers: {error.strerror}")
+
+
+def virtio_device(block: str) -> str:
+    """Return the virtio device behind a disk, as its driver names it: ``virtio3``."""
+    return os.path.basename(os.path.realpath("/sys/class/block/" + block + "/device"))
+
+
+def look_anew(device: str) -> None:
+    """Have the driver of a disk forget it and find it again: what is in its place now is of another size."""
+    driver = "/sys/bus/virtio/drivers/virtio_blk/"
+    for what in ("unbind", "bind"):
+        with open(driver + what, "w") as file:
+            file.write(device)
+
+
+def random_hex(size_bytes: int) -> str:
+    return binascii.hexlify(os.urandom(size_bytes)).decode("ascii")
+
+
+def write_text(path: str, text: str, mode: int = 0o644) -> None:
+    """Replace a small file as a whole."""
+    temporary = path + ".new"
+    fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode)
+    with os.fdopen(fd, "w") as file:
+        file.write(text)
+    os.rename(temporary, path)
+
+
 # --- all of it
 
 
@@ -847,8 +1071,14 @@ def power_off() -> None:
 
 def bring_up(config: "Config", state: State, actions: "dict[str, Callable[..., None]]") -> None:
     """Start Jupyter, and give it its working area while it still reads its own code: that takes it much longer."""
-    set_hostname(config.get("hostname") or "")
-    set_up(state)
+    if config.get("warm"):
+        set_up(state)
+        waiting = WaitingJupyter(config)
+        config = wait_for_owner(waiting, state, actions)
+    else:
+        waiting = None
+        set_hostname(config.get("hostname") or "")
+        set_up(state)
     user = find_user(config.get("user") or "")
     area = area_folder(config, user)
     kind, program = find_jupyter(config.get("view") or "")
@@ -856,13 +1086,20 @@ def bring_up(config: "Config", state: State, actions: "dict[str, Callable[..., N
     write_lab_defaults()
     write_asking()
     let_frame(config)
-    process = start_jupyter(program, user)
+    if waiting is not None:
+        # Jupyter may be answered from now on, so the working area comes first.
+        how = mount_area(config, user, area)
+        state.set(stage="area", app=kind, release=identity(), area=how)
+        process = waiting.given_to(config, area) or start_jupyter(program, user)
+    else:
+        process = start_jupyter(program, user)
     actions["kernel"] = lambda: threading.Thread(
         target=start_kernel, args=(config, area), daemon=True
     ).start()
     try:
-        state.set(stage="area", app=kind, release=identity())
-        how = mount_area(config, user, area)
+        if waiting is None:
+            state.set(stage="area", app=kind, release=identity())
+            how = mount_area(config, user, area)
         actions["tell"] = Teller(config, user, area, how).start
         state.set(stage="jupyter", area=how)
         supervise(process, config, user, state)

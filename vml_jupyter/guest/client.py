@@ -17,12 +17,14 @@ from pathlib import Path
 import msgspec
 
 from vml_jupyter.errors import Foreign, MachineGone
+from vml_jupyter.guest.pickup import GuestConfig
 
 LINE_LIMIT = 64 * 1024
 
 _UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f-\x9f]+")
 _SHOWN = 500
 _AGAIN_S = 5.0
+_ENTROPY = 256
 
 
 class GuestRelease(msgspec.Struct, frozen=True, kw_only=True):
@@ -38,9 +40,9 @@ class GuestRelease(msgspec.Struct, frozen=True, kw_only=True):
 class GuestState(msgspec.Struct, frozen=True, kw_only=True):
     """How far a guest is.
 
-    ``stage`` is ``starting``, ``setup``, ``area``, ``jupyter``, ``ready`` or ``failed`` (``detail`` says why, and
-    ``lacks`` what the image has not got: ``jupyter``, or a ``setup`` that works). ``area`` is ``overlay``, ``copy`` or
-    ``empty``; ``app`` is the Jupyter it runs: ``lab``, ``notebook`` or ``server``.
+    ``stage`` is ``starting``, ``setup``, ``area``, ``jupyter``, ``ready``, ``warm`` or ``failed`` (``detail`` says why,
+    and ``lacks`` what the image has not got: ``jupyter``, or a ``setup`` that works). ``area`` is ``overlay``, ``copy``
+    or ``empty``; ``app`` is the Jupyter it runs: ``lab``, ``notebook`` or ``server``.
     """
 
     stage: str
@@ -120,7 +122,16 @@ class AgentClient:
         """
         self._ask("tell", timeout_s, again=True, nonce=nonce)
 
-    def _ask(self, verb: str, timeout_s: float, *, again: bool = False, **words: float | str) -> _Answer:
+    def adopt(self, config: GuestConfig, seconds: float, timeout_s: float = 5.0) -> None:
+        """Tell a warm machine who it is from now on, and what time it is; it takes a moment after this returns.
+
+        Raises:
+            MachineGone, Foreign: As for state(); Foreign also where it is somebody's already.
+        """
+        entropy = secrets.token_hex(_ENTROPY)
+        self._ask("adopt", timeout_s, config=config.checked(), time=seconds, entropy=entropy)
+
+    def _ask(self, verb: str, timeout_s: float, *, again: bool = False, **words: object) -> _Answer:
         """Ask and wait; ``again`` asks once more where no answer came, as one may be lost on a busy host.
 
         A guest that has not yet noticed that the host's end was opened again drops what it says.

@@ -1,6 +1,7 @@
 """The archive that a fresh machine unpacks into ``/`` at its first boot: the agent and what it must know.
 
     usr/lib/vml/agent.py, teller.py
+    usr/lib/vml/jupyter/jupyter_adopt.py                              for the Jupyter of a warm machine
     usr/lib/vml/jupyter/vml_ask.py                                    lets the machine's user wish for a snapshot
     usr/lib/vml/labextensions/vml-machine/...                         ... by a button in the machine's JupyterLab
     etc/vml/machine.json                                              mode 0600: it holds the token
@@ -29,11 +30,18 @@ from vml_jupyter.errors import Usage
 
 AGENT = "usr/lib/vml/agent.py"
 TELLER = "usr/lib/vml/teller.py"
-_ASKING = {
+ASKING = {
+    "usr/lib/vml/jupyter/jupyter_adopt.py": "jupyter_adopt.py",
     "usr/lib/vml/jupyter/vml_ask.py": "vml_ask.py",
     "usr/lib/vml/labextensions/vml-machine/package.json": "lab/package.json",
     "usr/lib/vml/labextensions/vml-machine/static/machine.js": "lab/machine.js",
 }
+_ASKING_FOLDERS = (
+    "usr/lib/vml/jupyter",
+    "usr/lib/vml/labextensions",
+    "usr/lib/vml/labextensions/vml-machine",
+    "usr/lib/vml/labextensions/vml-machine/static",
+)
 CONFIG = "etc/vml/machine.json"
 SETUP = "etc/vml/setup"
 AGENT_UNIT = "vml-agent.service"
@@ -69,7 +77,8 @@ class GuestConfig(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
     ``area`` is the name of the working area's folder in the user's home, as near as that can be had; ``disk`` is
     False for a machine without a working area. ``user`` is the account Jupyter runs as, the first ordinary one when
     empty. ``origin`` is the one origin elsewhere from which its Jupyter takes requests, as a browser writes it:
-    ``https://hub.example.org``. ``view`` is the LCG view whose Jupyter serves where the system has none.
+    ``https://hub.example.org``. ``view`` is the LCG view whose Jupyter serves where the system has none. A ``warm``
+    machine is nobody's yet: it has no token.
     """
 
     token: str
@@ -84,6 +93,16 @@ class GuestConfig(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
     disk: bool = True
     origin: str = ""
     view: str = ""
+    warm: bool = False
+
+    def checked(self) -> GuestConfig:
+        """Return the same with a folder's name that can be had.
+
+        Raises:
+            Usage: A field cannot be what it says: no token, a base URL without slashes, a host name with a blank.
+        """
+        _check(self)
+        return msgspec.structs.replace(self, area=folder_name(self.area))
 
 
 def pickup(config: GuestConfig, files: Mapping[str, bytes] | None = None, setup: str = "") -> bytes:
@@ -97,8 +116,7 @@ def pickup(config: GuestConfig, files: Mapping[str, bytes] | None = None, setup:
     Raises:
         Usage: A field cannot be what it says: no token, a base URL without slashes, a host name with a blank.
     """
-    _check(config)
-    config = msgspec.structs.replace(config, area=folder_name(config.area))
+    config = config.checked()
     buffer = io.BytesIO()
     with _archive(buffer) as archive:
         _add_folder(archive, "etc/vml", 0o700)
@@ -108,8 +126,9 @@ def pickup(config: GuestConfig, files: Mapping[str, bytes] | None = None, setup:
         _add_folder(archive, "usr/lib/vml", 0o755)
         _add_file(archive, AGENT, agent_source(), 0o755)
         _add_file(archive, TELLER, teller_source(), 0o755)
-        for path, name in _ASKING.items():
-            _add_folder(archive, path.rpartition("/")[0], 0o755)
+        for folder in _ASKING_FOLDERS:
+            _add_folder(archive, folder, 0o755)
+        for path, name in ASKING.items():
             _add_file(archive, path, _source(name), 0o644)
         _add_file(archive, UNIT, _UNIT.encode("ascii"), 0o644)
         link = tarfile.TarInfo(WANTS)
@@ -154,7 +173,7 @@ def folder_name(name: str) -> str:
 
 
 def _check(config: GuestConfig) -> None:
-    if not config.token:
+    if not config.token and not config.warm:
         raise Usage("a machine needs a token")
     if not re.fullmatch(r"/([A-Za-z0-9._~%@-]+/)*", config.base_url):
         raise Usage(f"{config.base_url!r} is no base URL", "It begins and ends with a slash.")

@@ -9,16 +9,25 @@ from vml_jupyter.machine.machines import Host
 from vml_jupyter.machine.pools import PoolFiles, pool_files
 from vml_jupyter.machine.records import processor_seconds, recorded_machines, taken_memory
 from vml_jupyter.machine.spec import MachineSpec
+from vml_jupyter.machine.warm import Frozen, awaken, freeze, write_place
+from vml_jupyter.machine.warm_store import Kept, WarmState, WarmStore
 
 __all__ = [
     "Accelerator",
+    "Frozen",
     "Host",
+    "Kept",
     "MachineSpec",
     "PoolFiles",
+    "WarmState",
+    "WarmStore",
+    "awaken",
     "can_read_http",
+    "freeze",
     "pool_files",
     "probe_accelerator",
     "processor_seconds",
     "recorded_machines",
     "taken_memory",
+    "write_place",
 ]

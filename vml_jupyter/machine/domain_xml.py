@@ -3,7 +3,8 @@
     vda  boot disk      the release's image file, raw, read-only: it is never written, so it stays what was downloaded
          (an ISO is sdb, a SATA CD-ROM; a cloud image is under the scratch disk, which is then vda)
     vdb  scratch        the blank qcow2, the only writable disk
-    vdc  working area   the snapshot as a disk, over http from 127.0.0.1 with a cookie, or from a file; read-only
+    vdc  working area   the snapshot as a disk; read-only, and in a thread of its own beside QEMU's main loop
+         behind a socket (nbd), or over http from 127.0.0.1 with a cookie, or from a file
     sda  context        the small ISO, a SATA CD-ROM (for a cloud image vdb: its kernel may know nothing but virtio)
     ttyS0 -> console.log        org.vml.agent.0 <-> agent.sock        org.vml.changes.0 <-> tell.sock
     virtio-net <-> net.sock (passt) or slirp
@@ -19,7 +20,7 @@ from __future__ import annotations
 import json
 import uuid
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, parse_qs, urlsplit
 from xml.etree import ElementTree as ET
 
 from vml_jupyter.machine.network import GUEST_PORT, Network
@@ -66,6 +67,7 @@ def domain_xml(spec: MachineSpec, network: Network | None) -> str:
     _text(ET.SubElement(domain, "metadata"), f"{{{METADATA}}}machine", encode_spec(spec))
     _text(domain, "memory", str(spec.shape.memory_mib), unit="MiB")
     _text(domain, "vcpu", str(spec.shape.cpus))
+    _text(domain, "iothreads", "1")
     _add_platform(domain, spec)
     devices = ET.SubElement(domain, "devices")
     _add_disks(devices, spec)
@@ -130,14 +132,19 @@ def _add_scratch(devices: ET.Element, target: str, spec: MachineSpec) -> ET.Elem
 def area_disk(spec: MachineSpec) -> ET.Element:
     """Return the ``<disk>`` of the working area, as for plugging it into a running machine."""
     disk = _add_disk(ET.Element("devices"), AREA_DISK, "raw", read_only=True)
+    disk.find("driver").set("iothread", "1")  # type: ignore[union-attr]
     if spec.area_path is not None:
         ET.SubElement(disk, "source", file=str(spec.area_path))
         return disk
     url = urlsplit(spec.area_url)
+    disk.set("type", "network")
+    if url.scheme == "nbd+unix":
+        source = ET.SubElement(disk, "source", protocol="nbd")
+        ET.SubElement(source, "host", transport="unix", socket=socket_in(url))
+        return disk
     source = ET.SubElement(disk, "source", protocol=url.scheme, name=url.path.lstrip("/"))
     if url.query:
         source.set("query", url.query)
-    disk.set("type", "network")
     ET.SubElement(source, "host", name=url.hostname or "127.0.0.1", port=str(url.port or 80))
     if spec.area_cookie:  # libvirt hands cookies over encrypted: they are not in the process list
         name, _, value = spec.area_cookie.partition("=")
@@ -145,6 +152,11 @@ def area_disk(spec: MachineSpec) -> ET.Element:
     # QEMU gives up after five seconds otherwise, and the guest would see a broken disk where a store is only slow.
     ET.SubElement(source, "timeout", seconds="60")
     return disk
+
+
+def socket_in(url: SplitResult) -> str:
+    """Return the path in ``nbd+unix:///?socket=PATH``."""
+    return parse_qs(url.query)["socket"][0]
 
 
 def _add_disk(

@@ -84,6 +84,11 @@ class Hypervisor:
         with self._translated("starting the machine"):
             self._domain(name).create()
 
+    def restore(self, saved: Path) -> None:
+        """Bring back a machine whose memory is in that file, or comes through that pipe."""
+        with self._translated("bringing the machine back"):
+            self._open().restore(str(saved))
+
     def shut_down(self, name: str) -> None:
         """Ask the guest to power off; it may take its time or refuse."""
         with self._translated("shutting the machine down"):

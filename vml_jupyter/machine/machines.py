@@ -29,6 +29,7 @@ from vml_jupyter.machine import companion, folders, lifecycle
 from vml_jupyter.machine.disks import create_scratch
 from vml_jupyter.machine.host import Hypervisor
 from vml_jupyter.machine.logs import remove_domain_log
+from vml_jupyter.machine.network import COMPANION as NETWORK
 from vml_jupyter.machine.session import SESSION
 from vml_jupyter.machine.spec import MachineSpec, decode_spec, with_secrets
 from vml_jupyter.model import Machine
@@ -40,9 +41,9 @@ _SHUTDOWN_S = 20.0
 class Host:
     """A hypervisor and our data folder: everything that can be done with machines."""
 
-    def __init__(self, hypervisor: Hypervisor, data: Path) -> None:
+    def __init__(self, hypervisor: Hypervisor, data: Path, machines: Path | None = None) -> None:
         self.hypervisor = hypervisor
-        self.folders = data / "machines"
+        self.folders = machines or data / "machines"
 
     @classmethod
     def connect(cls, uri: str = SESSION, data: Path | None = None) -> Host:
@@ -84,8 +85,7 @@ class Host:
             DiskFull, ToolMissing, PortTaken: The host lacks something.
             MachineRefused: libvirt would not; nothing of the machine is left then but its folder.
         """
-        now = datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
-        spec = msgspec.structs.replace(spec, created=spec.created or now, uri=self.hypervisor.uri)
+        spec = self.dated(spec)
         with folders.locked(spec.folder), ExitStack() as undo:
             undo.callback(spec.scratch.unlink, missing_ok=True)
             create_scratch(spec.scratch, spec.shape, spec.image if spec.image_is_root else None)
@@ -94,6 +94,11 @@ class Host:
             spec = lifecycle.bring_up(self.hypervisor, spec, undo, progress)
             undo.pop_all()
         return spec.machine("starting")
+
+    def dated(self, spec: MachineSpec) -> MachineSpec:
+        """Return a machine that is made here and now."""
+        now = datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
+        return msgspec.structs.replace(spec, created=spec.created or now, uri=self.hypervisor.uri)
 
     def start(
         self,
@@ -225,6 +230,14 @@ class Host:
         else:
             lifecycle.forget(self.hypervisor, name)
             folders.remove_folder(folder)
+
+    def withdraw(self, spec: MachineSpec) -> None:
+        """Undo define_and_start(): nothing of the machine is left but its folder, and who serves its working area."""
+        with folders.locked(spec.folder):
+            lifecycle.forget(self.hypervisor, spec.name)
+            companion.stop(spec.folder, NETWORK)
+            for file in (spec.scratch, spec.ready, spec.folder / "machine.json"):
+                file.unlink(missing_ok=True)
 
     def console_tail(self, machine_id: str, lines: int = 20) -> str:
         """Return the last lines that a machine wrote to its serial console, as plain text."""

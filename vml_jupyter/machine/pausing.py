@@ -182,4 +182,5 @@ def _mend(host: Host, spec: MachineSpec, serve: Callable[[], str] | None, progre
 
 
 def _same_place(one: str, other: str) -> bool:
-    return urlsplit(one).netloc == urlsplit(other).netloc
+    """Tell whether QEMU finds the server again by itself; a connection by socket it does not open a second time."""
+    return bool(urlsplit(one).netloc) and urlsplit(one).netloc == urlsplit(other).netloc

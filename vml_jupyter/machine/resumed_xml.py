@@ -18,6 +18,7 @@ from vml_jupyter.machine.domain_xml import (
     METADATA,
     QEMU_ARGUMENT,
     netdev_argument,
+    socket_in,
 )
 from vml_jupyter.machine.network import Network
 from vml_jupyter.machine.spec import MachineSpec, encode_spec
@@ -52,7 +53,11 @@ def _move_area(root: ET.Element, area_url: str) -> None:
     url = urlsplit(area_url)
     for disk in root.iter("disk"):
         server = disk.find("source/host")
-        if disk.get("type") == "network" and server is not None:
+        if disk.get("type") != "network" or server is None:
+            continue
+        if server.get("transport") == "unix":
+            server.set("socket", socket_in(url))
+        else:
             server.set("name", url.hostname or "127.0.0.1")
             server.set("port", str(url.port or 80))
 

@@ -11,7 +11,7 @@
   net.pid net.log area.pid ...   the processes beside it, see companion.py
 
 <runtime>/<id>/                  sockets; apart from the folder because a socket's path is at most 107 bytes
-  net.sock agent.sock tell.sock
+  net.sock agent.sock tell.sock area.sock
 """
 
 from __future__ import annotations
@@ -34,13 +34,13 @@ from vml_jupyter.model import Difference, Machine, Release, Shape
 class MachineSpec(msgspec.Struct, frozen=True, kw_only=True):
     """Everything needed to build a machine's domain, now and when it is started again.
 
-    ``area_url`` is an http address on 127.0.0.1 with the cookie ``area_cookie`` (``name=value``), or
-    ``area_path`` is an image file where QEMU has no http driver; at most one is set. ``port`` 0 means any free
-    one. ``network`` is ``passt``, ``slirp``, ``none``, or empty for the best this host has. ``token`` and
-    ``area_cookie`` are secrets: they are in ``secrets.json`` and nowhere else. ``uri`` is the hypervisor's.
-    ``image_is_cd`` says that the image is an ISO, which only boots as a CD; ``image_is_root`` that it is the system's
-    own root disk, which that writes to: the scratch disk is then laid over it. ``differences`` say in what the
-    machine is not what its entry recorded.
+    ``area_url`` is ``nbd+unix:///?socket=PATH``, or an http address on 127.0.0.1 with the cookie ``area_cookie``
+    (``name=value``), or ``area_path`` is an image file where QEMU has no http driver; at most one is set. ``port``
+    0 means any free one. ``network`` is ``passt``, ``slirp``, ``none``, or empty for the best this host has.
+    ``token`` and ``area_cookie`` are secrets: they are in ``secrets.json`` and nowhere else. ``uri`` is the
+    hypervisor's. ``image_is_cd`` says that the image is an ISO, which only boots as a CD; ``image_is_root`` that it
+    is the system's own root disk, which that writes to: the scratch disk is then laid over it. ``differences`` say
+    in what the machine is not what its entry recorded.
     """
 
     id: str

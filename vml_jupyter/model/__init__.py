@@ -7,13 +7,14 @@ when read, so records may grow.
 
 from vml_jupyter.model.entry import Entry, new_entry_id
 from vml_jupyter.model.environment import Checkout, Environment, Mount, Software
-from vml_jupyter.model.machine import Difference, Machine, Shape, StandardSnapshot
+from vml_jupyter.model.machine import Arrival, Difference, Machine, Shape, StandardSnapshot
 from vml_jupyter.model.pin import PRODUCTION, Pin, pins_of, system_pin, unpinned
 from vml_jupyter.model.query import Query
 from vml_jupyter.model.release import Release
 
 __all__ = [
     "PRODUCTION",
+    "Arrival",
     "Checkout",
     "Difference",
     "Entry",

@@ -27,6 +27,20 @@ class Difference(msgspec.Struct, frozen=True, kw_only=True):
     here: str
 
 
+class Arrival(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """How much of a working area has come over to its machine, which gets what it reads and no more.
+
+    ``bytes`` of the ``size`` that its disk has, each counted once. ``reads`` and ``read_bytes`` are what that took from
+    the logbook, ``prefetched_bytes`` how much of it before anybody asked.
+    """
+
+    bytes: int = 0
+    size: int = 0
+    reads: int = 0
+    read_bytes: int = 0
+    prefetched_bytes: int = 0
+
+
 class Machine(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One machine as it stands.
 
@@ -35,7 +49,8 @@ class Machine(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     the port on 127.0.0.1 behind which the guest's Jupyter listens (0 when it does not).
     ``url`` is where a browser on this host opens the notebook; it contains the machine's own token, so
     it is for the user's eyes and never for a log. ``differences`` say in what it is, for as long as it lives, not what
-    its entry recorded. ``since`` is when it last began to run, UTC, ISO 8601, '' where it does not.
+    its entry recorded. ``since`` is when it last began to run, UTC, ISO 8601, '' where it does not. ``arrival``
+    says how much of its working area has come over, where that comes as it is read.
     """
 
     id: str
@@ -53,6 +68,7 @@ class Machine(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     detail: str = ""
     since: str = ""
     differences: tuple[Difference, ...] = ()
+    arrival: Arrival | None = None
 
     @property
     def label(self) -> str:

@@ -2,6 +2,7 @@
 
 from vml_jupyter.repository.keyfile import SCRYPT_N, SCRYPT_N_GENERATED
 from vml_jupyter.repository.keys import KeyRecord
+from vml_jupyter.repository.metered import Metered
 from vml_jupyter.repository.node import ExtendedAttribute, Node
 from vml_jupyter.repository.opening import generate_password
 from vml_jupyter.repository.places import local_folder, memory_store, open_store
@@ -17,6 +18,7 @@ __all__ = [
     "ExtendedAttribute",
     "Finding",
     "KeyRecord",
+    "Metered",
     "Node",
     "Pruned",
     "Report",

@@ -19,6 +19,7 @@ from vml_jupyter.server.handler import VmlHandler
 from vml_jupyter.server.views import captured_view, entry_view, restored_view
 
 if TYPE_CHECKING:
+    from vml_jupyter.flows.warm import Recipe
     from vml_jupyter.server.app import VmlExtension
 
 
@@ -181,4 +182,12 @@ def restore(
         origin=place.origin,
         progress=progress,
     )
+    if restored.recipe is not None:
+        work = partial(keep_warm, vml, restored.recipe)
+        vml.desk.submit("warm", restored.machine.release.label, work)
     return restored_view(restored)
+
+
+def keep_warm(vml: VmlExtension, recipe: Recipe, progress: Progress) -> dict[str, Any]:
+    """Do the work of a job that keeps a release warm, so that the next restore is quick."""
+    return {"state": vml.flows.keep_warm(recipe, progress)}

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from vml_jupyter.flows.idle import IdleWatch
     from vml_jupyter.flows.restore import Restored
     from vml_jupyter.flows.settings import Settings
+    from vml_jupyter.flows.warm import Recipe
     from vml_jupyter.release import AvailableRelease
 
 
@@ -84,6 +85,11 @@ class Flows:
             origin=origin,
             progress=progress,
         )
+
+    def keep_warm(self, recipe: Recipe, progress: Progress) -> str:
+        from vml_jupyter.flows.warm_maker import make_when_idle
+
+        return make_when_idle(self._settings, recipe, progress)
 
     def machines(self) -> list[Machine]:
         from vml_jupyter.flows.machines import list_machines

@@ -73,6 +73,7 @@ def machine_view(machine: Machine) -> dict[str, Any]:
         "label": machine.label,
         "accelerator": machine.accelerator,
         "shape": msgspec.to_builtins(machine.shape),
+        "arrival": machine.arrival,
     }
 
 

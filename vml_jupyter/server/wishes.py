@@ -12,9 +12,10 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+import time
 from functools import partial
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Annotated
-from urllib.parse import quote
 
 import msgspec
 from msgspec import Meta
@@ -30,7 +31,10 @@ if TYPE_CHECKING:
 EVERY_S = 10.0
 _WAIT_S = 25
 _ANSWER_S = 60.0
-_REST_S = 5.0
+_REST_S = 2.0
+_LONGEST_REST_S = 900.0
+_SELDOM_S = 20.0
+_HURRY_S = 1.0
 _JOB_S = 0.2
 _LIMIT = 1 << 16
 _REFUSED = "This machine is of an entry that was not made here. Your own JupyterLab takes it, in the list of machines."
@@ -72,13 +76,25 @@ async def attend(vml: VmlExtension, machine: Machine, log: logging.Logger) -> No
     """Grant what one machine wishes for, until it does not answer any more."""
     try:
         token = await asyncio.to_thread(vml.flows.machine_token, machine.id)
+        rest_s = _REST_S
         while True:
+            asked = time.monotonic()
             answer = await _ask(machine, token, f"?wait={_WAIT_S}&no_track_activity=1")
-            if answer.code == 200:
+            waited_s = time.monotonic() - asked
+            if answer.code == HTTPStatus.OK:
                 await _grant(vml, machine, token, msgspec.json.decode(answer.body, type=Wish))
-                await asyncio.sleep(_REST_S)  # however often it wishes
+                # A machine that wishes without end fills no logbook.
+                rest_s = _REST_S if waited_s > _SELDOM_S else min(2 * rest_s, _LONGEST_REST_S)
+                await _rest(rest_s)
+            else:
+                # One that does not wait, though it was told to, is not asked in a loop.
+                await _rest(max(0.0, _HURRY_S - waited_s))
     except (HTTPClientError, OSError, VmlError, msgspec.DecodeError, UnicodeError) as error:
         log.debug("the machine %s is not attended: %s", machine.id, type(error).__name__)
+
+
+async def _rest(seconds: float) -> None:
+    await asyncio.sleep(seconds)
 
 
 async def _grant(vml: VmlExtension, machine: Machine, token: str, wish: Wish) -> None:
@@ -109,7 +125,7 @@ async def _ask(
     client = AsyncHTTPClient(force_instance=True, max_body_size=_LIMIT, max_buffer_size=_LIMIT)
     try:
         return await client.fetch(
-            f"http://127.0.0.1:{machine.port}{quote(machine.base_url.rstrip('/'))}/vml/wish{path}",
+            f"http://127.0.0.1:{machine.port}{machine.base_url.rstrip('/')}/vml/wish{path}",
             method=method,
             body=body,
             headers={"Authorization": f"token {token}"},

@@ -3,6 +3,7 @@ import { nullTranslator } from '@jupyterlab/translation';
 import {
   ago,
   amount,
+  arrived,
   bytes,
   fraction,
   jobTitle,
@@ -30,6 +31,23 @@ describe('bytes', () => {
     [5e18, '5000 PB']
   ])('%d is %s', (count, said) => {
     expect(bytes(count)).toBe(said);
+  });
+});
+
+describe('how much has come over to a machine', () => {
+  it('is said of the whole working area', () => {
+    const some = machine({ arrival: { bytes: 12_300_000, size: 10.1e9 } });
+    expect(arrived(some, trans)).toBe('12 MB of 10 GB have come over');
+  });
+
+  it('is nothing yet where nothing was read', () => {
+    const fresh = machine({ arrival: { size: 2048 } });
+    expect(arrived(fresh, trans)).toBe('0 B of 2.0 kB have come over');
+  });
+
+  it('is not said where the working area does not come as it is read', () => {
+    expect(arrived(machine(), trans)).toBeNull();
+    expect(arrived(machine({ arrival: null }), trans)).toBeNull();
   });
 });
 

@@ -2,7 +2,7 @@ import { nullTranslator } from '@jupyterlab/translation';
 
 import { remaining, remainingText, since } from '../format';
 import { isLocal } from '../machine-opening';
-import { cameOver, memory } from '../machine-words';
+import { memory } from '../machine-words';
 import { retryOf } from '../retry';
 import { treeOf } from '../standard-view';
 import { machineOf } from '../status';
@@ -107,13 +107,6 @@ describe('words of machines', () => {
     const shape = { cpus: 1, memory_mib: 1536, scratch_gib: 1 };
     expect(memory(machine())).toBe('2 GiB');
     expect(memory(machine({ shape }))).toBe('1536 MiB');
-  });
-
-  it('tells what came over only where that is known', () => {
-    expect(cameOver(machine(), trans)).toBe('');
-    expect(cameOver(machine({ came_bytes: 5e5, area_bytes: 2e6 }), trans)).toBe(
-      '500 kB of 2.0 MB came over'
-    );
   });
 
   it('finds the machine of a tab', () => {

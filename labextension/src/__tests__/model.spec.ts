@@ -106,6 +106,21 @@ describe('LogbookModel', () => {
     expect(api.reads).toEqual(['jobs']);
   });
 
+  it('looks how much has come over while something does, and else asks nothing', async () => {
+    api.reads = [];
+    await model.readArrivals();
+    expect(api.reads).toEqual([]);
+
+    api.running = [machine({ arrival: { bytes: 2048, size: 4096 } })];
+    await model.refresh();
+    api.running = [machine({ arrival: { bytes: 4096, size: 4096 } })];
+    api.reads = [];
+    await model.readArrivals();
+    await model.readArrivals();
+    expect(api.reads).toEqual(['machines']);
+    expect(model.machines?.[0].arrival?.bytes).toBe(4096);
+  });
+
   it('reads once more, not often, when many events come at once', async () => {
     api.reads = [];
     for (let count = 0; count < 20; count++) {

@@ -121,7 +121,13 @@ class FakeFlows:
         made = machine(len(self.running) + 1, entry=entry, base_url=base_url.format(machine="m1"))
         self.running.append(made)
         return SimpleNamespace(
-            machine=made, url=made.url, accelerator="tcg", warm=False, seconds={"boot": 1.0}, notes=[]
+            machine=made,
+            url=made.url,
+            accelerator="tcg",
+            warm=False,
+            seconds={"boot": 1.0},
+            notes=[],
+            recipe=None,
         )
 
     def capture_machine(self, machine: str, *, title: str, progress: Progress, **asked: Any) -> Entry:

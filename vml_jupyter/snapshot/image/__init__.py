@@ -6,7 +6,8 @@ The format is drawn byte by byte in docs/area-image.md.
 """
 
 from vml_jupyter.snapshot.image.area import AreaImage
+from vml_jupyter.snapshot.image.kept import Kept
 from vml_jupyter.snapshot.image.source import Source
 from vml_jupyter.snapshot.image.volume import LABEL
 
-__all__ = ["LABEL", "AreaImage", "Source"]
+__all__ = ["LABEL", "AreaImage", "Kept", "Source"]

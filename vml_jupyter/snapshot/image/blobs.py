@@ -2,6 +2,7 @@
 
     get(id)      kept -> returned | being fetched -> waited for | else fetched here
     ahead(ids)   what is neither kept nor being fetched is fetched by one thread
+    put(id, b)   what came another way is kept like what was read
 
 Many readers may ask at once: a blob that several want is decoded once, and kept until newer ones need its place.
 """
@@ -14,7 +15,8 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from threading import Lock
 
 KEPT_BYTES = 64 << 20
-_WAITING_AHEAD = 4
+_WAITING_AHEAD = 16
+_FOLLOWED = 4096
 
 
 class BlobCache:
@@ -26,6 +28,7 @@ class BlobCache:
         self._kept: OrderedDict[str, bytes] = OrderedDict()
         self._kept_bytes = 0
         self._pending: dict[str, Future[bytes]] = {}
+        self._touched: dict[str, None] = {}
         self._lock = Lock()
         self._ahead: ThreadPoolExecutor | None = None
         self._closed = False
@@ -33,6 +36,8 @@ class BlobCache:
     def get(self, id: str) -> bytes:
         """Return a blob."""
         with self._lock:
+            if len(self._touched) < _FOLLOWED:
+                self._touched.setdefault(id)
             kept = self._kept.get(id)
             if kept is not None:
                 self._kept.move_to_end(id)
@@ -44,6 +49,22 @@ class BlobCache:
         if mine:
             self._settle(id, future)
         return future.result()
+
+    def touched(self) -> list[str]:
+        """Return the first few thousand blobs that were asked for, in the order in which they first were."""
+        with self._lock:
+            return list(self._touched)
+
+    def keeps(self, id: str) -> bool:
+        """Say whether ``get`` would return at once, or nearly so."""
+        with self._lock:
+            return id in self._kept or id in self._pending
+
+    def put(self, id: str, blob: bytes) -> None:
+        """Keep a blob that nobody has asked for yet."""
+        with self._lock:
+            if not self._closed and id not in self._kept:
+                self._keep(id, blob)
 
     def ahead(self, ids: Iterable[str]) -> None:
         """Begin to fetch blobs that will be wanted soon; do nothing where enough is under way."""

@@ -12,7 +12,7 @@ from __future__ import annotations
 from array import array
 from bisect import bisect_right
 from collections import OrderedDict
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import accumulate
 from threading import Lock
 from typing import NamedTuple
@@ -51,6 +51,32 @@ class Extents:
         self._cuts: OrderedDict[int, array[int]] = OrderedDict()
         self._kept = 0
         self._lock = Lock()
+
+    def arrays(self) -> list[bytes]:
+        """Return everything that is known, to be kept; ``restored`` undoes it, on a computer of this byte order."""
+        return [self._starts.tobytes(), self._sizes.tobytes(), self._firsts.tobytes(), bytes(self._ids)]
+
+    @classmethod
+    def restored(cls, total_blocks: int, arrays: Sequence[bytes]) -> Extents:
+        """Return what ``arrays`` was asked of.
+
+        Raises:
+            ValueError: They are not such arrays.
+        """
+        extents = cls()
+        starts, sizes, firsts, ids = arrays
+        for name, kept in (("_starts", starts), ("_sizes", sizes), ("_firsts", firsts)):
+            values = array("Q")
+            values.frombytes(kept)
+            setattr(extents, name, values)
+        extents._ids = bytearray(ids)
+        extents.blocks = total_blocks
+        files = len(extents._starts)
+        if len(extents._sizes) != files or len(extents._firsts) != files + 1:
+            raise ValueError("arrays of other lengths than they were kept with")
+        if extents._firsts[-1] * _ID_BYTES != len(ids):
+            raise ValueError("other ids than they were kept with")
+        return extents
 
     def add(self, size: int, content: list[str] | None, name: str) -> int:
         """Give a file of ``size`` bytes, made of the blobs ``content``, its blocks; return the first.

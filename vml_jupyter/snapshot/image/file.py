@@ -19,15 +19,19 @@ from vml_jupyter.progress import Progress
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
-def write_new(path: Path, pieces: Iterable[bytes], size_bytes: int, progress: Progress) -> None:
-    """Write ``pieces``, ``size_bytes`` in all, to ``path``, where nothing may be yet.
+def write_new(
+    path: Path, pieces: Iterable[bytes], size_bytes: int, progress: Progress, *, overwrite: bool = False
+) -> None:
+    """Write ``pieces``, ``size_bytes`` in all, to ``path``, where nothing may be yet, or with ``overwrite`` a file.
 
     Raises:
         WouldOverwrite: Something is there, or came there meanwhile.
         NotFound: The folder is not there.
         DiskFull: It does not fit.
     """
-    _refuse_to_overwrite(path)
+    replaces = overwrite and path.is_file()
+    if not replaces:
+        _refuse_to_overwrite(path)
     if not path.parent.is_dir():
         raise NotFound(f"there is no folder {path.parent}", "Make it first, or choose another")
     if shutil.disk_usage(path.parent).free < size_bytes:
@@ -40,7 +44,10 @@ def write_new(path: Path, pieces: Iterable[bytes], size_bytes: int, progress: Pr
             if error.errno in _FULL:
                 raise _disk_full(path, size_bytes) from error
             raise
-        _name(staged, path)
+        if replaces:
+            staged.replace(path)
+        else:
+            _name(staged, path)
     _sync_folder(path.parent)
 
 

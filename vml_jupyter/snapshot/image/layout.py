@@ -10,7 +10,9 @@ the data area begins is known only at the end, so files are first placed relativ
 from __future__ import annotations
 
 from array import array
+from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Protocol
 
 from vml_jupyter.errors import Foreign
 from vml_jupyter.repository.node import Node
@@ -48,6 +50,21 @@ class _Folder:
     size: int = 0
 
 
+class Laid(Protocol):
+    """What an image needs of a layout, computed now or kept from before."""
+
+    @property
+    def metadata(self) -> bytes | bytearray: ...
+    @property
+    def extents(self) -> Extents: ...
+    @property
+    def blocks(self) -> int: ...
+    @property
+    def files(self) -> int: ...
+    @property
+    def clipped(self) -> Sequence[bytes]: ...
+
+
 @dataclass
 class Layout:
     """Build the layout of ``tree``; afterwards it is only read.
@@ -75,8 +92,9 @@ class Layout:
         self._tallies = measure(self.source, self.tree)
         self._hard: dict[tuple[int, int], tuple[int, int, Node]] = {}
         self._serial = 0
-        entries = self._base(self.root, 2 + self._tallies[self.tree].children)
-        self._folders = [_Folder(self.tree, 0, b"\0", 0, nodes.stamp(self.root.mtime), entries)]
+        stamp = nodes.stamp(self.root.mtime)
+        entries = self._base(self.root, stamp, 2 + self._tallies[self.tree].children)
+        self._folders = [_Folder(self.tree, 0, b"\0", 0, stamp, entries)]
         self._file_records, self._file_blocks = array("Q"), array("Q")
         self._build()
         del self._tallies, self._folders, self._hard, self._file_records, self._file_blocks
@@ -127,7 +145,8 @@ class Layout:
         self, writer: Directory, base: int, number: int, index: int, node: Node, name: bytes
     ) -> None:
         identifier, tree = directory.folder_identifier(index), subtree(node)
-        stamp, base_entries = nodes.stamp(node.mtime), self._base(node, 2 + self._tallies[tree].children)
+        stamp = nodes.stamp(node.mtime)
+        base_entries = self._base(node, stamp, 2 + self._tallies[tree].children)
         entries = self._named(base_entries, name)
         at = writer.append(identifier, directory.FOLDER, _NOTHING, _NOTHING, stamp, entries)
         self._folders.append(_Folder(tree, number, identifier, base + at, stamp, base_entries))
@@ -135,9 +154,9 @@ class Layout:
     def _add_file(self, writer: Directory, base: int, index: int, node: Node, name: bytes) -> None:
         self.files += 1
         block, serial = self._place(node)
-        entries = self._named(self._base(node, node.links or 1, serial), name)
-        identifier = directory.file_identifier(index)
         stamp = nodes.stamp(node.mtime)
+        entries = self._named(self._base(node, stamp, node.links or 1, serial), name)
+        identifier = directory.file_identifier(index)
         left = node.size
         while True:
             size = min(left, MAX_SECTION_BYTES)
@@ -165,13 +184,14 @@ class Layout:
 
     def _add_special(self, writer: Directory, index: int, node: Node, name: bytes) -> None:
         self.files += 1
-        entries = self._named(self._base(node, node.links or 1), name)
+        stamp = nodes.stamp(node.mtime)
+        entries = self._named(self._base(node, stamp, node.links or 1), name)
         if node.type == "symlink":
             entries += susp.link(nodes.link_target(node))
         elif node.type in ("dev", "chardev"):
             entries.append(susp.device(*nodes.device_numbers(node)))
         identifier = directory.file_identifier(index)
-        writer.append(identifier, 0, _NOTHING, _NOTHING, nodes.stamp(node.mtime), entries)
+        writer.append(identifier, 0, _NOTHING, _NOTHING, stamp, entries)
 
     def _named(self, base: bytes, name: bytes) -> list[bytes]:
         """Return entries with the name: one piece where that surely leaves room for a reference behind it."""
@@ -181,7 +201,7 @@ class Layout:
             self.clipped.append(name)
         return [base, *susp.long_name(name)]
 
-    def _base(self, node: Node, links: int, serial: int = 0) -> bytes:
+    def _base(self, node: Node, modified: bytes, links: int, serial: int = 0) -> bytes:
         if not serial:
             self._serial += 1
             serial = self._serial
@@ -192,7 +212,8 @@ class Layout:
             node.uid if uid is None else uid,
             node.gid if gid is None else gid,
         )
-        modified, accessed, changed = map(nodes.stamp, (node.mtime, node.atime, node.ctime))
+        accessed = modified if node.atime == node.mtime else nodes.stamp(node.atime)
+        changed = modified if node.ctime == node.mtime else nodes.stamp(node.ctime)
         return owner + both32(serial) + susp.times(modified, accessed, changed)
 
     def _move_files(self, start: int) -> None:

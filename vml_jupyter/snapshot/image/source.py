@@ -5,8 +5,10 @@ tree(id) -> nodes of a folder        blob(id) -> plain bytes        blob_size(id
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Protocol
 
+from vml_jupyter.repository.cipher import Buffer
 from vml_jupyter.repository.node import Node
 
 
@@ -19,6 +21,10 @@ class Source(Protocol):
 
     def blob(self, id: str, /) -> bytes:
         """Return the plain bytes of one data blob."""
+        ...
+
+    def blobs(self, ids: Sequence[str], /) -> Sequence[Buffer]:
+        """Return the plain bytes of many data blobs; those that lie side by side come together."""
         ...
 
     def blob_size(self, id: str, /) -> int:
