@@ -13,12 +13,15 @@ import {
   IEntry,
   IEnvironment,
   IFailure,
+  IHostShape,
   IJob,
   IMachine,
   IOfferedRelease,
   IOpening,
   IRestoreRequest,
-  ISnapshotRequest
+  ISnapshotRequest,
+  IStandardSnapshot,
+  Power
 } from './records';
 
 /**
@@ -58,11 +61,18 @@ export interface IApi {
   endJob(job: string): Promise<void>;
   machines(): Promise<IMachine[]>;
   open(machine: string, trust: boolean): Promise<IOpening>;
-  power(machine: string, kind: 'start' | 'stop'): Promise<IJob>;
+  power(machine: string, kind: Power): Promise<IJob>;
   capture(machine: string, asked: ICaptureRequest): Promise<IJob>;
   remove(machine: string): Promise<IJob>;
+  /** The end of what it wrote to its serial console. */
+  console(machine: string): Promise<string>;
+  standard(machine: string): Promise<IStandardSnapshot[]>;
+  takeStandard(machine: string, name: string): Promise<IJob>;
+  revert(machine: string, name: string): Promise<IJob>;
+  removeStandard(machine: string, name: string): Promise<IJob>;
   releases(): Promise<IOfferedRelease[]>;
   environment(): Promise<IEnvironment>;
+  hostShape(): Promise<IHostShape>;
 }
 
 export class Api implements IApi {
@@ -132,7 +142,7 @@ export class Api implements IApi {
     return this._ask(['machines', machine, 'open'], 'POST', { trust });
   }
 
-  async power(machine: string, kind: 'start' | 'stop'): Promise<IJob> {
+  async power(machine: string, kind: Power): Promise<IJob> {
     return this._job(['machines', machine, kind], 'POST');
   }
 
@@ -149,6 +159,30 @@ export class Api implements IApi {
     return this._job(['machines', machine], 'DELETE');
   }
 
+  async console(machine: string): Promise<string> {
+    type Reply = { text: string };
+    const path = ['machines', machine, 'console'];
+    return (await ask<Reply>(this._settings, path)).text;
+  }
+
+  async standard(machine: string): Promise<IStandardSnapshot[]> {
+    type Reply = { snapshots: IStandardSnapshot[] };
+    const path = ['machines', machine, 'standard'];
+    return (await ask<Reply>(this._settings, path)).snapshots;
+  }
+
+  async takeStandard(machine: string, name: string): Promise<IJob> {
+    return this._job(['machines', machine, 'standard'], 'POST', { name });
+  }
+
+  async revert(machine: string, name: string): Promise<IJob> {
+    return this._job(['machines', machine, 'standard', name, 'revert'], 'POST');
+  }
+
+  async removeStandard(machine: string, name: string): Promise<IJob> {
+    return this._job(['machines', machine, 'standard', name], 'DELETE');
+  }
+
   async releases(): Promise<IOfferedRelease[]> {
     type Reply = { releases: IOfferedRelease[] };
     return (await this._get<Reply>('releases')).releases;
@@ -156,6 +190,10 @@ export class Api implements IApi {
 
   async environment(): Promise<IEnvironment> {
     return this._get('environment');
+  }
+
+  async hostShape(): Promise<IHostShape> {
+    return this._get('shape');
   }
 
   private _get<T>(noun: string): Promise<T> {

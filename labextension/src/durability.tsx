@@ -42,6 +42,36 @@ export function GoneBadge(props: {
 }
 
 /**
+ * Say whether the release of an entry is on this computer, or comes from elsewhere first.
+ */
+export function StateText(props: {
+  known: IDurability | undefined;
+  trans: TranslationBundle;
+}): JSX.Element | null {
+  const { known, trans } = props;
+  const image = known?.needs.find(need => need.kind === 'image');
+  if (known?.state !== 'there' || !image) {
+    return null;
+  }
+  const text =
+    image.state === 'here'
+      ? trans.__('Its CernVM is on this computer')
+      : trans.__('Its CernVM can be downloaded');
+  return (
+    <span
+      className="vml-EntryState"
+      data-testid="vml-entry-state"
+      data-state={image.state}
+      role="img"
+      title={text}
+      aria-label={text}
+    >
+      {image.state === 'here' ? '✓' : '↓'}
+    </span>
+  );
+}
+
+/**
  * Draw all that an entry needs, with what is known of each.
  */
 export function NeedsList(props: {

@@ -9,7 +9,7 @@ import { CommandRegistry } from '@lumino/commands';
 import * as React from 'react';
 
 import { ITrack, tracks } from './branches';
-import { GoneBadge, needsText } from './durability';
+import { GoneBadge, needsText, StateText } from './durability';
 import { FailureView } from './failures';
 import { Filters } from './filters';
 import { ago, bytes, files } from './format';
@@ -19,6 +19,7 @@ import { LogbookModel } from './model';
 import { IDurability, IEntry, isActive } from './records';
 import { Rows } from './rows';
 import { matching } from './search';
+import { Plots, Thumbnail } from './thumbnail';
 import { CommandIDs } from './tokens';
 import { TrackView } from './tracks';
 
@@ -29,6 +30,7 @@ export class EntriesView extends ReactWidget {
     private _model: LogbookModel,
     private _commands: CommandRegistry,
     private _filter: ListFilter,
+    private _plots: Plots,
     private _trans: TranslationBundle
   ) {
     super();
@@ -74,6 +76,7 @@ export class EntriesView extends ReactWidget {
           known={id => model.durability(id)}
           restoring={this._restoring()}
           commands={this._commands}
+          plots={this._plots}
           trans={trans}
         />
       </>
@@ -95,6 +98,7 @@ function EntryList(props: {
   known: (entry: string) => IDurability | undefined;
   restoring: Set<string>;
   commands: CommandRegistry;
+  plots: Plots;
   trans: TranslationBundle;
 }): JSX.Element {
   const { entries, filter, commands, trans } = props;
@@ -155,6 +159,7 @@ function EntryList(props: {
           restoring={props.restoring.has(found[index].id)}
           trans={trans}
           actions={actions}
+          plots={props.plots}
         />
       )}
     />
@@ -197,11 +202,13 @@ const EntryItem = React.memo(function EntryItem(props: {
   restoring: boolean;
   trans: TranslationBundle;
   actions: IActions;
+  plots: Plots;
 }): JSX.Element {
   const { entry, known, actions, trans } = props;
   const release = entry.environment.release;
   const where = [entry.notebook, ago(entry.time)].filter(Boolean).join(' · ');
-  const what = `${files(entry, trans)} · ${bytes(entry.bytes)}`;
+  const what = trans.__('%1 new', bytes(entry.new_bytes));
+  const all = `${files(entry, trans)} · ${bytes(entry.bytes)}`;
   const when = new Date(entry.time).toLocaleString();
   const futures = props.track?.futures ?? 0;
   return (
@@ -268,7 +275,13 @@ const EntryItem = React.memo(function EntryItem(props: {
             {release?.label ?? trans.__('No release')}
           </span>
           <GoneBadge known={known} trans={trans} />
-          <span>{what}</span>
+          {entry.automatic && (
+            <span className="vml-Item-auto" data-testid="vml-automatic">
+              {trans.__('automatic')}
+            </span>
+          )}
+          <StateText known={known} trans={trans} />
+          <span title={all}>{what}</span>
         </div>
         {entry.tags.length > 0 && (
           <div className="vml-Item-meta vml-Item-tags">
@@ -285,6 +298,7 @@ const EntryItem = React.memo(function EntryItem(props: {
           </div>
         )}
       </div>
+      {entry.notebook && <Thumbnail entry={entry.id} plots={props.plots} />}
     </div>
   );
 });

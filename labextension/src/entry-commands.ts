@@ -54,6 +54,7 @@ export function addEntryCommands(
           entry,
           model.api.releases(),
           model.api.durability(true).then(all => all[entry.id]),
+          model.api.hostShape(),
           trans
         ));
       if (!entry || !asked) {

@@ -1,5 +1,5 @@
 /**
- * The choices beside the search box: notebook, project, tag, release.
+ * The choices beside the search box: notebook, project, tag, release, date, and how it was taken.
  */
 
 import { TranslationBundle } from '@jupyterlab/translation';
@@ -10,7 +10,7 @@ import { ListFilter } from './list-filter';
 import { choices } from './search';
 import { IEntry } from './records';
 
-type Name = 'notebook' | 'project' | 'tag' | 'release';
+type Name = 'notebook' | 'project' | 'tag' | 'release' | 'days' | 'kind';
 
 export function Filters(props: {
   filter: ListFilter;
@@ -23,8 +23,25 @@ export function Filters(props: {
     ['notebook', trans.__('Notebook')],
     ['project', trans.__('Project')],
     ['tag', trans.__('Tag')],
-    ['release', trans.__('Release')]
+    ['release', trans.__('Release')],
+    ['days', trans.__('Date')],
+    ['kind', trans.__('Taken')]
   ];
+  const fixed: Partial<Record<Name, [string, string][]>> = {
+    days: [
+      ['1', trans.__('Last 24 hours')],
+      ['7', trans.__('Last 7 days')],
+      ['31', trans.__('Last month')],
+      ['366', trans.__('Last year')]
+    ],
+    kind: [
+      ['hand', trans.__('By hand')],
+      ['automatic', trans.__('Automatically')]
+    ]
+  };
+  const choicesOf = (name: Name): [string, string][] =>
+    fixed[name] ??
+    offered[name as keyof typeof offered].map(value => [value, value]);
   const chosen = labels.filter(([name]) => filter.value[name]);
   if (!filter.expanded && !chosen.length) {
     return null;
@@ -46,9 +63,9 @@ export function Filters(props: {
           onChange={event => filter.set({ [name]: event.target.value })}
         >
           <option value="">{trans.__('%1: any', label)}</option>
-          {offered[name].map(value => (
+          {choicesOf(name).map(([value, text]) => (
             <option key={value} value={value}>
-              {value}
+              {text}
             </option>
           ))}
         </HTMLSelect>

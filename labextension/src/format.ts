@@ -64,12 +64,28 @@ export function ago(
  */
 export function seconds(value: number): string {
   if (value < 10) {
-    return `${value.toFixed(1)} s`;
+    return `${Number.isInteger(value) ? value : value.toFixed(1)} s`;
   }
   const whole = Math.round(value);
   return whole < 60
     ? `${whole} s`
     : `${Math.floor(whole / 60)} min ${whole % 60} s`;
+}
+
+/**
+ * 3 700 s since `time` -> '1 h 1 min', nothing where it is no time.
+ */
+export function since(time: string, now: number = Date.now()): string {
+  const minutes = Math.floor((now - Date.parse(time)) / 60_000);
+  if (isNaN(minutes)) {
+    return '';
+  }
+  const whole = Math.max(0, minutes);
+  const [days, hours] = [Math.floor(whole / 1440), Math.floor(whole / 60) % 24];
+  if (days) {
+    return `${days} d ${hours} h`;
+  }
+  return hours ? `${hours} h ${whole % 60} min` : `${whole} min`;
 }
 
 /**
@@ -80,6 +96,47 @@ export function fraction(stage: IStage | undefined): number | null {
     return null;
   }
   return Math.min(1, Math.max(0, stage.done / stage.total));
+}
+
+/**
+ * How many seconds a job is likely to go on, by what earlier ones took; null where nobody knows.
+ *
+ * A stage that takes longer than ever is not given up: it then counts as nearly done.
+ */
+export function remaining(job: IJob): number | null {
+  const expected = Object.entries(job.expected ?? {});
+  if (!expected.length || !job.stages.length) {
+    return null;
+  }
+  const current = job.stages[job.stages.length - 1];
+  const begun = new Set(job.stages.map(stage => stage.name));
+  const known = expected.findIndex(([name]) => name === current.name);
+  const far = fraction(current);
+  const byPace =
+    far && current.seconds > 1 ? (current.seconds / far) * (1 - far) : null;
+  const byLast =
+    known < 0 ? null : Math.max(0, expected[known][1] - current.seconds);
+  const rest = expected
+    .slice(known + 1)
+    .filter(([name]) => !begun.has(name))
+    .reduce((sum, [, value]) => sum + value, 0);
+  const own = byPace ?? byLast;
+  return own === null ? null : own + rest;
+}
+
+/**
+ * 'about 20 s left', in steps that do not flicker; nothing where nobody knows.
+ */
+export function remainingText(job: IJob, trans: TranslationBundle): string {
+  const left = remaining(job);
+  if (left === null) {
+    return '';
+  }
+  if (left < 2) {
+    return trans.__('nearly done');
+  }
+  const step = left < 20 ? 2 : left < 60 ? 5 : 30;
+  return trans.__('about %1 left', seconds(Math.ceil(left / step) * step));
 }
 
 /**
@@ -168,6 +225,7 @@ export function jobTitle(
 ): string {
   switch (job.kind) {
     case 'snapshot':
+    case 'autosnapshot':
     case 'capture':
       return trans.__('Snapshot of “%1”', name);
     case 'restore':
@@ -180,6 +238,16 @@ export function jobTitle(
       return trans.__('Stopping “%1”', name);
     case 'delete':
       return trans.__('Deleting the machine of “%1”', name);
+    case 'suspend':
+      return trans.__('Suspending “%1”', name);
+    case 'resume':
+      return trans.__('Resuming “%1”', name);
+    case 'take':
+      return trans.__('Taking a standard snapshot of “%1”', name);
+    case 'revert':
+      return trans.__('Reverting “%1” to “%2”', name, job.title);
+    case 'delete-standard':
+      return trans.__('Deleting the standard snapshot “%1”', job.title);
     case 'warm':
       return trans.__('Keeping %1 warm for the next restore', name);
   }

@@ -28,6 +28,26 @@ export const snapshotIcon = new LabIcon({
 });
 
 /**
+ * Two bars: what rests.
+ */
+export const suspendIcon = new LabIcon({
+  name: 'vml-jupyter:suspend',
+  svgstr: svg(
+    '<path class="jp-icon3" fill="#616161" d="M7 5h4v14H7V5zm6 0h4v14h-4V5z"/>'
+  )
+});
+
+/**
+ * A screen on a stand: a machine.
+ */
+export const machineIcon = new LabIcon({
+  name: 'vml-jupyter:machine',
+  svgstr: svg(
+    '<path class="jp-icon3" fill="#616161" d="M4 3h16a2 2 0 0 1 2 2v10a2 2 0 0 1-2 2h-6v2h3v2H7v-2h3v-2H4a2 2 0 0 1-2-2V5a2 2 0 0 1 2-2zm0 2v10h16V5H4z"/>'
+  )
+});
+
+/**
  * An arrow back in time.
  */
 export const restoreIcon = new LabIcon({

@@ -21,12 +21,15 @@ import { entryPages } from './entry-pages';
 import { logbookIcon } from './icons';
 import { addJobCommands } from './job-commands';
 import { addMachineCommands } from './machine-commands';
+import { machinePages } from './machine-pages';
 import { LogbookModel } from './model';
 import { Notices } from './notices';
 import { PageApi } from './page-api';
 import { LogbookPanel } from './panel';
 import { addRestoreFiles } from './restore-files';
 import { addSnapshotCommands } from './snapshot-commands';
+import { statusItem } from './status';
+import { Plots } from './thumbnail';
 import { CommandIDs, ILogbookModel, PLUGIN } from './tokens';
 
 const DOMAIN = 'vml_jupyter';
@@ -123,7 +126,9 @@ const panel: JupyterFrontEndPlugin<void> = {
       describedBy: { args: { type: 'object', properties: {} } },
       execute: () => model.refresh()
     });
-    const panel = new LogbookPanel(model, app.commands, trans);
+    const page = new PageApi(app.serviceManager.serverSettings);
+    const plots = new Plots((entry, signal) => page.thumbnail(entry, signal));
+    const panel = new LogbookPanel(model, app.commands, plots, trans);
     app.commands.addCommand(CommandIDs.show, {
       label: trans.__('Logbook'),
       caption: trans.__('Show entries, machines and jobs'),
@@ -150,6 +155,8 @@ const plugins: JupyterFrontEndPlugin<unknown>[] = [
   model,
   commands,
   panel,
-  entryPages
+  entryPages,
+  machinePages,
+  statusItem
 ];
 export default plugins;

@@ -6,12 +6,14 @@ import { ReactWidget, UseSignal } from '@jupyterlab/apputils';
 import { TranslationBundle } from '@jupyterlab/translation';
 import { closeIcon } from '@jupyterlab/ui-components';
 import { CommandRegistry } from '@lumino/commands';
+import { ReadonlyPartialJSONObject } from '@lumino/coreutils';
 import * as React from 'react';
 
 import { FailureView } from './failures';
-import { amount, fraction, jobTitle, subject } from './format';
+import { amount, fraction, jobTitle, remainingText, subject } from './format';
 import { LogbookModel } from './model';
 import { IJob, isActive } from './records';
+import { retryOf } from './retry';
 import { CommandIDs } from './tokens';
 
 export class JobsView extends ReactWidget {
@@ -40,6 +42,9 @@ export class JobsView extends ReactWidget {
                   job={job}
                   name={subject(job, model.entries ?? [], model.machines ?? [])}
                   trans={trans}
+                  onRun={(command, args) =>
+                    void commands.execute(command, args)
+                  }
                   onEnd={() =>
                     void commands.execute(CommandIDs.endJob, { job: job.id })
                   }
@@ -58,8 +63,10 @@ function JobItem(props: {
   name: string;
   trans: TranslationBundle;
   onEnd: () => void;
+  onRun: (command: string, args: ReadonlyPartialJSONObject) => void;
 }): JSX.Element {
   const { job, trans } = props;
+  const retry = retryOf(job, trans);
   const title = jobTitle(job, props.name, trans);
   const end = isActive(job)
     ? trans.__('Cancel: %1', title)
@@ -89,7 +96,20 @@ function JobItem(props: {
       {isActive(job) ? (
         <JobProgress job={job} trans={trans} />
       ) : (
-        job.error && <FailureView failure={job.error} trans={trans} />
+        job.error && (
+          <>
+            <FailureView failure={job.error} trans={trans} />
+            {retry && (
+              <button
+                className="jp-Button jp-mod-styled jp-mod-accept vml-Retry"
+                data-testid="vml-job-retry"
+                onClick={() => props.onRun(retry.command, retry.args)}
+              >
+                {retry.label}
+              </button>
+            )}
+          </>
+        )
       )}
     </li>
   );
@@ -109,6 +129,7 @@ function JobProgress(props: {
           {stage?.title ?? trans.__('Waiting for its turn')}
         </span>
         {stage && <span>{amount(stage, trans)}</span>}
+        <span data-testid="vml-job-left">{remainingText(job, trans)}</span>
       </div>
       <progress
         className="vml-Progress"

@@ -1,31 +1,44 @@
 /**
- * What can be done with a machine: open, start, stop, capture, delete.
+ * What can be done with a machine: open, start, stop, suspend, resume, delete, and its standard snapshots.
  */
 
-import { Notification } from '@jupyterlab/apputils';
 import { TranslationBundle } from '@jupyterlab/translation';
-import { launchIcon, runIcon, stopIcon } from '@jupyterlab/ui-components';
+import {
+  deleteIcon,
+  launchIcon,
+  runIcon,
+  stopIcon
+} from '@jupyterlab/ui-components';
 import { CommandRegistry } from '@lumino/commands';
 import { ReadonlyPartialJSONObject } from '@lumino/coreutils';
 
 import { agreed } from './consent';
 import { showFailure } from './failures';
-import { snapshotIcon } from './icons';
+import { snapshotIcon, suspendIcon } from './icons';
 import { LogbookModel } from './model';
-import { IMachine } from './records';
+import { IMachine, MachineState } from './records';
 import { choices } from './search';
 import { askForSnapshot } from './snapshot-form';
 import { CommandIDs } from './tokens';
 
+const machineArg = {
+  machine: { type: 'string', description: 'The id of the machine' }
+};
 const describedBy = {
+  args: { type: 'object', properties: machineArg, required: ['machine'] }
+};
+const describedByName = {
   args: {
     type: 'object',
     properties: {
-      machine: { type: 'string', description: 'The id of the machine' }
+      ...machineArg,
+      name: { type: 'string', description: 'The name of the snapshot' }
     },
-    required: ['machine']
+    required: ['machine', 'name']
   }
 };
+
+type Run = (machine: string, name: string) => Promise<void>;
 
 export function addMachineCommands(
   commands: CommandRegistry,
@@ -38,33 +51,32 @@ export function addMachineCommands(
   const add = (
     id: string,
     options: Omit<CommandRegistry.ICommandOptions, 'execute'>,
-    execute: (machine: string) => Promise<void>,
-    failed: string
+    failed: string,
+    states: MachineState[],
+    execute: Run
   ) =>
     commands.addCommand(id, {
-      ...options,
       describedBy,
+      // What the list does not know yet is for the server to judge.
+      isEnabled: args =>
+        !named(args) || states.includes(named(args)?.state as MachineState),
+      ...options,
       execute: async args => {
         try {
-          await execute(args.machine as string);
+          await execute(args.machine as string, (args.name as string) ?? '');
         } catch (reason) {
           await showFailure(failed, reason, trans);
         }
       }
     });
+  const everyState: MachineState[] = [
+    'starting',
+    'running',
+    'suspended',
+    'stopped',
+    'broken'
+  ];
 
-  add(
-    CommandIDs.open,
-    {
-      label: trans.__('Open'),
-      caption: trans.__(
-        'Open the notebook in this machine in a new browser tab'
-      ),
-      icon: launchIcon
-    },
-    machine => openMachine(machine, model, trans),
-    trans.__('The machine was not opened')
-  );
   add(
     CommandIDs.start,
     {
@@ -72,8 +84,33 @@ export function addMachineCommands(
       caption: trans.__('Start this machine again'),
       icon: runIcon
     },
-    async machine => model.track(await model.api.power(machine, 'start')),
-    trans.__('The machine was not started')
+    trans.__('The machine was not started'),
+    ['stopped'],
+    async machine => model.track(await model.api.power(machine, 'start'))
+  );
+  add(
+    CommandIDs.resume,
+    {
+      label: trans.__('Resume'),
+      caption: trans.__('Go on where this machine was suspended'),
+      icon: runIcon
+    },
+    trans.__('The machine was not resumed'),
+    ['suspended', 'broken'],
+    async machine => model.track(await model.api.power(machine, 'resume'))
+  );
+  add(
+    CommandIDs.suspend,
+    {
+      label: trans.__('Suspend'),
+      caption: trans.__(
+        'Keep this machine on disk with its memory: kernels go on where they were'
+      ),
+      icon: suspendIcon
+    },
+    trans.__('The machine was not suspended'),
+    ['running'],
+    async machine => model.track(await model.api.power(machine, 'suspend'))
   );
   add(
     CommandIDs.stop,
@@ -82,8 +119,9 @@ export function addMachineCommands(
       caption: trans.__('Shut this machine down; its disk is kept'),
       icon: stopIcon
     },
-    async machine => model.track(await model.api.power(machine, 'stop')),
-    trans.__('The machine was not stopped')
+    trans.__('The machine was not stopped'),
+    ['starting', 'running', 'suspended', 'broken'],
+    async machine => model.track(await model.api.power(machine, 'stop'))
   );
   add(
     CommandIDs.capture,
@@ -94,11 +132,14 @@ export function addMachineCommands(
       ),
       icon: snapshotIcon
     },
+    trans.__('No snapshot was taken of the machine'),
+    ['running'],
     async machine => {
       const proposed = {
         title: named({ machine })?.title ?? '',
         note: '',
         tags: [],
+        leave_out: [],
         release: ''
       };
       const knownTags = choices(model.entries ?? []).tag;
@@ -106,68 +147,68 @@ export function addMachineCommands(
       if (asked) {
         model.track(await model.api.capture(machine, asked));
       }
-    },
-    trans.__('No snapshot was taken of the machine')
+    }
   );
   add(
     CommandIDs.remove,
     {
       label: trans.__('Delete…'),
-      caption: trans.__('Delete this machine and what was changed in it')
+      caption: trans.__('Delete this machine and what was changed in it'),
+      icon: deleteIcon
     },
+    trans.__('The machine was not deleted'),
+    everyState,
     async machine => {
       if (await agreedToDelete(named({ machine })?.title ?? machine, trans)) {
         model.track(await model.api.remove(machine));
       }
-    },
-    trans.__('The machine was not deleted')
-  );
-}
-
-/**
- * Open a machine in a new tab; where its pages would share this server's origin, only with the user's trust.
- */
-async function openMachine(
-  machine: string,
-  model: LogbookModel,
-  trans: TranslationBundle
-): Promise<void> {
-  let opening = await model.api.open(machine, false);
-  if (!opening.trusted) {
-    if (!(await agreedToTrust(trans))) {
-      return;
     }
-    opening = await model.api.open(machine, true);
-  }
-  const tab = window.open(opening.url, '_blank');
-  if (tab) {
-    // Pages of the machine must not be able to lead this page elsewhere.
-    tab.opener = null;
-    return;
-  }
-  Notification.info(
-    trans.__('The machine is ready; the browser kept its tab from opening.'),
+  );
+  add(
+    CommandIDs.takeStandard,
     {
-      autoClose: false,
-      actions: [
-        {
-          label: trans.__('Open'),
-          displayType: 'accent',
-          callback: () => window.open(opening.url, '_blank', 'noopener')
-        }
-      ]
+      label: trans.__('Take a Standard Snapshot'),
+      caption: trans.__(
+        'Keep disk and memory of this machine as they are now, running kernels included'
+      ),
+      describedBy: describedByName
+    },
+    trans.__('No standard snapshot was taken'),
+    ['running'],
+    async (machine, name) =>
+      model.track(await model.api.takeStandard(machine, name))
+  );
+  add(
+    CommandIDs.revert,
+    {
+      label: trans.__('Revert…'),
+      caption: trans.__('Take this machine back to a standard snapshot'),
+      icon: launchIcon,
+      describedBy: describedByName
+    },
+    trans.__('The machine was not reverted'),
+    everyState,
+    async (machine, name) => {
+      if (await agreedToRevert(name, trans)) {
+        model.track(await model.api.revert(machine, name));
+      }
     }
   );
-}
-
-function agreedToTrust(trans: TranslationBundle): Promise<boolean> {
-  return agreed(
-    trans.__('Do you trust this entry?'),
-    trans.__(
-      'It was not made on this server. Shown from here, whatever runs in its notebook can act on this Jupyter server in your name. Open it only if you know who made it.'
-    ),
-    trans.__('Trust and open'),
-    trans
+  add(
+    CommandIDs.removeStandard,
+    {
+      label: trans.__('Delete…'),
+      caption: trans.__('Delete a standard snapshot'),
+      icon: deleteIcon,
+      describedBy: describedByName
+    },
+    trans.__('The standard snapshot was not deleted'),
+    everyState,
+    async (machine, name) => {
+      if (await agreedToRemoveStandard(name, trans)) {
+        model.track(await model.api.removeStandard(machine, name));
+      }
+    }
   );
 }
 
@@ -179,6 +220,34 @@ function agreedToDelete(
     trans.__('Delete the machine of “%1”?', title),
     trans.__(
       'What was changed in it since it was restored is lost, and so are its standard snapshots. The entry stays in the logbook.'
+    ),
+    trans.__('Delete'),
+    trans
+  );
+}
+
+function agreedToRevert(
+  name: string,
+  trans: TranslationBundle
+): Promise<boolean> {
+  return agreed(
+    trans.__('Revert to “%1”?', name),
+    trans.__(
+      'Disk and memory become what they were then. What the machine is now is lost, unless you take a standard snapshot of it first.'
+    ),
+    trans.__('Revert'),
+    trans
+  );
+}
+
+function agreedToRemoveStandard(
+  name: string,
+  trans: TranslationBundle
+): Promise<boolean> {
+  return agreed(
+    trans.__('Delete the standard snapshot “%1”?', name),
+    trans.__(
+      'The machine can no longer be taken back to it. The machine, and the snapshots that grew out of this one, stay.'
     ),
     trans.__('Delete'),
     trans

@@ -5,20 +5,21 @@
 import { ReactWidget, UseSignal } from '@jupyterlab/apputils';
 import { TranslationBundle } from '@jupyterlab/translation';
 import {
-  deleteIcon,
+  ellipsesIcon,
   LabIcon,
   launchIcon,
-  runIcon,
-  stopIcon
+  MenuSvg,
+  runIcon
 } from '@jupyterlab/ui-components';
 import { CommandRegistry } from '@lumino/commands';
 import * as React from 'react';
 
 import { FailureView } from './failures';
-import { arrived } from './format';
-import { snapshotIcon } from './icons';
+import { arrived, since } from './format';
+import { snapshotIcon, suspendIcon } from './icons';
+import { memory, stateName } from './machine-words';
 import { LogbookModel } from './model';
-import { IMachine, isActive, MachineState } from './records';
+import { IMachine, isActive } from './records';
 import { CommandIDs } from './tokens';
 
 export class MachinesView extends ReactWidget {
@@ -67,6 +68,7 @@ export class MachinesView extends ReactWidget {
             onCommand={command =>
               void this._commands.execute(command, { machine: machine.id })
             }
+            onMenu={at => openMenu(this._commands, machine, at)}
           />
         ))}
       </ul>
@@ -79,18 +81,21 @@ function MachineItem(props: {
   busy: boolean;
   trans: TranslationBundle;
   onCommand: (command: string) => void;
+  onMenu: (at: { x: number; y: number }) => void;
 }): JSX.Element {
-  const { machine, busy, trans, onCommand } = props;
+  const { machine, busy, trans, onCommand, onMenu } = props;
   const { state } = machine;
   const differs = machine.differences.length > 0;
   const name = machine.title || machine.entry;
   const come = arrived(machine, trans);
   const size = trans.__(
-    '%1 CPUs, %2 MiB of memory, %3',
+    '%1 CPUs, %2 of memory, %3; machine %4',
     machine.shape.cpus,
-    machine.shape.memory_mib,
-    machine.accelerator
+    memory(machine),
+    machine.accelerator,
+    machine.id
   );
+  const uptime = since(machine.since ?? '');
   const action = (
     command: string,
     id: string,
@@ -115,11 +120,20 @@ function MachineItem(props: {
       data-testid="vml-machine"
       data-machine-id={machine.id}
       data-state={state}
+      onContextMenu={event => {
+        event.preventDefault();
+        event.stopPropagation();
+        onMenu({ x: event.clientX, y: event.clientY });
+      }}
     >
       <div className="vml-Item-head">
-        <span className="vml-Item-title" title={name}>
+        <button
+          className="vml-Item-title"
+          title={name}
+          onClick={() => onCommand(CommandIDs.showMachine)}
+        >
           {name}
-        </span>
+        </button>
         {state === 'running' &&
           action(
             CommandIDs.open,
@@ -136,30 +150,45 @@ function MachineItem(props: {
             trans.__('Snapshot to the Logbook…'),
             trans.__('Snapshot of “%1” as it is in this machine', name)
           )}
-        {state === 'stopped' || state === 'suspended'
-          ? action(
-              CommandIDs.start,
-              'vml-machine-start',
-              runIcon,
-              trans.__('Start'),
-              trans.__('Start “%1”', name)
-            )
-          : action(
-              CommandIDs.stop,
-              'vml-machine-stop',
-              stopIcon,
-              trans.__('Stop'),
-              trans.__('Stop “%1”', name)
-            )}
-        {action(
-          CommandIDs.remove,
-          'vml-machine-delete',
-          deleteIcon,
-          trans.__('Delete'),
-          trans.__('Delete the machine of “%1”', name)
-        )}
+        {state === 'running' &&
+          action(
+            CommandIDs.suspend,
+            'vml-machine-suspend',
+            suspendIcon,
+            trans.__('Suspend'),
+            trans.__('Suspend “%1”', name)
+          )}
+        {state === 'stopped' &&
+          action(
+            CommandIDs.start,
+            'vml-machine-start',
+            runIcon,
+            trans.__('Start'),
+            trans.__('Start “%1”', name)
+          )}
+        {(state === 'suspended' || state === 'broken') &&
+          action(
+            CommandIDs.resume,
+            'vml-machine-resume',
+            runIcon,
+            state === 'broken' ? trans.__('Mend') : trans.__('Resume'),
+            trans.__('Resume “%1”', name)
+          )}
+        <button
+          className="jp-Button jp-mod-minimal vml-IconButton"
+          data-testid="vml-machine-menu"
+          title={trans.__('More actions')}
+          aria-haspopup="menu"
+          aria-label={trans.__('More actions for the machine of “%1”', name)}
+          onClick={event => {
+            const box = event.currentTarget.getBoundingClientRect();
+            onMenu({ x: box.left, y: box.bottom });
+          }}
+        >
+          <ellipsesIcon.react tag="span" />
+        </button>
       </div>
-      <div className="vml-Item-meta" title={size}>
+      <div className="vml-Item-meta">
         <span
           className={`vml-State vml-mod-${state}`}
           title={machine.detail || undefined}
@@ -173,7 +202,13 @@ function MachineItem(props: {
         >
           {machine.release?.label}
         </span>
-        <span>{machine.id}</span>
+      </div>
+      <div className="vml-Item-meta" title={size}>
+        <span>
+          {[memory(machine), uptime && trans.__('up %1', uptime)]
+            .filter(Boolean)
+            .join(' · ')}
+        </span>
       </div>
       {come && (
         <div
@@ -191,21 +226,38 @@ function MachineItem(props: {
           <span title={machine.label}>{machine.label}</span>
         </div>
       )}
+      {machine.detail && (
+        <div className="vml-Item-meta vml-Differs">
+          <span>{machine.detail}</span>
+        </div>
+      )}
     </li>
   );
 }
 
-function stateName(state: MachineState, trans: TranslationBundle): string {
-  switch (state) {
-    case 'starting':
-      return trans.__('starting');
-    case 'running':
-      return trans.__('running');
-    case 'stopped':
-      return trans.__('stopped');
-    case 'suspended':
-      return trans.__('suspended');
-    default:
-      return trans.__('broken');
+function openMenu(
+  commands: CommandRegistry,
+  machine: IMachine,
+  at: { x: number; y: number }
+): void {
+  const menu = new MenuSvg({ commands });
+  const args = { machine: machine.id };
+  const add = (...ids: string[]) =>
+    ids
+      .filter(id => commands.hasCommand(id))
+      .forEach(command => menu.addItem({ command, args }));
+  add(CommandIDs.open, CommandIDs.openInBrowser, CommandIDs.showMachine);
+  menu.addItem({ type: 'separator' });
+  add(CommandIDs.suspend, CommandIDs.resume, CommandIDs.start);
+  add(CommandIDs.capture);
+  menu.addItem({ type: 'separator' });
+  for (const part of ['standard', 'console']) {
+    const command = CommandIDs.showMachine;
+    menu.addItem({ command, args: { ...args, part } });
   }
+  menu.addItem({ type: 'separator' });
+  add(CommandIDs.stop, CommandIDs.remove);
+  // The command that was chosen is run after the menu has closed.
+  menu.aboutToClose.connect(() => void setTimeout(() => menu.dispose()));
+  menu.open(at.x, at.y);
 }

@@ -7,9 +7,18 @@ import { TranslationBundle } from '@jupyterlab/translation';
 import { CommandRegistry } from '@lumino/commands';
 
 import { showFailure } from './failures';
-import { amount, bytes, fraction, jobTitle, seconds, subject } from './format';
+import {
+  amount,
+  bytes,
+  fraction,
+  jobTitle,
+  remainingText,
+  seconds,
+  subject
+} from './format';
 import { LogbookModel } from './model';
 import { IJob, IRelease } from './records';
+import { retryOf } from './retry';
 import { CommandIDs } from './tokens';
 
 const TOLD_MS = 10_000;
@@ -35,8 +44,10 @@ export class Notices {
     }
     const stage = job.stages[job.stages.length - 1];
     const far = stage ? amount(stage, this._trans) : '';
+    const left = remainingText(job, this._trans);
+    const how = [far, left].filter(Boolean).join(', ');
     const doing = stage
-      ? `${stage.title}${far ? ` (${far})` : ''}`
+      ? `${stage.title}${how ? ` (${how})` : ''}`
       : this._trans.__('waiting for its turn');
     this._tell(job, `${this._title(job)}: ${doing}`, 'in-progress', {
       autoClose: false,
@@ -149,18 +160,10 @@ export class Notices {
     const { message, hint } = job.error ?? { message: '', hint: '' };
     const said = [message, hint].filter(Boolean).join('. ');
     const title = this._title(job);
-    // Something recorded is gone: the form says what can be chosen instead.
-    const choose =
-      job.kind === 'restore' && job.error?.choices?.length
-        ? [
-            this._action(
-              this._trans.__('Choose…'),
-              CommandIDs.restore,
-              { entry: job.subject },
-              true
-            )
-          ]
-        : [];
+    const retry = retryOf(job, this._trans);
+    const choose = retry
+      ? [this._action(retry.label, retry.command, retry.args, true)]
+      : [];
     this._tell(job, `${title}: ${said}`, 'error', {
       autoClose: false,
       actions: [

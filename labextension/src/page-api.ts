@@ -9,8 +9,10 @@ import {
   FileChange,
   IChanges,
   IDetails,
+  IImage,
   IListing,
   IPreview,
+  ISecrets,
   Other,
   Shown
 } from './page-records';
@@ -21,6 +23,16 @@ export class PageApi {
 
   preview(path: string, signal?: AbortSignal): Promise<IPreview> {
     return this._get(['preview'], { path }, signal);
+  }
+
+  secrets(path: string, signal?: AbortSignal): Promise<ISecrets> {
+    return this._get(['secrets'], { path }, signal);
+  }
+
+  async thumbnail(entry: string, signal?: AbortSignal): Promise<IImage | null> {
+    type Reply = { image: IImage | null };
+    const path = ['entries', entry, 'thumbnail'];
+    return (await this._get<Reply>(path, {}, signal)).image;
   }
 
   details(entry: string, signal?: AbortSignal): Promise<IDetails> {

@@ -16,6 +16,20 @@ export interface IPreview {
   notes: string[];
 }
 
+/** Something that looks like a secret; `where` is a line or cell, and empty for the whole file. */
+export interface ISecret {
+  path: string;
+  where: string;
+  kind: string;
+}
+
+export interface ISecrets {
+  found: ISecret[];
+  files: number;
+  /** How many files were not looked through, and why. */
+  unseen: Record<string, number>;
+}
+
 export interface IWholeEnvironment {
   release?: IRelease | null;
   release_chosen?: boolean;

@@ -25,12 +25,14 @@ import { JobsView } from './jobs-view';
 import { ListFilter } from './list-filter';
 import { MachinesView } from './machines-view';
 import { LogbookModel } from './model';
+import { Plots } from './thumbnail';
 import { CommandIDs } from './tokens';
 
 export class LogbookPanel extends SidePanel {
   constructor(
     private _model: LogbookModel,
     commands: CommandRegistry,
+    plots: Plots,
     trans: TranslationBundle
   ) {
     super();
@@ -57,7 +59,7 @@ export class LogbookPanel extends SidePanel {
     const layout = this.layout as PanelLayout;
     const sections = layout.widgets.indexOf(this.content);
     layout.insertWidget(sections, new JobsView(_model, commands, trans));
-    this.addWidget(entriesAndBin(_model, commands, filter, trans));
+    this.addWidget(entriesAndBin(_model, commands, filter, plots, trans));
     this.addWidget(
       section(trans.__('Machines'), new MachinesView(_model, commands, trans))
     );
@@ -85,9 +87,10 @@ function entriesAndBin(
   model: LogbookModel,
   commands: CommandRegistry,
   filter: ListFilter,
+  plots: Plots,
   trans: TranslationBundle
 ): PanelWithToolbar {
-  const entries = new EntriesView(model, commands, filter, trans);
+  const entries = new EntriesView(model, commands, filter, plots, trans);
   const bin = new BinView(model, commands, trans);
   bin.hide();
   const panel = section(trans.__('Entries'), entries);
@@ -116,7 +119,7 @@ function filterButton(
 ): ToolbarButton {
   const button = new ToolbarButton({
     icon: filterListIcon,
-    tooltip: trans.__('Filter by notebook, project, tag or release'),
+    tooltip: trans.__('Filter by notebook, project, tag, release or date'),
     noFocusOnClick: true,
     onClick: () => {
       filter.expand(button.pressed);

@@ -31,12 +31,16 @@ export interface IEntry {
   forgotten: string;
   /** Relative to the working area; empty for an area without one. */
   notebook: string;
+  /** The id of the cell at which the notebook is reopened; empty where none is known. */
+  cell?: string;
   area: string;
   parent: string;
   tags: string[];
   files: number;
   bytes: number;
   new_bytes: number;
+  /** Whether nobody asked for it by hand. */
+  automatic?: boolean;
   environment: IEnvironment;
 }
 
@@ -90,12 +94,14 @@ export interface IMachine {
   /** Why a broken machine is broken, and what mends it. */
   detail?: string;
   created: string;
+  /** When it last began to run, UTC, ISO 8601; empty where it does not. */
+  since?: string;
   release: IRelease | null;
   /** What it is, and what it should be. */
   label: string;
   differences: IDifference[];
   accelerator: string;
-  shape: { cpus: number; memory_mib: number; scratch_gib: number };
+  shape: IShape;
   /** How much of its working area has come over, where that comes as it is read; what is 0 is left out. */
   arrival?: { bytes?: number; size?: number } | null;
 }
@@ -106,6 +112,12 @@ export interface IMachine {
 export function isArriving(machine: IMachine): boolean {
   const { bytes = 0, size = 0 } = machine.arrival ?? {};
   return machine.state === 'running' && bytes < size;
+}
+
+export interface IShape {
+  cpus: number;
+  memory_mib: number;
+  scratch_gib: number;
 }
 
 export interface IStage {
@@ -126,19 +138,27 @@ export interface IFailure {
   choices?: IChoice[];
 }
 
+export type JobKind =
+  | 'snapshot'
+  | 'autosnapshot'
+  | 'capture'
+  | 'warm'
+  | 'restore'
+  | 'files'
+  | 'start'
+  | 'stop'
+  | 'suspend'
+  | 'resume'
+  | 'delete'
+  | 'take'
+  | 'revert'
+  | 'delete-standard';
+
 export type JobState = 'queued' | 'running' | 'done' | 'failed' | 'cancelled';
 
 export interface IJob {
   id: string;
-  kind:
-    | 'snapshot'
-    | 'capture'
-    | 'restore'
-    | 'files'
-    | 'start'
-    | 'stop'
-    | 'delete'
-    | 'warm';
+  kind: JobKind;
   title: string;
   state: JobState;
   /** The entry or machine it works on; for a snapshot the path. */
@@ -146,6 +166,8 @@ export interface IJob {
   created: string;
   finished: string;
   stages: IStage[];
+  /** How many seconds each stage is likely to take, in the order in which they come. */
+  expected?: Record<string, number>;
   notes: string[];
   result: Record<string, unknown> | null;
   error: IFailure | null;
@@ -156,6 +178,32 @@ export interface IOpening {
   url: string;
   access: 'direct' | 'proxy';
   trusted: boolean;
+  /** Whether its pages have an origin of their own and may be shown inside this one. */
+  frame: boolean;
+}
+
+/**
+ * A machine's disk and memory at one moment, kept by the hypervisor.
+ */
+export interface IStandardSnapshot {
+  name: string;
+  /** The one that it grew out of; missing for a root. */
+  parent?: string;
+  created?: string;
+  /** Whether the machine goes on from this one. */
+  current?: boolean;
+  memory_bytes?: number;
+}
+
+export type Power = 'start' | 'stop' | 'suspend' | 'resume';
+
+/**
+ * How large a machine becomes unless somebody says otherwise, and what the server's computer has.
+ */
+export interface IHostShape {
+  shape: IShape;
+  cpus: number;
+  memory_mib: number;
 }
 
 export interface IRestoreRequest {
@@ -163,6 +211,10 @@ export interface IRestoreRequest {
   release: string;
   /** Repositories that are to be as new as they are. */
   without_pins: string[];
+  /** Null for what is usual here. */
+  shape: IShape | null;
+  /** The recorded one, by which the server knows how long restores of it take; empty where there is none. */
+  recorded: string;
 }
 
 /** What is empty is as in the entry that was restored. */
@@ -174,10 +226,16 @@ export interface ICaptureRequest {
 
 export interface ISnapshotRequest {
   path: string;
+  /** The id of the cell that is worked on. */
+  cell: string;
   title: string;
   note: string;
   release: string;
   tags: string[];
+  /** Files of the area that are to stay out from now on. */
+  leave_out: string[];
+  /** Nobody asked for it by hand. */
+  automatic: boolean;
 }
 
 /** What is not named stays as it is. */

@@ -10,10 +10,12 @@ import { NeedsList } from './durability';
 import {
   IDurability,
   IEntry,
+  IHostShape,
   IOfferedRelease,
   IRestoreRequest
 } from './records';
 import { ReleaseSelect } from './releases';
+import { ShapeFields } from './shape-fields';
 
 class RestoreForm
   extends ReactWidget
@@ -23,6 +25,7 @@ class RestoreForm
     private _entry: IEntry,
     private _offered: Promise<IOfferedRelease[]>,
     private _known: Promise<IDurability | undefined>,
+    private _host: Promise<IHostShape>,
     private _trans: TranslationBundle
   ) {
     super();
@@ -30,7 +33,7 @@ class RestoreForm
   }
 
   getValue(): IRestoreRequest {
-    return this._asked;
+    return this._asked ?? asRecorded(this._entry);
   }
 
   protected render(): JSX.Element {
@@ -39,6 +42,7 @@ class RestoreForm
         entry={this._entry}
         offered={this._offered}
         known={this._known}
+        host={this._host}
         trans={this._trans}
         onChange={asked => {
           this._asked = asked;
@@ -47,22 +51,25 @@ class RestoreForm
     );
   }
 
-  private _asked: IRestoreRequest = { release: '', without_pins: [] };
+  private _asked: IRestoreRequest | null = null;
 }
 
 function RestoreFields(props: {
   entry: IEntry;
   offered: Promise<IOfferedRelease[]>;
   known: Promise<IDurability | undefined>;
+  host: Promise<IHostShape>;
   trans: TranslationBundle;
   onChange: (asked: IRestoreRequest) => void;
 }): JSX.Element {
   const { entry, trans } = props;
   const recorded = entry.environment.release;
-  const [asked, setAsked] = React.useState<IRestoreRequest>({
-    release: '',
-    without_pins: []
-  });
+  const [asked, setAsked] = React.useState<IRestoreRequest>(asRecorded(entry));
+  const [here, setHere] = React.useState<IOfferedRelease[]>([]);
+  React.useEffect(() => {
+    // The list of choices tells why it is empty.
+    props.offered.then(setHere, () => undefined);
+  }, [props.offered]);
   const [known, setKnown] = React.useState<IDurability | null>(null);
   const change = (changed: Partial<IRestoreRequest>) => {
     setAsked({ ...asked, ...changed });
@@ -108,6 +115,14 @@ function RestoreFields(props: {
         trans={trans}
         onChange={release => change({ release })}
       />
+      <span className="vml-Form-hint" data-testid="vml-meaning" role="status">
+        {meaning(entry, asked.release, here, trans)}
+      </span>
+      <ShapeFields
+        host={props.host}
+        trans={trans}
+        onChange={shape => change({ shape })}
+      />
       {known && known.needs.length > 0 && (
         <>
           <span className="vml-Form-label">{trans.__('What it needs')}</span>
@@ -136,20 +151,57 @@ function RestoreFields(props: {
   );
 }
 
+function asRecorded(entry: IEntry): IRestoreRequest {
+  const recorded = entry.environment.release?.system ?? '';
+  return { release: '', without_pins: [], shape: null, recorded };
+}
+
+/**
+ * What it means to restore in a release: the recorded one where `chosen` is empty.
+ */
+export function meaning(
+  entry: IEntry,
+  chosen: string,
+  offered: ReadonlyArray<IOfferedRelease>,
+  trans: TranslationBundle
+): string {
+  const recorded = entry.environment.release;
+  const system = chosen || recorded?.system || '';
+  if (!system) {
+    return trans.__(
+      'The entry does not say which CernVM it ran in, so no choice is wrong; the newest is likely to run it.'
+    );
+  }
+  const there = offered.find(release => release.system === system);
+  const load =
+    there && !there.here ? trans.__('Its image is downloaded first.') : '';
+  if (!recorded || system === recorded.system) {
+    return load;
+  }
+  const other = trans.__(
+    'Not what was recorded: operating system, compilers and libraries are those of CernVM %1 instead of %2, so results may differ. The machine says so for as long as it lives; the entry stays as it is.',
+    system,
+    recorded.system
+  );
+  return [other, load].filter(Boolean).join(' ');
+}
+
 /**
  * Ask whether and in which release to restore; null when the user thought better of it.
  *
  * @param known - How it stands with the entry, still to come.
+ * @param host - How large machines can be, still to come.
  */
 export async function askForRestore(
   entry: IEntry,
   offered: Promise<IOfferedRelease[]>,
   known: Promise<IDurability | undefined>,
+  host: Promise<IHostShape>,
   trans: TranslationBundle
 ): Promise<IRestoreRequest | null> {
   const dialog = new Dialog<IRestoreRequest>({
     title: trans.__('Restore “%1”', entry.title),
-    body: new RestoreForm(entry, offered, known, trans),
+    body: new RestoreForm(entry, offered, known, host, trans),
     buttons: [
       Dialog.cancelButton({ label: trans.__('Cancel') }),
       Dialog.okButton({ label: trans.__('Restore') })

@@ -11,6 +11,10 @@ export interface IFilter {
   project: string;
   tag: string;
   release: string;
+  /** How many days ago at most; empty for any. */
+  days: string;
+  /** `hand` or `automatic`; empty for both. */
+  kind: string;
 }
 
 export const EVERYTHING: IFilter = {
@@ -18,7 +22,9 @@ export const EVERYTHING: IFilter = {
   notebook: '',
   project: '',
   tag: '',
-  release: ''
+  release: '',
+  days: '',
+  kind: ''
 };
 
 /** The values that there are to filter by, in the order of the alphabet. */
@@ -48,11 +54,16 @@ export function folded(text: string): string {
  */
 export function matching(
   entries: ReadonlyArray<IEntry>,
-  filter: IFilter
+  filter: IFilter,
+  now: number = Date.now()
 ): ReadonlyArray<IEntry> {
   const words = folded(filter.words).split(/\s+/).filter(Boolean);
-  const { notebook, project, tag, release } = filter;
-  if (!words.length && !notebook && !project && !tag && !release) {
+  const { notebook, project, tag, release, days, kind } = filter;
+  const since = days
+    ? new Date(now - Number(days) * 86_400_000).toISOString()
+    : '';
+  const asked = notebook || project || tag || release || since || kind;
+  if (!words.length && !asked) {
     return entries;
   }
   return entries.filter(
@@ -61,6 +72,8 @@ export function matching(
       (!project || entry.project === project) &&
       (!tag || entry.tags.includes(tag)) &&
       (!release || entry.environment.release?.label === release) &&
+      (!since || entry.time >= since) &&
+      (!kind || (kind === 'automatic') === !!entry.automatic) &&
       words.every(word => textOf(entry).includes(word))
   );
 }

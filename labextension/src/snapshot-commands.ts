@@ -10,6 +10,7 @@ import { TranslationBundle } from '@jupyterlab/translation';
 import { CommandRegistry } from '@lumino/commands';
 
 import { Refusal } from './api';
+import { AutomaticEntries } from './automatic';
 import { showFailure } from './failures';
 import { proposedTitle } from './format';
 import { snapshotIcon } from './icons';
@@ -17,6 +18,7 @@ import { LogbookModel } from './model';
 import { PageApi } from './page-api';
 import { choices } from './search';
 import { askForSnapshot, ISnapshotForm } from './snapshot-form';
+import { titleWithChanges } from './title';
 import { CommandIDs } from './tokens';
 
 export interface ISnapshotContext {
@@ -33,6 +35,7 @@ export interface ISnapshotContext {
 interface ISubject {
   path: string;
   title: string;
+  cell: string;
 }
 
 export function addSnapshotCommands(context: ISnapshotContext): void {
@@ -102,6 +105,12 @@ export function addSnapshotCommands(context: ISnapshotContext): void {
     app.commands.notifyCommandChanged(CommandIDs.snapshotNow);
   });
   takeOnAltClick(app.commands);
+  new AutomaticEntries(
+    tracker,
+    context.model.api,
+    () => (context.settings?.composite.automaticMinutes as number) ?? 0,
+    path => pathOnServer(app, path, trans)
+  );
 }
 
 /**
@@ -136,6 +145,7 @@ async function takeSnapshot(
     title: subject.title,
     note: '',
     tags: [],
+    leave_out: [],
     release: (settings?.composite.release as string) ?? ''
   };
   const asked = !ask
@@ -147,6 +157,16 @@ async function takeSnapshot(
           offered: model.api.releases()
         },
         preview: signal => page.preview(subject.path, signal),
+        secrets: signal => page.secrets(subject.path, signal),
+        betterTitle: (parent, signal) =>
+          titleWithChanges(
+            page,
+            subject.title,
+            parent,
+            subject.path,
+            trans,
+            signal
+          ),
         knownTags: choices(model.entries ?? []).tag,
         trans
       });
@@ -156,7 +176,10 @@ async function takeSnapshot(
   if (settings && asked.release !== settings.composite.release) {
     await settings.set('release', asked.release);
   }
-  model.track(await model.api.snapshot({ path: subject.path, ...asked }));
+  const { path, cell } = subject;
+  model.track(
+    await model.api.snapshot({ path, cell, automatic: false, ...asked })
+  );
 }
 
 async function savedNotebook(
@@ -167,7 +190,8 @@ async function savedNotebook(
   if (!panel.context.model.readOnly) {
     await panel.context.save();
   }
-  return { path, title: proposedTitle(cellsOf(panel), path) };
+  const cell = panel.content.activeCell?.model.id ?? '';
+  return { path, title: proposedTitle(cellsOf(panel), path), cell };
 }
 
 function chosenFolder(context: ISnapshotContext): ISubject | null {
@@ -179,7 +203,7 @@ function chosenFolder(context: ISnapshotContext): ISubject | null {
   const folder = selected.find(item => item.type === 'directory');
   const shown = folder?.path ?? browser.model.path;
   const path = pathOnServer(context.app, shown, context.trans);
-  return { path, title: path.split('/').pop() ?? '' };
+  return { path, title: path.split('/').pop() ?? '', cell: '' };
 }
 
 /**

@@ -9,16 +9,18 @@ import * as React from 'react';
 
 import { FormDialog } from './form-dialog';
 import { tagsOf } from './format';
-import { IPreview } from './page-records';
+import { IPreview, ISecrets } from './page-records';
 import { PreviewView } from './preview';
 import { IEnvironment, IOfferedRelease } from './records';
 import { ReleaseSelect } from './releases';
+import { SecretsView } from './secrets-view';
 
 export interface ISnapshotForm {
   title: string;
   note: string;
   release: string;
   tags: string[];
+  leave_out: string[];
 }
 
 export interface ISnapshotFormOptions {
@@ -31,6 +33,10 @@ export interface ISnapshotFormOptions {
   };
   /** Asks what will be captured. */
   preview?: (signal: AbortSignal) => Promise<IPreview>;
+  /** Asks what looks like a secret. */
+  secrets?: (signal: AbortSignal) => Promise<ISecrets>;
+  /** A better title, once it is known which entry this one continues. */
+  betterTitle?: (parent: string, signal: AbortSignal) => Promise<string>;
   /** Tags that other entries have. */
   knownTags: string[];
   trans: TranslationBundle;
@@ -68,6 +74,30 @@ function SnapshotFields(
   }
 ): JSX.Element {
   const { trans, proposed, onChange } = props;
+  const [title, setTitle] = React.useState(proposed.title);
+  const touched = React.useRef(false);
+  const ending = React.useRef(new AbortController());
+  React.useEffect(() => () => ending.current.abort(), []);
+  const { preview: ask, betterTitle } = props;
+  // Nobody's words are overwritten: the better title only takes the place of the proposed one.
+  const preview = React.useCallback(
+    async (signal: AbortSignal) => {
+      const found = await ask!(signal);
+      if (found.parent && betterTitle) {
+        betterTitle(found.parent, ending.current.signal).then(
+          better => {
+            if (!touched.current && !ending.current.signal.aborted) {
+              setTitle(better);
+              onChange({ title: better });
+            }
+          },
+          () => undefined // the heading alone is a title, too
+        );
+      }
+      return found;
+    },
+    [ask]
+  );
   return (
     <>
       <label htmlFor="vml-snapshot-title">{trans.__('Title')}</label>
@@ -75,8 +105,12 @@ function SnapshotFields(
         id="vml-snapshot-title"
         className="vml-Form-title"
         data-testid="vml-title"
-        defaultValue={proposed.title}
-        onChange={event => onChange({ title: event.target.value })}
+        value={title}
+        onChange={event => {
+          touched.current = true;
+          setTitle(event.target.value);
+          onChange({ title: event.target.value });
+        }}
       />
       <label htmlFor="vml-snapshot-note">{trans.__('Note')}</label>
       <textarea
@@ -116,7 +150,14 @@ function SnapshotFields(
           )}
         </p>
       )}
-      {props.preview && <PreviewView ask={props.preview} trans={trans} />}
+      {props.secrets && (
+        <SecretsView
+          ask={props.secrets}
+          trans={trans}
+          onChange={leave_out => onChange({ leave_out })}
+        />
+      )}
+      {props.preview && <PreviewView ask={preview} trans={trans} />}
     </>
   );
 }

@@ -28,7 +28,14 @@ export namespace CommandIDs {
   export const open = 'vml:open-machine';
   export const start = 'vml:start-machine';
   export const stop = 'vml:stop-machine';
+  export const openInBrowser = 'vml:open-machine-in-browser';
+  export const suspend = 'vml:suspend-machine';
+  export const resume = 'vml:resume-machine';
   export const capture = 'vml:capture-machine';
+  export const showMachine = 'vml:show-machine';
+  export const takeStandard = 'vml:take-standard-snapshot';
+  export const revert = 'vml:revert-to-standard-snapshot';
+  export const removeStandard = 'vml:delete-standard-snapshot';
   export const remove = 'vml:delete-machine';
   export const endJob = 'vml:end-job';
   export const show = 'vml:show-logbook';

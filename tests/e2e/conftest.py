@@ -13,15 +13,19 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 import requests
-from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 
 ARTEFACTS = Path(__file__).parent.parent.parent / "artefacts"
+AXE = Path(__file__).parent.parent.parent / "node_modules" / "axe-core" / "axe.min.js"
 CHROMIUM = [
     "--disable-background-networking",
     "--disable-component-update",
+    # In place of Playwright's own list, in which the frames of other sites may keep nothing: users' may.
+    "--disable-features=Translate",
     "--disable-gpu",
     "--disable-quic",
     "--disable-sync",
@@ -111,6 +115,44 @@ def context(browser: Browser, request: pytest.FixtureRequest) -> Iterator[Browse
     for number, page in enumerate(context.pages):
         shot(page, f"{request.node.name}-end-{number}")
     context.close()
+
+
+def open_logbook(page: Page) -> None:
+    """Bring the logbook's panel into sight."""
+    if not page.get_by_test_id("vml-search").is_visible():
+        page.locator(".jp-SideBar [data-id='vml-logbook']").click()
+    expect(page.get_by_test_id("vml-search")).to_be_visible()
+
+
+def run_command(page: Page, command: str, args: dict[str, Any]) -> None:
+    """Run a command of JupyterLab; needs ``--LabApp.expose_app_in_browser=True``."""
+    page.evaluate("([id, args]) => window.jupyterapp.commands.execute(id, args)", [command, args])
+
+
+def show_theme(page: Page, name: str) -> None:
+    """Show ``Dark`` or ``Light``, and wait until it is there."""
+    run_command(page, "apputils:change-theme", {"theme": f"JupyterLab {name}"})
+    light = "true" if name == "Light" else "false"
+    expect(page.locator(f"body[data-jp-theme-light='{light}']")).to_have_count(1)
+    expect(page.locator("#jupyterlab-splash")).to_have_count(0)
+
+
+def accessible(page: Page, *places: str) -> None:
+    """Let axe-core look at parts of the page; it must find nothing serious."""
+    if not page.evaluate("() => 'axe' in window"):
+        page.evaluate(AXE.read_text())
+    found = page.evaluate(
+        # JupyterLab's own toolbar buttons are left to JupyterLab: their aria-pressed is on an element without a role.
+        "places => axe.run({include: places.map(one => [one]), exclude: [['jp-button']]})",
+        list(places),
+    )
+    serious = [
+        (one["id"], node["html"][:200], node["failureSummary"][:300])
+        for one in found["violations"]
+        if one["impact"] in ("serious", "critical")
+        for node in one["nodes"]
+    ]
+    assert serious == []
 
 
 def shot(page: Page, name: str) -> None:

@@ -17,7 +17,7 @@ from playwright.sync_api import BrowserContext, Page, expect
 from vml_jupyter.flows.entries import list_entries
 from vml_jupyter.flows.settings import Settings
 
-from .conftest import Lab, running_lab, shot
+from .conftest import Lab, accessible, open_logbook, running_lab, shot, show_theme
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(300)]
 
@@ -90,6 +90,7 @@ def take_with_preview(page: Page) -> None:
     page.keyboard.type("Mass as expected.")
     expect(page.get_by_test_id("vml-note")).to_have_value("First **good** fit.\nMass as expected.")
     page.get_by_test_id("vml-tags").fill("blessed, thesis")
+    accessible(page, ".jp-Dialog")
     shot(page, "entries-snapshot-preview")
     page.keyboard.press("Enter")
     expect(page.get_by_text("“Higgs fit” is in the logbook")).to_be_visible()
@@ -108,6 +109,8 @@ def undo_and_take_back(page: Page) -> None:
     page.get_by_role("button", name="Show the entries").click()
     expect(page.get_by_test_id("vml-entry")).to_have_count(1)
     expect(page.get_by_test_id("vml-entry")).to_contain_text("blessed")
+    expect(page.get_by_test_id("vml-thumbnail")).to_be_visible()
+    expect(page.get_by_test_id("vml-status")).to_have_text("this computer")
 
 
 def look_into_the_entry(page: Page) -> None:
@@ -197,18 +200,16 @@ def restore_beside(page: Page, area: Path) -> None:
 
 def in_dark_and_wide(page: Page) -> None:
     page.evaluate("document.querySelectorAll('.Toastify__close-button').forEach(one => one.click())")
-    run_command(page, "apputils:change-theme", {"theme": "JupyterLab Dark"})
-    expect(page.locator("body[data-jp-theme-light='false']")).to_have_count(1)
-    expect(page.locator("#jupyterlab-splash")).to_have_count(0)
+    show_theme(page, "Dark")
+    accessible(page, "#vml-logbook", ".vml-Page")
     shot(page, "entries-compare-dark")
     page.set_viewport_size({"width": 1920, "height": 1080})
     shot(page, "entries-compare-dark-1920")
     page.locator(".vml-Page").last.get_by_test_id("vml-tab-files").click()
     expect(page.get_by_test_id("vml-notebook").locator("img").first).to_be_visible()
     shot(page, "entries-page-dark-1920")
-    run_command(page, "apputils:change-theme", {"theme": "JupyterLab Light"})
-    expect(page.locator("body[data-jp-theme-light='true']")).to_have_count(1)
-    expect(page.locator("#jupyterlab-splash")).to_have_count(0)
+    show_theme(page, "Light")
+    accessible(page, "#vml-logbook", ".vml-Page")
     shot(page, "entries-page-1920")
     page.set_viewport_size({"width": 1280, "height": 800})
 
@@ -224,16 +225,6 @@ def empty_the_bin(page: Page) -> None:
     shot(page, "entries-bin")
     page.get_by_role("button", name="Remove 1 entry").click()
     expect(page.get_by_test_id("vml-bin-entry")).to_have_count(0)
-
-
-def open_logbook(page: Page) -> None:
-    if not page.get_by_test_id("vml-search").is_visible():
-        page.locator(".jp-SideBar [data-id='vml-logbook']").click()
-    expect(page.get_by_test_id("vml-search")).to_be_visible()
-
-
-def run_command(page: Page, command: str, args: dict[str, Any]) -> None:
-    page.evaluate("([id, args]) => window.jupyterapp.commands.execute(id, args)", [command, args])
 
 
 def write_notebook(file: Path, *, mass: float, shade: int) -> None:

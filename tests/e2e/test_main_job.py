@@ -11,7 +11,7 @@ from playwright.sync_api import BrowserContext, Page, expect
 from vml_jupyter.flows import entries, machines
 from vml_jupyter.flows.settings import Settings
 
-from .conftest import running_lab, shot
+from .conftest import accessible, open_logbook, running_lab, shot
 from .hostile import attack, command_lines, try_token
 
 pytestmark = [pytest.mark.machine, pytest.mark.browser, pytest.mark.timeout(900)]
@@ -37,7 +37,8 @@ def test_snapshot_and_restore_by_clicking(
         page.reload()
         expect(page.get_by_role("heading", name="Overwritten")).to_be_visible()
 
-        inside = restore(page, context)
+        start_restore(page)
+        inside = look_at_the_tab(page, context, heading)
         expect(inside.get_by_role("heading", name=heading)).to_be_visible(timeout=GUEST_MS)
         expect(inside.get_by_text("Overwritten")).to_have_count(0)
         run_first_cell(inside)
@@ -106,19 +107,38 @@ def take_snapshot(page: Page, *, title: str, release: str) -> None:
     shot(page, "logbook-with-entry")
 
 
-def open_logbook(page: Page) -> None:
-    panel = page.get_by_test_id("vml-search")
-    if not panel.is_visible():
-        page.locator(".jp-SideBar [data-id='vml-logbook']").click()
-    expect(panel).to_be_visible()
-
-
-def restore(page: Page, context: BrowserContext) -> Page:
+def start_restore(page: Page) -> None:
     open_logbook(page)
     page.get_by_test_id("vml-restore").first.click()
+    expect(page.get_by_test_id("vml-restore-memory")).to_be_visible()
+    accessible(page, ".jp-Dialog")
+    shot(page, "restore-dialog")
     page.locator(".jp-Dialog .jp-mod-accept").click()
     expect(page.get_by_test_id("vml-job")).to_be_visible()
     shot(page, "restore-under-way")
+
+
+def look_at_the_tab(page: Page, context: BrowserContext, heading: str) -> Page:
+    """See the notebook in a tab of JupyterLab that says where it runs, then take it into a tab of the browser."""
+    banner = page.get_by_test_id("vml-banner")
+    expect(banner).to_contain_text("Runs in CernVM 4.5.0.1", timeout=BOOT_MS)
+    framed = page.frame_locator(".vml-Frame iframe")
+    expect(framed.get_by_role("heading", name=heading)).to_be_visible(timeout=GUEST_MS)
+    expect(framed.get_by_text("Python 3 (ipykernel) | Idle")).to_be_visible(timeout=GUEST_MS)
+    expect(page.get_by_test_id("vml-status")).to_have_text("CernVM 4.5.0.1")
+    shot(page, "machine-in-tab")
+    page.get_by_test_id("vml-machine").get_by_role("button", name="before the change", exact=True).click()
+    expect(page.get_by_test_id("vml-console")).to_contain_text("CERN Virtual Machine")
+    accessible(page, ".vml-MachinePage", "#vml-logbook")
+    shot(page, "machine-page")
+    page.get_by_role("tab", name="dimuon.ipynb · CernVM 4.5.0.1").click()
+    with context.expect_page() as opened:
+        banner.get_by_role("button", name="Open in a browser tab").click()
+    return opened.value
+
+
+def restore(page: Page, context: BrowserContext) -> Page:
+    start_restore(page)
     with context.expect_page(timeout=BOOT_MS) as opened:
         pass
     shot(page, "machine-ready")
@@ -148,6 +168,7 @@ def run_first_cell(page: Page) -> None:
 
 def delete_machine(page: Page) -> None:
     page.bring_to_front()
-    page.get_by_test_id("vml-machine-delete").click()
+    page.get_by_test_id("vml-machine-menu").click()
+    page.get_by_role("menuitem", name="Delete…").click()
     page.locator(".jp-Dialog .jp-mod-accept").click()
     expect(page.get_by_test_id("vml-machine")).to_have_count(0, timeout=60_000)

@@ -11,8 +11,12 @@ import socket
 import stat
 import sys
 import threading
+from collections import defaultdict
 from collections.abc import Callable, Iterator
+from http.cookies import SimpleCookie
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -187,6 +191,40 @@ def test_jupyter_is_told_what_keeps_it_closed() -> None:
     plain = agent.jupyter_config({"token": "t"}, "/a", ME)["ServerApp"]
     assert isinstance(plain, dict)
     assert (plain["base_url"], "allow_origin" in plain) == ("/", False)
+
+
+def test_only_pages_of_this_computers_own_names_may_frame_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(agent, "RUN", str(tmp_path))
+    file = tmp_path / "jupyter_config.py"
+    file.write_text("import sys\n")
+    agent.let_frame({"token": "t", "base_url": "/vml/machines/x/"})
+    agent.let_frame({"token": "t", "base_url": "/", "origin": "https://x.example.org"})
+    assert file.read_text() == "import sys\n", "behind a proxy it stays as it is"
+    agent.let_frame({"token": "t"})
+    config: dict[str, Any] = defaultdict(SimpleNamespace)
+    exec(file.read_text(), {"c": Section(config)})
+    told = config["ServerApp"].tornado_settings["headers"]["Content-Security-Policy"]
+    assert told == "frame-ancestors 'self' http://localhost:* http://127.0.0.1:*"
+    cookie = SimpleCookie()
+    cookie["x"] = "y"
+    for word, value in config["IdentityProvider"].cookie_options.items():
+        cookie["x"][word] = value
+    assert "Partitioned" in cookie.output()
+    assert "SameSite=None" in cookie.output()
+
+
+class Section(dict[str, Any]):
+    """A configuration of traitlets: its parts are there when they are asked for, by name or as attributes."""
+
+    def __init__(self, parts: dict[str, Any]) -> None:
+        self._parts = parts
+
+    def __getitem__(self, name: str) -> Any:
+        return self._parts[name]
+
+    __getattr__ = __getitem__
 
 
 def test_the_configuration_is_private_from_its_first_byte(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from datetime import datetime, timezone
 from pathlib import Path
@@ -18,12 +19,15 @@ from vml_jupyter.model import Entry, Release, new_entry_id
 from vml_jupyter.progress import SILENT, Progress
 from vml_jupyter.snapshot import take
 
+_CELL = re.compile(r"[0-9A-Za-z_-]{1,64}")  # what nbformat allows for the id of a cell
+
 
 def capture(
     settings: Settings,
     area: Path,
     *,
     notebook: str | None = None,
+    cell: str = "",
     title: str = "",
     note: str = "",
     release: str | None = None,
@@ -31,6 +35,7 @@ def capture(
     project: str | None = None,
     cross_mounts: bool = False,
     in_kernel: bool = False,
+    automatic: bool = False,
     progress: Progress = SILENT,
 ) -> Entry:
     """Write the working area and what it runs in into the logbook; nothing is run or changed.
@@ -39,6 +44,7 @@ def capture(
         settings: Where the logbook is.
         area: The working area, a folder.
         notebook: The notebook that the entry reopens, relative to the area.
+        cell: The id of the notebook's cell at which it is reopened; what is none is left out.
         title: One line; by default the notebook's first heading.
         note: Markdown.
         tags: Words to find the entry by.
@@ -46,6 +52,7 @@ def capture(
         release: The CernVM version to go back to, for a computer that is none; detection wins where it succeeds.
         cross_mounts: Whether what is mounted below the area belongs to it.
         in_kernel: This process is the notebook's kernel; otherwise the kernel is found by the notebook's kernelspec.
+        automatic: Nobody asked for it by hand: where nothing changed since the area's last entry, that is returned.
         progress: Who listens.
 
     Raises:
@@ -77,9 +84,11 @@ def capture(
         title=title,
         note=note,
         notebook=notebook,
+        cell=cell if notebook and _CELL.fullmatch(cell) else "",
         area=str(area),
         tags=tuple(dict.fromkeys(tags)),
         environment=environment,
+        automatic=automatic,
     )
     checked(draft)
 
@@ -95,6 +104,8 @@ def capture(
             cache=settings.cache / "areas",
             cross_mounts=cross_mounts,
         )
+        if automatic and previous and logbook.area_tree(previous) == taken.tree:
+            return previous
         for name in taken.unreadable:
             progress.note(f"could not be read and is not in the entry: {name}")
         progress.stage("entry", "Writing the entry")

@@ -48,6 +48,16 @@ def find_machine(settings: Settings, machine_id: str) -> Machine:
         return addressed(host, noticed(host, host.get(machine_id)))
 
 
+def console(settings: Settings, machine_id: str, lines: int) -> str:
+    """Return the last lines that a machine wrote to its serial console, as plain text; '' where it wrote none.
+
+    Raises:
+        NotFound, Ambiguous: There is no such machine.
+    """
+    with connected(settings) as host:
+        return host.console_tail(host.get(machine_id).id, lines)
+
+
 def machine_token(settings: Settings, machine_id: str) -> str:
     """Return the token of a machine's own Jupyter; never to be logged."""
     with connected(settings) as host:

@@ -9,7 +9,7 @@ It mounts the working area, starts Jupyter in it as the machine's user, keeps it
     /mnt/.rw/vml or /var/lib/vml               out: upper/ and work/ of the overlay: what changed is exactly upper/
     /home/USER/AREA                            out: the overlay of the two, where Jupyter's root is
     /run/vml/labconfig/                        out: JupyterLab's defaults in a machine
-    /run/vml/jupyter_config.py, jupyter_server_config.d/     out: what has Jupyter load vml_ask.py
+    /run/vml/jupyter_config.py, jupyter_server_config.d/     out: what has Jupyter load vml_ask.py, and who may frame it
     /run/vml/jupyter.json, jupyter.log         out: Jupyter's configuration (mode 0600, the user's), and what it says
     /dev/virtio-ports/org.vml.agent.0          JSON lines, at most 64 KiB each:
 
@@ -81,6 +81,20 @@ JUPYTER_WAIT_S = 600
 SETUP_WAIT_S = 3600
 KERNEL_WAIT_S = 20
 SEND_WAIT_S = 3
+FRAMING = """# Written at each start: who may show this Jupyter in a frame, and cookies that work in one.
+from http.cookies import Morsel
+
+for word, written in (("samesite", "SameSite"), ("partitioned", "Partitioned")):
+    Morsel._reserved.setdefault(word, written)
+Morsel._flags.add("partitioned")
+cookie = {"samesite": "None", "secure": True, "partitioned": True}
+shown = "frame-ancestors 'self' http://localhost:* http://127.0.0.1:*"
+settings = {"headers": {"Content-Security-Policy": shown}, "xsrf_cookie_kwargs": dict(cookie, path="/")}
+for name in ("ServerApp", "NotebookApp"):
+    c[name].tornado_settings = settings
+    c[name].cookie_options = cookie
+c.IdentityProvider.cookie_options = cookie
+"""
 ADOPT_WAIT_S = 20
 WARM_UP_S = 300
 RNDADDENTROPY, RNDRESEEDCRNG = 0x40085203, 0x5207  # linux/random.h
@@ -685,6 +699,19 @@ def write_private(path: str, text: str, user: pwd.struct_passwd) -> None:
     os.rename(temporary, path)
 
 
+def let_frame(config: "Config") -> None:
+    """Let a Jupyter of the user's own show this one in a tab of its own; not where a proxy stands between.
+
+    It is added to what ``write_asking`` wrote. The frame is of another site, so browsers keep its cookies only where
+    they are marked as partitioned (CHIPS), a word that Python learnt in 3.14 and older ones are taught here. Other
+    machines' pages are on ``*.localhost``, which is not on the list.
+    """
+    if (config.get("base_url") or "/") != "/" or config.get("origin"):
+        return
+    with open(os.path.join(RUN, "jupyter_config.py"), "a") as file:
+        file.write(FRAMING)
+
+
 def write_lab_defaults() -> None:
     """Have JupyterLab ask nothing when it opens: in a machine it would ask in every new one."""
     folder = os.path.join(RUN, "labconfig")
@@ -870,6 +897,7 @@ class WaitingJupyter:
         write_private(RUN + "/jupyter.json", json.dumps(settings), self.user)
         write_lab_defaults()
         write_asking(waiting=True)
+        let_frame({})
         own = own_jupyter()  # a view's depends on whose the machine is
         self._process = start_jupyter(own[1], self.user, self._ear.fileno()) if own else None
         self._ear.close()
@@ -1057,6 +1085,7 @@ def bring_up(config: "Config", state: State, actions: "dict[str, Callable[..., N
     write_private(RUN + "/jupyter.json", json.dumps(jupyter_config(config, area, user)), user)
     write_lab_defaults()
     write_asking()
+    let_frame(config)
     if waiting is not None:
         # Jupyter may be answered from now on, so the working area comes first.
         how = mount_area(config, user, area)

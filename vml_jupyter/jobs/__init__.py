@@ -6,7 +6,8 @@ submit(kind, title, work) -> Job(queued) -> running -> done | failed | cancelled
 
 from vml_jupyter.jobs.background import Task, Ticker
 from vml_jupyter.jobs.desk import JobDesk
+from vml_jupyter.jobs.estimates import Estimates
 from vml_jupyter.jobs.job import ACTIVE, Failure, Job, Stage
 from vml_jupyter.jobs.journal import Journal
 
-__all__ = ["ACTIVE", "Failure", "Job", "JobDesk", "Journal", "Stage", "Task", "Ticker"]
+__all__ = ["ACTIVE", "Estimates", "Failure", "Job", "JobDesk", "Journal", "Stage", "Task", "Ticker"]

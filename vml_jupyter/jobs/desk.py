@@ -18,6 +18,7 @@ from typing import Any
 import msgspec
 
 from vml_jupyter.errors import Cancelled, NotFound, VmlError
+from vml_jupyter.jobs.estimates import Estimates
 from vml_jupyter.jobs.job import Failure, Job, now
 from vml_jupyter.jobs.journal import Journal
 from vml_jupyter.jobs.report import Report
@@ -38,10 +39,15 @@ class JobDesk:
         journal: Where jobs outlive the server.
         workers: How many jobs run at the same time; the others wait in order.
         history: How many finished jobs are remembered.
+        estimates: What earlier jobs have taught.
     """
 
-    def __init__(self, journal: Journal, *, workers: int = 3, history: int = 100) -> None:
+    def __init__(
+        self, journal: Journal, *, workers: int = 3, history: int = 100, estimates: Estimates | None = None
+    ) -> None:
         self._journal = journal
+        self._estimates = estimates or Estimates()
+        self._likes: dict[str, str] = {}
         self._history = history
         self._lock = threading.RLock()
         self._jobs = {job.id: job for job in journal.jobs()}
@@ -50,10 +56,20 @@ class JobDesk:
         self._listeners: list[Listener] = []
         self._pool = ThreadPoolExecutor(max_workers=workers, thread_name_prefix="vml-job")
 
-    def submit(self, kind: str, title: str, work: Work, *, subject: str = "") -> Job:
-        """Queue ``work`` and return its job at once."""
+    def submit(self, kind: str, title: str, work: Work, *, subject: str = "", like: str = "") -> Job:
+        """Queue ``work`` and return its job at once.
+
+        Args:
+            kind: What it does.
+            title: What it does it with, for people.
+            work: What is to be done.
+            subject: The id of that.
+            like: Names the jobs that take about as long, such as restores of one release.
+        """
         job = Job(id=secrets.token_hex(8), kind=kind, title=title, subject=subject, created=now())
+        job = msgspec.structs.replace(job, expected=self._estimates.of(like))
         with self._lock:
+            self._likes[job.id] = like
             self._reports[job.id] = Report(job, self._progressed)
             self._change(job)
             self._futures[job.id] = self._pool.submit(self._run, job.id, work)
@@ -140,6 +156,9 @@ class JobDesk:
         with self._lock:
             job = self._reports.pop(job_id).finish()
             self._futures.pop(job_id, None)
+            like = self._likes.pop(job_id, "")
+            if state == "done":
+                self._estimates.learn(like, job.stages)
             return self._change(msgspec.structs.replace(job, state=state, finished=now(), **fields))
 
     def _change(self, job: Job) -> Job:

@@ -65,7 +65,8 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     """One job as it stands.
 
     ``subject`` is the id of the entry or machine it works on, where there is one. ``state`` is one of
-    ``queued``, ``running``, ``done``, ``failed``, ``cancelled``.
+    ``queued``, ``running``, ``done``, ``failed``, ``cancelled``. ``expected`` is how many seconds each stage is
+    likely to take, in the order in which they come; stages that are not in it are new.
     """
 
     id: str
@@ -76,6 +77,7 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     created: str = ""
     finished: str = ""
     stages: tuple[Stage, ...] = ()
+    expected: dict[str, float] = {}
     notes: tuple[str, ...] = ()
     result: dict[str, Any] | None = None
     error: Failure | None = None

@@ -19,6 +19,7 @@ from __future__ import annotations
 import json
 import os
 import unicodedata
+from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlencode
@@ -114,6 +115,7 @@ class MachineSpec(msgspec.Struct, frozen=True, kw_only=True):
             release=self.release,
             state=state,
             detail=detail,
+            since=self._since() if state == "running" else "",
             created=self.created,
             title=self.title,
             notebook=self.notebook,
@@ -124,6 +126,13 @@ class MachineSpec(msgspec.Struct, frozen=True, kw_only=True):
             url=self.notebook_url() if reachable and self.token else "",
             differences=self.differences,
         )
+
+    def _since(self) -> str:
+        try:
+            began = self.ready.stat().st_mtime
+        except OSError:
+            return ""
+        return datetime.fromtimestamp(began, timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
 
     def notebook_url(self) -> str:
         """Return the address that opens the notebook in JupyterLab.

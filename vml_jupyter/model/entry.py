@@ -35,9 +35,10 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     ``forgotten``, when it was put into the bin. ``note`` is Markdown. ``project`` is a name of the user's
     choice. ``area`` is the folder the snapshot was taken from, for people to recognise; nothing is ever read
     from or written to it. ``machine`` is the one that it was taken in, if any; ``area`` is then
-    where the restored entry came from. ``notebook`` is relative to the area, with ``/``. ``parent`` is the
-    entry that this one continues. ``imported_as`` is the id that an imported entry had where it came from, if
-    that was taken here. ``unreadable`` counts what was in the area and could not be read. The last three fields
+    where the restored entry came from. ``notebook`` is relative to the area, with ``/``; ``cell`` is the id of its
+    cell that was worked on, where it has ids. ``parent`` is the entry that this one continues. ``imported_as`` is the
+    id that an imported entry had where it came from, if that was taken here. ``unreadable`` counts what was in the
+    area and could not be read. ``automatic`` marks one that nobody asked for by hand. The last three fields
     say where the content lies and whether that is the bin; they are filled in when an entry is read from a
     logbook and are not in its record.
     """
@@ -49,6 +50,7 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     note: Note = ""
     project: Line = ""
     notebook: PathText = ""
+    cell: Annotated[str, Meta(pattern=r"^([0-9A-Za-z_-]{1,64})?\Z")] = ""
     area: PathText = ""
     machine: Annotated[str, Meta(max_length=64)] = ""
     parent: Annotated[str, Meta(max_length=64)] = ""
@@ -57,6 +59,7 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     bytes: Count = 0
     new_bytes: Count = 0
     unreadable: Count = 0
+    automatic: bool = False
     imported_as: Annotated[str, Meta(max_length=64)] = ""
     edited: Annotated[str, Meta(pattern=rf"^({_TIME})?\Z")] = ""
     snapshot: str = ""

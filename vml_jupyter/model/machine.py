@@ -49,7 +49,8 @@ class Machine(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     the port on 127.0.0.1 behind which the guest's Jupyter listens (0 when it does not).
     ``url`` is where a browser on this host opens the notebook; it contains the machine's own token, so
     it is for the user's eyes and never for a log. ``differences`` say in what it is, for as long as it lives, not what
-    its entry recorded. ``arrival`` says how much of its working area has come over, where that comes as it is read.
+    its entry recorded. ``since`` is when it last began to run, UTC, ISO 8601, '' where it does not. ``arrival``
+    says how much of its working area has come over, where that comes as it is read.
     """
 
     id: str
@@ -65,6 +66,7 @@ class Machine(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     port: int = 0
     url: str = ""
     detail: str = ""
+    since: str = ""
     differences: tuple[Difference, ...] = ()
     arrival: Arrival | None = None
 

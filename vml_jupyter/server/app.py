@@ -20,7 +20,7 @@ from traitlets import Any as AnyTrait
 from traitlets import Enum, Integer, Unicode, default
 
 from vml_jupyter.flows.trust import TrustedEntries
-from vml_jupyter.jobs import Job, JobDesk, Journal
+from vml_jupyter.jobs import Estimates, Job, JobDesk, Journal
 from vml_jupyter.server import events
 from vml_jupyter.server.doors import Doors
 from vml_jupyter.server.flows import Flows
@@ -90,7 +90,9 @@ class VmlExtension(UserTraits, ExtensionApp):  # type: ignore[misc]  # made from
     @cached_property
     def desk(self) -> JobDesk:
         """The jobs of this server."""
-        desk = JobDesk(Journal(self.user_settings.data / "jobs"), workers=self.workers)
+        settings = self.user_settings
+        estimates = Estimates(settings.cache / "durations.json")
+        desk = JobDesk(Journal(settings.data / "jobs"), workers=self.workers, estimates=estimates)
         desk.listen(self._job_changed)
         return desk
 

@@ -24,19 +24,26 @@ if TYPE_CHECKING:
 
 
 class SnapshotRequest(msgspec.Struct, frozen=True, kw_only=True):
-    """``path`` is a notebook's or a folder's path in the Contents API."""
+    """``path`` is a notebook's or a folder's path in the Contents API; ``cell`` the id of the cell worked on.
+
+    ``leave_out`` are files of the area that are to stay out from now on; ``automatic`` means that nobody asked.
+    """
 
     path: str
+    cell: str = ""
     title: str = ""
     note: str = ""
     release: str = ""
     tags: tuple[str, ...] = ()
+    leave_out: tuple[str, ...] = ()
+    automatic: bool = False
 
 
 class RestoreRequest(msgspec.Struct, frozen=True, kw_only=True):
-    """Empty fields mean: as recorded in the entry, as set by the user."""
+    """Empty fields mean: as recorded in the entry, as set by the user; ``recorded`` only says what that is."""
 
     release: str = ""
+    recorded: str = ""
     without_pins: tuple[str, ...] = ()
     shape: Shape | None = None
 
@@ -121,7 +128,9 @@ class SnapshotsHandler(VmlHandler):
         asked = self.body(SnapshotRequest)
         area = await self.beside(area_at, self.contents_manager, asked.path)
         work = partial(capture, self.vml, area, asked)
-        job = self.vml.desk.submit("snapshot", asked.title or asked.path, work, subject=asked.path)
+        kind = "autosnapshot" if asked.automatic else "snapshot"
+        like = f"{kind} {asked.path}"
+        job = self.vml.desk.submit(kind, asked.title or asked.path, work, subject=asked.path, like=like)
         self.reply({"job": job}, HTTPStatus.ACCEPTED)
 
 
@@ -129,8 +138,10 @@ class RestoreHandler(VmlHandler):
     @web.authenticated
     @authorized
     async def post(self, entry: str) -> None:
-        work = partial(restore, self.vml, entry, self.body(RestoreRequest), self.place())
-        job = self.vml.desk.submit("restore", entry, work, subject=entry)
+        asked = self.body(RestoreRequest)
+        work = partial(restore, self.vml, entry, asked, self.place())
+        like = f"restore {asked.release or asked.recorded}"
+        job = self.vml.desk.submit("restore", entry, work, subject=entry, like=like)
         self.reply({"job": job}, HTTPStatus.ACCEPTED)
 
     def place(self) -> Place:
@@ -145,10 +156,13 @@ def capture(vml: VmlExtension, area: Area, asked: SnapshotRequest, progress: Pro
     entry = vml.shelf.capture(
         area.folder,
         notebook=area.notebook,
+        cell=asked.cell,
         title=asked.title,
         note=asked.note,
         release=asked.release or None,
         tags=asked.tags,
+        leave_out=asked.leave_out,
+        automatic=asked.automatic,
         progress=progress,
     )
     vml.trusted.add(entry.id)

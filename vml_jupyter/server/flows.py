@@ -8,10 +8,9 @@ instead of the server showing nothing.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-from vml_jupyter.model import Entry, Environment, Machine, Query, Shape, StandardSnapshot
+from vml_jupyter.model import Entry, Environment, Machine, Shape, StandardSnapshot
 from vml_jupyter.progress import Progress
 
 if TYPE_CHECKING:
@@ -30,11 +29,6 @@ class Flows:
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._idle: IdleWatch | None = None
-
-    def entries(self, query: Query) -> list[Entry]:
-        from vml_jupyter.flows.entries import list_entries
-
-        return list_entries(self._settings, query)
 
     def edit(
         self,
@@ -67,28 +61,6 @@ class Flows:
         from vml_jupyter.flows.bin import unforget
 
         return unforget(self._settings, [entry])[0]
-
-    def capture(
-        self,
-        area: Path,
-        *,
-        notebook: str | None,
-        title: str,
-        note: str,
-        release: str | None,
-        progress: Progress,
-    ) -> Entry:
-        from vml_jupyter.flows.capture import capture
-
-        return capture(
-            self._settings,
-            area,
-            notebook=notebook,
-            title=title,
-            note=note,
-            release=release,
-            progress=progress,
-        )
 
     def restore(
         self,
@@ -193,6 +165,11 @@ class Flows:
         from vml_jupyter.flows.machines import delete
 
         return delete(self._settings, machine, progress)
+
+    def console(self, machine: str, lines: int) -> str:
+        from vml_jupyter.flows.machines import console
+
+        return console(self._settings, machine, lines)
 
     def machine_token(self, machine: str) -> str:
         from vml_jupyter.flows.machines import machine_token

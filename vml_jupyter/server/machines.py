@@ -20,6 +20,8 @@ from vml_jupyter.server.views import captured_view, machine_view
 if TYPE_CHECKING:
     from vml_jupyter.server.app import VmlExtension
 
+CONSOLE_LINES = 400
+
 
 class OpenRequest(msgspec.Struct, frozen=True, kw_only=True):
     """``trust``: the user was asked, and lets this entry's pages share the server's origin."""
@@ -45,6 +47,14 @@ class MachineHandler(VmlHandler):
         self.reply({"job": job}, HTTPStatus.ACCEPTED)
 
 
+class ConsoleHandler(VmlHandler):
+    @web.authenticated
+    @authorized
+    async def get(self, machine: str) -> None:
+        """Reply with the end of what the machine wrote to its serial console, as plain text."""
+        self.reply({"text": await self.beside(self.vml.flows.console, machine, CONSOLE_LINES)})
+
+
 class OpenHandler(VmlHandler):
     @web.authenticated
     @authorized
@@ -57,7 +67,9 @@ class OpenHandler(VmlHandler):
         if asked.trust and not own_origin:
             self.vml.trusted.add(machine.entry)
         trusted = own_origin or machine.entry in self.vml.trusted
-        self.reply({"url": url if trusted else "", "access": access, "trusted": trusted})
+        # A machine lets pages on this computer's own names frame it; see ``let_frame`` in the guest's agent.
+        frame = access == "direct" and not self.vml.machine_address and machine.base_url == "/"
+        self.reply({"url": url if trusted else "", "access": access, "trusted": trusted, "frame": frame})
 
 
 class PowerHandler(VmlHandler):

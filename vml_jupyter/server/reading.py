@@ -66,6 +66,29 @@ class PreviewHandler(ListeningHandler):
             self.log.debug("A preview was not waited for")
 
 
+class SecretsHandler(ListeningHandler):
+    @web.authenticated
+    @authorized
+    async def get(self) -> None:
+        """Reply where in ``?path=`` something looks like a secret, never what."""
+        area = await self.beside(area_at, self.contents_manager, self.get_query_argument("path"))
+        try:
+            self.reply_to(await self.beside(self.vml.shelf.secrets, area.folder, self.leaving))
+        except Cancelled:
+            self.log.debug("A look for secrets was not waited for")
+
+
+class ThumbnailHandler(VmlHandler):
+    @web.authenticated
+    @authorized
+    async def get(self, entry: str) -> None:
+        """Reply with the last plot of an entry's notebook as data, ``null`` where it has none."""
+        image = await self.beside(self.vml.shelf.thumbnail, entry)
+        # What an entry holds never changes, so the browser asks for each once.
+        self.set_header("Cache-Control", "private, max-age=86400")
+        self.reply({"image": image})
+
+
 class DetailsHandler(VmlHandler):
     @web.authenticated
     @authorized

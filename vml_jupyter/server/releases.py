@@ -1,6 +1,8 @@
-"""Releases that can be chosen, and the environment that this server runs in."""
+"""Releases that can be chosen, how large a machine can be, and the environment that this server runs in."""
 
 from __future__ import annotations
+
+import os
 
 from jupyter_server.auth.decorator import authorized
 from tornado import web
@@ -15,6 +17,21 @@ class ReleasesHandler(VmlHandler):
     async def get(self) -> None:
         releases = await self.beside(self.vml.flows.releases)
         self.reply({"releases": offered_views(releases)})
+
+
+class ShapeHandler(VmlHandler):
+    @web.authenticated
+    @authorized
+    async def get(self) -> None:
+        """Reply how large a machine becomes unless told otherwise, and what this computer has."""
+        pages = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+        self.reply(
+            {
+                "shape": self.vml.user_settings.shape,
+                "cpus": len(os.sched_getaffinity(0)),
+                "memory_mib": pages >> 20,
+            }
+        )
 
 
 class EnvironmentHandler(VmlHandler):

@@ -25,6 +25,7 @@ from vml_jupyter.server.launches import (
 from vml_jupyter.server.laying import EmptyBinHandler, RestoreFilesHandler
 from vml_jupyter.server.machines import (
     CaptureHandler,
+    ConsoleHandler,
     DoctorHandler,
     MachineHandler,
     MachinesHandler,
@@ -35,8 +36,15 @@ from vml_jupyter.server.machines import (
     StandardSnapshotHandler,
 )
 from vml_jupyter.server.proxy import MachineProxyHandler
-from vml_jupyter.server.reading import DetailsHandler, FileHandler, FolderHandler, PreviewHandler
-from vml_jupyter.server.releases import EnvironmentHandler, ReleasesHandler
+from vml_jupyter.server.reading import (
+    DetailsHandler,
+    FileHandler,
+    FolderHandler,
+    PreviewHandler,
+    SecretsHandler,
+    ThumbnailHandler,
+)
+from vml_jupyter.server.releases import EnvironmentHandler, ReleasesHandler, ShapeHandler
 
 if TYPE_CHECKING:
     from vml_jupyter.server.app import VmlExtension
@@ -66,13 +74,16 @@ def routes(vml: VmlExtension) -> list[tuple[Any, ...]]:
         (rf"/vml/launches/{_ID}/status", StatusHandler),
         (rf"/vml/launches/{_ID}/(context\.iso|area\.iso|image)", PartHandler),
         (r"/vml/api/bin/empty", EmptyBinHandler),
+        (rf"/vml/api/entries/{_ID}/thumbnail", ThumbnailHandler),
         (r"/vml/api/preview", PreviewHandler),
+        (r"/vml/api/secrets", SecretsHandler),
         (r"/vml/api/snapshots", SnapshotsHandler),
         (r"/vml/api/jobs", JobsHandler),
         (rf"/vml/api/jobs/{_ID}", JobHandler),
         (r"/vml/api/machines", MachinesHandler),
         (rf"/vml/api/machines/{_ID}", MachineHandler),
         (rf"/vml/api/machines/{_ID}/open", OpenHandler),
+        (rf"/vml/api/machines/{_ID}/console", ConsoleHandler),
         (rf"/vml/api/machines/{_ID}/capture", CaptureHandler),
         (rf"/vml/api/machines/{_ID}/(start|stop|suspend|resume)", PowerHandler),
         (rf"/vml/api/machines/{_ID}/standard", StandardHandler),
@@ -80,6 +91,7 @@ def routes(vml: VmlExtension) -> list[tuple[Any, ...]]:
         (rf"/vml/api/machines/{_ID}/standard/{_NAME}/revert", RevertHandler),
         (r"/vml/api/doctor", DoctorHandler),
         (r"/vml/api/releases", ReleasesHandler),
+        (r"/vml/api/shape", ShapeHandler),
         (r"/vml/api/environment", EnvironmentHandler),
         (rf"/vml/machines/{_ID}(?:/.*)?", MachineProxyHandler, {"vml": vml}),
     ]

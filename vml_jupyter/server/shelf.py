@@ -23,8 +23,9 @@ if TYPE_CHECKING:
     from vml_jupyter.flows.held import Held
     from vml_jupyter.flows.preview import Preview
     from vml_jupyter.flows.reading import Details, Listing
+    from vml_jupyter.flows.secrets import Scan
     from vml_jupyter.flows.settings import Settings
-    from vml_jupyter.flows.shown import Shown
+    from vml_jupyter.flows.shown import Image, Shown
 
 
 class Shelf:
@@ -58,29 +59,50 @@ class Shelf:
 
         return preview(self._settings, area, progress)
 
+    def secrets(self, area: Path, progress: Progress) -> Scan:
+        from vml_jupyter.flows.area_secrets import area_secrets
+
+        return area_secrets(area, progress)
+
+    def thumbnail(self, entry: str) -> Image | None:
+        from vml_jupyter.flows.thumbnail import last_plot
+
+        return last_plot(self._settings, entry, opening=self._held.opened)
+
     def capture(
         self,
         area: Path,
         *,
         notebook: str | None,
+        cell: str,
         title: str,
         note: str,
         release: str | None,
         tags: Sequence[str],
+        leave_out: Sequence[str],
+        automatic: bool,
         progress: Progress,
     ) -> Entry:
         from vml_jupyter.flows.capture import capture
+        from vml_jupyter.flows.leaving import leave_out as keep_out
+        from vml_jupyter.flows.thinning import thin
 
-        return capture(
+        keep_out(area, leave_out)
+        taken = capture(
             self._settings,
             area,
             notebook=notebook,
+            cell=cell,
             title=title,
             note=note,
             release=release,
             tags=tags,
+            automatic=automatic,
             progress=progress,
         )
+        if automatic:
+            thin(self._settings)
+        return taken
 
     def details(self, entry: str) -> Details:
         from vml_jupyter.flows.reading import details

@@ -45,12 +45,14 @@ def entry_view(entry: Entry) -> dict[str, Any]:
         "edited": entry.edited,
         "forgotten": entry.forgotten,
         "notebook": entry.notebook,
+        "cell": entry.cell,
         "area": entry.area,
         "parent": entry.parent,
         "tags": entry.tags,
         "files": entry.files,
         "bytes": entry.bytes,
         "new_bytes": entry.new_bytes,
+        "automatic": entry.automatic,
         "environment": environment_view(entry.environment),
     }
 
@@ -65,6 +67,7 @@ def machine_view(machine: Machine) -> dict[str, Any]:
         "state": machine.state,
         "detail": machine.detail,
         "created": machine.created,
+        "since": machine.since,
         "release": release_view(machine.release),
         "differences": machine.differences,
         "label": machine.label,

@@ -65,7 +65,9 @@ describe('Api', () => {
   it('asks below the base URL, with escaped names', async () => {
     await api.restore('a/b', {
       release: '4.5.0.1',
-      without_pins: ['sft.cern.ch']
+      without_pins: ['sft.cern.ch'],
+      shape: null,
+      recorded: ''
     });
     expect(asked[0].url).toMatch(
       /^http:\/\/localhost:8888\/user\/ada\/vml\/api\/entries\/a%2Fb\/restore/
@@ -73,13 +75,18 @@ describe('Api', () => {
     expect(asked[0].method).toBe('POST');
     expect(asked[0].body).toEqual({
       release: '4.5.0.1',
-      without_pins: ['sft.cern.ch']
+      without_pins: ['sft.cern.ch'],
+      shape: null,
+      recorded: ''
     });
   });
 
   it('returns the job of a snapshot', async () => {
     const request = {
       path: 'a.ipynb',
+      cell: '',
+      leave_out: [],
+      automatic: false,
       title: 't',
       note: '',
       tags: [],

@@ -40,6 +40,26 @@ describe('matching', () => {
   });
 });
 
+describe('matching by date and by how entries were taken', () => {
+  const now = Date.parse('2026-02-01T00:00:00Z');
+  const some = [
+    entry({ id: 'new', time: '2026-01-31T12:00:00.5Z', automatic: true }),
+    entry({ id: 'old', time: '2026-01-02T00:00:00Z' })
+  ];
+  it.each([
+    [{ days: '1' }, 'new'],
+    [{ days: '31' }, 'new old'],
+    [{ kind: 'automatic' }, 'new'],
+    [{ kind: 'hand' }, 'old'],
+    [{ kind: 'hand', days: '1' }, '']
+  ])('%j', (filter, found) => {
+    const ids = matching(some, { ...EVERYTHING, ...filter }, now).map(
+      one => one.id
+    );
+    expect(ids.join(' ')).toBe(found);
+  });
+});
+
 describe('choices', () => {
   it('are what there is, once each and sorted', () => {
     expect(choices(entries)).toEqual({

@@ -14,6 +14,9 @@ import msgspec
 from vml_jupyter.errors import NotFound
 from vml_jupyter.flows.doctor import Finding, Report
 from vml_jupyter.flows.durability import Durability
+from vml_jupyter.flows.secrets import Finding as SecretFinding
+from vml_jupyter.flows.secrets import Scan
+from vml_jupyter.flows.shown import Image
 from vml_jupyter.model import Entry, Environment, Machine, Query, Release, StandardSnapshot
 from vml_jupyter.progress import Progress
 from vml_jupyter.release import AvailableRelease
@@ -90,6 +93,17 @@ class FakeFlows:
         self.bin.remove(found)
         self.listed.append(found)
         return found
+
+    def secrets(self, area: Path, progress: Progress) -> Scan:
+        self._asked("secrets", area)
+        return Scan(
+            found=(SecretFinding(path="key.pem", where="line 1", kind="private key"),), files=1, unseen={}
+        )
+
+    def thumbnail(self, entry: str) -> Image | None:
+        self._asked("thumbnail", entry)
+        _by_id(self.listed, entry)
+        return Image(mime="image/png", data="AAAA", bytes=3) if entry == "entry1" else None
 
     def capture(self, area: Path, *, title: str, progress: Progress, **asked: Any) -> Entry:
         self._asked("capture", area, title, asked)
@@ -172,6 +186,10 @@ class FakeFlows:
     def delete(self, machine: str, progress: Progress) -> None:
         self._asked("delete", machine)
         self.running.remove(_by_id(self.running, machine))
+
+    def console(self, machine: str, lines: int) -> str:
+        self._asked("console", machine, lines)
+        return f"{_by_id(self.running, machine).id} login:"
 
     def machine_token(self, machine: str) -> str:
         return f"token-of-{machine}"

@@ -43,14 +43,29 @@ async def test_a_snapshot_is_a_job_that_captures_the_notebooks_folder(
     status, body = await api(
         "POST",
         "snapshots",
-        {"path": "fits/higgs.ipynb", "title": "Fit", "note": "n", "release": "4.5.1.0", "tags": ["x"]},
+        {
+            "path": "fits/higgs.ipynb",
+            "title": "Fit",
+            "cell": "c4",
+            "note": "n",
+            "release": "4.5.1.0",
+            "tags": ["x"],
+        },
     )
     assert status == 202
     assert body["job"]["kind"] == "snapshot"
     job = await ended(body["job"]["id"])
     assert job["state"] == "done"
     assert (job["result"]["entry"], job["result"]["title"]) == ("entry3", "Fit")
-    asked = {"notebook": "higgs.ipynb", "note": "n", "release": "4.5.1.0", "tags": ("x",)}
+    asked = {
+        "notebook": "higgs.ipynb",
+        "cell": "c4",
+        "note": "n",
+        "release": "4.5.1.0",
+        "tags": ("x",),
+        "leave_out": (),
+        "automatic": False,
+    }
     assert flows.calls == [("capture", notebook.parent, "Fit", asked)]
     assert "entry3" in vml.trusted
 
@@ -61,7 +76,20 @@ async def test_a_snapshot_of_a_folder_has_no_notebook(
     _, body = await api("POST", "snapshots", {"path": "fits"})
     await ended(body["job"]["id"])
     assert flows.calls == [
-        ("capture", notebook.parent, "", {"notebook": None, "note": "", "release": None, "tags": ()}),
+        (
+            "capture",
+            notebook.parent,
+            "",
+            {
+                "notebook": None,
+                "cell": "",
+                "note": "",
+                "release": None,
+                "tags": (),
+                "leave_out": (),
+                "automatic": False,
+            },
+        ),
     ]
 
 
@@ -252,6 +280,7 @@ async def test_a_machine_is_opened_at_its_own_origin(api: Any) -> None:
         "url": "http://vml-m1.localhost:40001/lab/tree/higgs.ipynb?token=secret",
         "access": "direct",
         "trusted": True,
+        "frame": True,
     }
 
 
@@ -264,9 +293,14 @@ async def test_from_afar_a_machine_is_opened_only_when_its_entry_is_trusted(
     )
     afar = {"headers": {"X-Real-IP": "192.0.2.7"}}
     _, body = await api("POST", "machines/m5/open", {}, **afar)
-    assert body == {"url": "", "access": "proxy", "trusted": False}
+    assert body == {"url": "", "access": "proxy", "trusted": False, "frame": False}
     _, body = await api("POST", "machines/m5/open", {"trust": True}, **afar)
-    assert body == {"url": f"{path}lab/tree/higgs.ipynb", "access": "proxy", "trusted": True}
+    assert body == {
+        "url": f"{path}lab/tree/higgs.ipynb",
+        "access": "proxy",
+        "trusted": True,
+        "frame": False,
+    }
     _, body = await api("POST", "machines/m5/open", {}, **afar)
     assert body["trusted"]
 
