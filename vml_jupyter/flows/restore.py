@@ -139,7 +139,7 @@ def restore(
                 lazily and "wake" in watch.seconds()
             ):  # who serves the working area may have seen that machine end
                 companion.stop(folder, "area")
-                areas.begin(settings, folder, machine_id, source, token=area_token)
+                areas.begin(settings, folder, machine_id, source, token=area_token, socket=socket)
                 spec = msgspec.structs.replace(spec, area_url=areas.disk_url(folder))
             watch.stage("start", f"Starting {wanted.label}")
             host.define_and_start(spec, watch)
