@@ -29,7 +29,9 @@ from vml_jupyter.errors import NoAccelerator, ToolMissing
 
 QEMU = "qemu-system-x86_64"
 
-_DEADLINE_S = 40.0  # thirty times what a quiet computer needs: a busy one must not be told that nothing runs here
+_DEADLINE_S = (
+    40.0  # thirty times what a quiet computer needs: a busy one must not be told that nothing runs here
+)
 _PATIENCE_S = 4.0  # for KVM where emulation works: more than a useful KVM needs, even on a busy computer
 _CLEARLY = 0.6  # KVM must need at most this share of the time that emulation needs
 _ANSWER = 33  # what isa-debug-exit makes of 0x10: (value << 1) | 1
