@@ -10,7 +10,8 @@ from __future__ import annotations
 import datetime
 import shutil
 import time
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from vml_jupyter.context import write_context_iso
@@ -161,7 +162,7 @@ def _made(
     draft = settings.warm / f".draft-{machine_id}"
     assert store.making == maker.folders
     try:
-        with maker.new_folder(machine_id) as folder:
+        with maker.new_folder(machine_id) as folder, _undone(maker, machine_id):
             claim(settings, maker, folder, recipe.shape)
             spec = _waiting_spec(settings, recipe, folder)
             maker.define_and_start(spec, progress)
@@ -170,7 +171,6 @@ def _made(
             draft.mkdir(mode=0o700)
             frozen = freeze(maker, machine_id, draft / "memory", draft / "scratch.qcow2")
     except BaseException:
-        maker.delete(machine_id)
         shutil.rmtree(draft, ignore_errors=True)
         raise
     now = datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
@@ -185,6 +185,16 @@ def _made(
         created=now,
         jupyter=jupyter,
     ), draft
+
+
+@contextmanager
+def _undone(maker: Host, machine_id: str) -> Iterator[None]:
+    """Delete the machine where the ``with`` fails, before its claim on memory ends: who waits for that starts at once."""
+    try:
+        yield
+    except BaseException:
+        maker.delete(machine_id)
+        raise
 
 
 def _waiting_spec(settings: Settings, recipe: Recipe, folder: Path) -> MachineSpec:
