@@ -189,7 +189,7 @@ def _made(
 
 @contextmanager
 def _undone(maker: Host, machine_id: str) -> Iterator[None]:
-    """Delete the machine where the ``with`` fails, before its claim on memory ends: who waits for that starts at once."""
+    """Delete the machine where the ``with`` fails, before its claim on memory ends: somebody may wait for that."""
     try:
         yield
     except BaseException:
