@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from vml_jupyter.api import (
+        SERVER,
         bin_empty,
         bin_list,
         capture,
@@ -43,6 +44,8 @@ if TYPE_CHECKING:
         key_add,
         key_list,
         key_remove,
+        launcher,
+        launches,
         machines,
         open,
         preview,
@@ -78,6 +81,7 @@ __version__ = "0.1.0"
 
 _WIDGETS = ("Logbook", "Machine")
 __all__ = [
+    "SERVER",
     "Logbook",
     "Machine",
     "bin_empty",
@@ -107,6 +111,8 @@ __all__ = [
     "key_add",
     "key_list",
     "key_remove",
+    "launcher",
+    "launches",
     "list",
     "machines",
     "open",

@@ -52,7 +52,9 @@ export const entryPages: JupyterFrontEndPlugin<void> = {
     const tracker = new WidgetTracker<Page>({ namespace: 'vml-entry' });
 
     const make = async (entry: string): Promise<Page> => {
-      const { EntryPage } = await import('./entry-page');
+      const { EntryPage } = await import(
+        /* webpackChunkName: 'entry-page' */ './entry-page'
+      );
       const content = new EntryPage(entry, {
         model,
         page,

@@ -54,7 +54,9 @@ export function addOpening(
   };
 
   const made = async (machine: string): Promise<MachineFrame> => {
-    const { MachineFrame } = await import('./machine-frame');
+    const { MachineFrame } = await import(
+      /* webpackChunkName: 'machine-frame' */ './machine-frame'
+    );
     const frame = new MachineFrame({ machine, model, commands, trans });
     frames.set(machine, frame);
     frame.disposed.connect(() => frames.delete(machine));

@@ -51,7 +51,9 @@ export const machinePages: JupyterFrontEndPlugin<void> = {
     addOpening(app, model, () => inLab, trans);
 
     const make = async (machine: string): Promise<Page> => {
-      const { MachinePage } = await import('./machine-page');
+      const { MachinePage } = await import(
+        /* webpackChunkName: 'machine-page' */ './machine-page'
+      );
       const { commands } = app;
       const content = new MachinePage({ machine, model, commands, trans });
       const widget = new MainAreaWidget({ content });

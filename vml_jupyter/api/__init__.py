@@ -28,6 +28,7 @@ from vml_jupyter.api.entry_verbs import (
     show,
     unforget,
 )
+from vml_jupyter.api.launching import SERVER, launcher, launches
 from vml_jupyter.api.machine_verbs import (
     capture,
     delete,
@@ -49,6 +50,7 @@ from vml_jupyter.api.warm_states import warm, warm_list, warm_remove
 from vml_jupyter.api.work import context, environment, image, preview, restore, restore_files, snapshot
 
 __all__ = [
+    "SERVER",
     "bin_empty",
     "bin_list",
     "capture",
@@ -76,6 +78,8 @@ __all__ = [
     "key_add",
     "key_list",
     "key_remove",
+    "launcher",
+    "launches",
     "list",
     "machines",
     "open",

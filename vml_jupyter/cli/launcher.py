@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import argparse
-import os
 import time
-from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from vml_jupyter import api
 from vml_jupyter.cli import output
-from vml_jupyter.cli.terminal import Terminal
-from vml_jupyter.errors import WouldOverwrite
 from vml_jupyter.flows.settings import Settings
 
 if TYPE_CHECKING:
@@ -52,36 +49,26 @@ def add_verbs(verbs: Verbs, common: argparse.ArgumentParser) -> None:
 
 
 def _launcher(settings: Settings, arguments: argparse.Namespace) -> None:
-    from vml_jupyter.flows.launches import prepare, register
-    from vml_jupyter.launcher import written
-
-    servers = arguments.server or ["http://127.0.0.1:8888/"]
-    with closing(Terminal()) as terminal:
-        prepared = prepare(
-            settings, arguments.entry, servers, certificate=arguments.certificate, progress=terminal
+    with output.progress() as progress:
+        done = api.launcher(
+            arguments.entry,
+            to=arguments.output,
+            servers=arguments.server or [api.SERVER],
+            certificate=arguments.certificate,
+            settings=settings,
+            progress=progress,
         )
-    script = written(prepared.config)
-    try:
-        descriptor = os.open(arguments.output, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o700)
-    except FileExistsError as error:
-        raise WouldOverwrite(f"{arguments.output} is there already", "Name another file.") from error
-    with os.fdopen(descriptor, "w", encoding="utf-8") as stream:
-        stream.write(script.text)
-    register(settings, prepared, script.sha256)
+    output.result(done)
     if arguments.json:
-        expires = prepared.config["expires"]
-        output.as_json(
-            {"entry": prepared.entry, "path": arguments.output, "sha256": script.sha256, "expires": expires}
-        )
+        output.as_json(done)
         return
-    output.line(f"Wrote {arguments.output}; it works once, within an hour: python3 {arguments.output}")
-    print(f"  SHA-256 {script.sha256}")
+    output.line(f"Wrote {done.path}; it works once, within an hour: python3 {done.path}")
+    output.line(f"  SHA-256 {done.sha256}")
 
 
 def _launches(settings: Settings, arguments: argparse.Namespace) -> None:
-    from vml_jupyter.flows.launch_records import Records
-
-    found = Records(settings).all()
+    found = api.launches(settings=settings)
+    output.result(found)
     if arguments.json:
         told = [
             {"machine": each.machine, "entry": each.entry, "state": each.stage, "seen": each.seen}
@@ -99,6 +86,6 @@ def _launches(settings: Settings, arguments: argparse.Namespace) -> None:
             )
             for each in found
         ]
-        output.table(("MACHINE", "ENTRY", "STATE", "SEEN (UTC)", "TITLE"), rows)
+        output.table(("MACHINE", "ENTRY", "STATE", "SEEN (UTC)", "TITLE"), rows, "Launched elsewhere")
     else:
-        print("No launcher has started a machine.")
+        output.line("No launcher has started a machine.")

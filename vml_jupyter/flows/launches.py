@@ -57,12 +57,16 @@ _AREAS = 8
 
 
 class Prepared(msgspec.Struct, frozen=True, kw_only=True):
-    """What goes into a launcher, and what must be remembered of it (with the digest of what it becomes)."""
+    """What goes into a launcher, and what must be remembered of it (with the digest of what it becomes).
+
+    ``expires`` is when its token ends, in seconds since 1970.
+    """
 
     entry: str
     config: dict[str, object]
     token: str
     image: Path
+    expires: int
 
 
 class Paired(msgspec.Struct, frozen=True, kw_only=True):
@@ -105,7 +109,7 @@ def prepare(
             "Restore it where VML is installed.",
         )
     image = provide(settings, release, progress)
-    token = secrets.token_urlsafe(32)
+    token, expires = secrets.token_urlsafe(32), int(time.time()) + PAIRING_S
     config: dict[str, object] = {
         "entry": entry.id,
         "title": entry.title,
@@ -121,13 +125,13 @@ def prepare(
         "certificate": certificate,
         "mirrors": _mirrors(settings, image),
         "pairing": token,
-        "expires": int(time.time()) + PAIRING_S,
+        "expires": expires,
         "cpu": {name: cpu_model(name) for name in CPU_MODELS},
         "channel": AGENT_CHANNEL,
         "mac": mac(entry.id),
         "probe": boot_sector()[:_SECTOR].hex(),
     }
-    return Prepared(entry=entry.id, config=config, token=token, image=image)
+    return Prepared(entry=entry.id, config=config, token=token, image=image, expires=expires)
 
 
 def register(settings: Settings, prepared: Prepared, script_sha256: str) -> None:

@@ -78,7 +78,7 @@ class _Making(VmlHandler):
         prepared = launches.prepare(entry, (address,), certificate)
         script = written(prepared.config)
         launches.register(prepared, script.sha256)
-        return Made(prepared.entry, script, int(str(prepared.config["expires"])))
+        return Made(prepared.entry, script, prepared.expires)
 
     def _certificate(self) -> str:
         """Return the digest of the certificate that this server itself shows, '' where it shows none."""

@@ -1,0 +1,77 @@
+"""The verbs about machines that a launcher starts elsewhere: launcher, launches."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from vml_jupyter.api.bound import bound
+from vml_jupyter.errors import WouldOverwrite
+from vml_jupyter.progress import SILENT, Progress
+
+if TYPE_CHECKING:
+    from vml_jupyter.flows.launch_records import Launch
+    from vml_jupyter.flows.settings import Settings
+
+SERVER = "http://127.0.0.1:8888/"
+
+
+class WrittenLauncher(msgspec.Struct, frozen=True, kw_only=True):
+    """A launcher's file and its SHA-256; ``expires`` is when its token ends, in seconds since 1970."""
+
+    entry: str
+    path: Path
+    sha256: str
+    expires: int
+
+
+def launcher(
+    entry: str,
+    *,
+    to: str | Path,
+    servers: Sequence[str] = (SERVER,),
+    certificate: str = "",
+    settings: Settings | None = None,
+    progress: Progress = SILENT,
+) -> WrittenLauncher:
+    """Write the script that starts an entry on a computer without VML; it works once, within an hour.
+
+    Args:
+        entry: Which.
+        to: The file, which must be new: it holds a token, and only its owner may read it.
+        servers: The addresses of this user's Jupyter server, as that computer reaches it.
+        certificate: The SHA-256 of the server's certificate, if only that will do.
+        settings: Where the logbook and images are.
+        progress: Who listens: an image that is not here is downloaded first.
+
+    Raises:
+        NotFound, Ambiguous: There is no such entry.
+        ReleaseError: Its release cannot be had.
+        Usage: Its release is a cloud image, which a launcher cannot start.
+        WouldOverwrite: The file is there.
+    """
+    from vml_jupyter.flows.launches import prepare, register
+    from vml_jupyter.launcher import written
+
+    chosen, path = bound(settings), Path(to)
+    prepared = prepare(chosen, entry, servers, certificate=certificate, progress=progress)
+    script = written(prepared.config)
+    try:
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o700)
+    except FileExistsError as error:
+        raise WouldOverwrite(f"{path} is there already", "Name another file.") from error
+    with os.fdopen(descriptor, "w", encoding="utf-8") as stream:
+        stream.write(script.text)
+    register(chosen, prepared, script.sha256)
+    return WrittenLauncher(entry=prepared.entry, path=path, sha256=script.sha256, expires=prepared.expires)
+
+
+def launches(*, settings: Settings | None = None) -> list[Launch]:
+    """Return the machines that launchers started elsewhere."""
+    from vml_jupyter.flows.launch_records import Records
+
+    return Records(bound(settings)).all()
