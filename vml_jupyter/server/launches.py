@@ -140,16 +140,17 @@ class _OfLauncher(VmlHandler):
 class PairHandler(_OfLauncher):
     @allow_unauthenticated
     async def post(self) -> None:
+        token = self.bearer()  # who asks comes before what is asked
         asked = self.body(PairRequest)
-        paired = await self.beside(self.vml.launches.pair, self.bearer(), asked.token, asked.script)
+        paired = await self.beside(self.vml.launches.pair, token, asked.token, asked.script)
         self.reply(paired)
 
 
 class StatusHandler(_OfLauncher):
     @allow_unauthenticated
     async def post(self, machine: str) -> None:
-        asked = self.body(StatusRequest)
         launch = await self.launch(machine)
+        asked = self.body(StatusRequest)
         await self.beside(self.vml.launches.report, launch, asked.stage, asked.accelerator)
         self.reply({})
 

@@ -30,6 +30,7 @@ def _filled(pattern: str) -> str:
         (r"([0-9A-Za-z._-]+)", "name"),
         ("(start|stop|suspend|resume)", "stop"),
         ("(?:/.*)?", "/lab"),
+        (r"(context\.iso|area\.iso|image)", "image"),
     ):
         pattern = pattern.replace(group, value)
     assert not set("()[]|*+?").intersection(pattern), f"a path for {pattern} is missing here"
