@@ -87,13 +87,14 @@ def host(monkeypatch: pytest.MonkeyPatch) -> Host:
 @pytest.fixture
 def closed() -> Iterator[list[Any]]:
     """Widgets that are closed in the end; then no thread of theirs is left, and no widget."""
-    before = set(_instances)
+    before, threads = set(_instances), set(threading.enumerate())
     made: list[Any] = []
     yield made
     for widget in made:
         widget.close()
     DOOR.close()
-    assert [thread.name for thread in threading.enumerate() if thread.name.startswith("vml-")] == []
+    begun = set(threading.enumerate()) - threads
+    assert [thread.name for thread in begun if thread.name.startswith("vml-")] == []
     left = [widget for id, widget in _instances.items() if id not in before]
     assert [type(one) for one in left if not type(one).__name__.endswith(("Layout", "Style"))] == []
 
