@@ -7,7 +7,7 @@ import re
 import threading
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from html import unescape
 from pathlib import Path
 from typing import Any
@@ -25,7 +25,7 @@ from vml_jupyter.flows import machines as machine_flows
 from vml_jupyter.flows import restore as restore_flows
 from vml_jupyter.flows.settings import Settings
 from vml_jupyter.jobs.background import close_all
-from vml_jupyter.kernel.door import DOOR
+from vml_jupyter.kernel.door import DOOR, Door
 from vml_jupyter.model import Machine, Release
 from vml_jupyter.progress import SILENT, Progress
 
@@ -292,3 +292,30 @@ def test_all_end_with_the_program(settings: Settings) -> None:
     close_all()
     assert not any(thread.name == "vml-ticker" for thread in threading.enumerate())
     widget.close()
+
+
+def test_a_widget_may_be_collected_while_a_link_is_made(monkeypatch: pytest.MonkeyPatch) -> None:
+    door = Door()
+    first = door.link(lambda: "", lambda: None)
+    monkeypatch.setattr("vml_jupyter.kernel.door.secrets.token_urlsafe", lambda _: "fresh")
+    ways = door._ways
+    monkeypatch.setattr(door, "_ways", Collecting(ways, lambda: door.forget(first)))
+    made: list[str] = []
+    maker = threading.Thread(target=lambda: made.append(door.link(lambda: "", lambda: None)), daemon=True)
+    maker.start()
+    maker.join(10)
+    assert made, "the door waits for itself"
+    assert list(door._ways) == ["fresh"]
+    door.close()
+
+
+class Collecting(dict[str, Any]):
+    """Ways in the middle of whose change the collector ends a widget."""
+
+    def __init__(self, ways: dict[str, Any], collect: Callable[[], None]) -> None:
+        super().__init__(ways)
+        self._collect = collect
+
+    def __setitem__(self, key: str, value: Any) -> None:
+        self._collect()
+        super().__setitem__(key, value)

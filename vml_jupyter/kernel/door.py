@@ -32,7 +32,8 @@ class Door:
     """One small server on 127.0.0.1, started with the first link; a daemon's thread, which ends with the process."""
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
+        # Held again by the same thread where the collector ends a widget, and so forgets its link, in the middle of this.
+        self._lock = threading.RLock()
         self._ways: dict[str, _Way] = {}
         self._server: _Server | None = None
 
