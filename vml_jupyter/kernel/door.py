@@ -32,7 +32,7 @@ class Door:
     """One small server on 127.0.0.1, started with the first link; a daemon's thread, which ends with the process."""
 
     def __init__(self) -> None:
-        # Held again by the same thread where the collector ends a widget, and so forgets its link, in the middle of this.
+        # The same thread comes again where the collector ends a widget in the middle of this, which forgets its link.
         self._lock = threading.RLock()
         self._ways: dict[str, _Way] = {}
         self._server: _Server | None = None
