@@ -196,6 +196,7 @@ for folder, _, files in sorted(os.walk(".")):
 
 def test_what_changed_in_it_is_captured_and_it_goes_on(guest: Guest, tmp_path: Path) -> None:
     guest.run(f"import os; None if os.path.exists('fits') else exec({CHANGES!r})")
+    guest.run("kept = 43")
     first = capture_machine(guest.settings, guest.id, title="fitted")
     restored = guest.spec.entry
     assert (first.parent, first.machine, first.title) == (restored, guest.id, "fitted")
@@ -211,11 +212,11 @@ def test_what_changed_in_it_is_captured_and_it_goes_on(guest: Guest, tmp_path: P
     assert here.stdout.strip() == guest.run(LISTING)
     assert first.files == len(here.stdout.splitlines()) - 1  # the link is listed, too
 
-    guest.run("open('later.txt', 'w').write('x' * 1000)")
+    guest.run("open('after.txt', 'w').write('x' * 1000)")
     second = capture_machine(guest.settings, guest.id)
     assert (second.parent, second.title, second.files) == (first.id, "fitted", first.files + 1)
     assert second.new_bytes < 100_000
-    assert guest.run("print(answer)") == "43"
+    assert guest.run("print(kept)") == "43"
     with pytest.raises(Usage, match=r"no elsewhere\.ipynb"):
         capture_machine(guest.settings, guest.id, notebook="elsewhere.ipynb")
 
