@@ -67,7 +67,8 @@ def leads_to(link: str) -> str:
     """Return where a link redirects to, '' where it does not any more."""
     with pytest.raises(urllib.error.HTTPError) as answer:
         urllib.request.build_opener(_Stay).open(link, timeout=30)
-    return answer.value.headers.get("Location", "")
+    with answer.value as response:
+        return response.headers.get("Location", "")
 
 
 def test_from_the_snapshot_to_the_end_of_the_machine(
