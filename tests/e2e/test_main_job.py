@@ -81,8 +81,8 @@ def test_a_remote_browser_reaches_the_machine_through_the_server(
         assert inside.url.startswith(f"{lab.url}vml/machines/{machine.id}/")
         assert "token" not in inside.url
         run_first_cell(inside)
-        expect(inside.locator(".jp-OutputArea-output").first).to_contain_text(
-            "CernVM 4.5.1.0", timeout=GUEST_MS
+        expect(inside.locator(".jp-OutputArea-output", has_text="CernVM 4.5.1.0").first).to_be_visible(
+            timeout=GUEST_MS
         )
         shot(inside, "notebook-through-proxy")
         delete_machine(page)
