@@ -66,11 +66,11 @@ lint: $(VENV)/.ready
 
 unit: $(VENV)/.ready
 	jlpm test
-	$(BIN)/pytest tests/unit
+	$(BIN)/pytest -n 4 tests/unit
 
 test: packages lint mini
 	jlpm test
-	$(BIN)/pytest tests/unit
+	$(BIN)/pytest -n 4 tests/unit
 	$(BIN)/pytest tests/integration
 	$(BIN)/pytest tests/e2e
 

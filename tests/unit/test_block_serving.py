@@ -52,12 +52,22 @@ def spoken(place: Path) -> socket.socket:
     link = socket.socket(socket.AF_UNIX)
     link.settimeout(20)
     link.connect(str(place))
-    assert link.recv(18, socket.MSG_WAITALL)[:16] == b"NBDMAGICIHAVEOPT"
+    assert received(link, 18)[:16] == b"NBDMAGICIHAVEOPT"
     link.sendall(struct.pack(">I", 3) + b"IHAVEOPT" + struct.pack(">II", 1, 0))
-    size, flags = struct.unpack(">QH", link.recv(10, socket.MSG_WAITALL))
+    size, flags = struct.unpack(">QH", received(link, 10))
     assert flags & 2, "read-only"
     assert size
     return link
+
+
+def received(link: socket.socket, length: int) -> bytes:
+    """Read exactly that much. A socket with a time-out does not heed MSG_WAITALL: it never blocks in the kernel."""
+    parts = bytearray()
+    while len(parts) < length:
+        part = link.recv(length - len(parts))
+        assert part, f"it hung up after {len(parts)} of {length} bytes"
+        parts += part
+    return bytes(parts)
 
 
 def ask(link: socket.socket, kind: int, handle: int, offset: int, length: int) -> None:
@@ -65,9 +75,9 @@ def ask(link: socket.socket, kind: int, handle: int, offset: int, length: int) -
 
 
 def answer(link: socket.socket, length: int = 0) -> tuple[int, int, bytes]:
-    magic, error, handle = struct.unpack(">IIQ", link.recv(16, socket.MSG_WAITALL))
+    magic, error, handle = struct.unpack(">IIQ", received(link, 16))
     assert magic == 0x67446698
-    return error, handle, link.recv(length, socket.MSG_WAITALL) if length and not error else b""
+    return error, handle, received(link, length) if length and not error else b""
 
 
 def test_qemu_reads_the_very_image(image, place, tmp_path):

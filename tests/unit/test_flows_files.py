@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from ordinary import ordinary_user
 
 from vml_jupyter.cli.main import main
 
@@ -29,21 +30,14 @@ def once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Capture
 @pytest.fixture
 def area(once: None, tmp_path: Path) -> Iterator[Path]:
     """An area with a file and a folder that may not be read; root becomes somebody who may not."""
-    tmp_path.chmod(0o777)
     area = tmp_path / "area"
     (area / "closed").mkdir(parents=True)
     (area / "readable").write_text("x")
     (area / "secret").write_text("x")
     (area / "secret").chmod(0)
     (area / "closed").chmod(0)
-    is_root = os.geteuid() == 0
-    if is_root:
-        for folder in tmp_path.parents[:2]:
-            folder.chmod(folder.stat().st_mode | 0o011)
-        os.seteuid(65534)
-    yield area
-    if is_root:
-        os.seteuid(0)
+    with ordinary_user(tmp_path):
+        yield area
     (area / "closed").chmod(0o700)
 
 

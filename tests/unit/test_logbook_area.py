@@ -5,12 +5,12 @@ from __future__ import annotations
 import os
 import struct
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import msgspec
 import pytest
 from looking import Seen, differences, look
+from ordinary import ordinary_user
 from restic_judge import Restic, needs_restic
 
 from vml_jupyter.errors import Foreign, WouldOverwrite
@@ -107,22 +107,6 @@ def test_an_unchanged_area_has_what_its_folder_is_now(area: Path, logbook: Logbo
         again = logbook.add(msgspec.structs.replace(entry, **fields), taken.tree, taken.folder)
     assert again.tree == entry.tree
     assert differences(look(area.parent), restored(logbook, again, tmp_path / "ours" / "area")) == []
-
-
-@contextmanager
-def ordinary_user(folder: Path) -> Iterator[None]:
-    """Act as a user without rights who owns ``folder``, where the tests run as root."""
-    if not IS_ROOT:
-        yield
-        return
-    for above in (folder, *folder.parents[:3]):
-        above.chmod(above.stat().st_mode | 0o011)
-    os.chown(folder, 65534, 65534)
-    os.seteuid(65534)
-    try:
-        yield
-    finally:
-        os.seteuid(0)
 
 
 CLOSED = Node(name="area", type="dir", mode=from_stat(0o040000), mtime="2001-01-01T00:00:00Z")

@@ -104,7 +104,7 @@ def test_a_copy_in_another_pack_is_found(tmp_path: Path) -> None:
     assert len(packs) == 2
     for lost, other in (packs, packs[::-1]):
         raw = lost.read_bytes()
-        for change in (raw[:10], b"\0" + raw[1:], None):
+        for change in (raw[:10], bytes([raw[0] ^ 1]) + raw[1:], None):
             lost.unlink() if change is None else lost.write_bytes(change)
             again = Repository.open(str(tmp_path), PASSWORD)
             assert bytes(again.blob(blob)) == b"the same"

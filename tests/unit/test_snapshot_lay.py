@@ -10,7 +10,6 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +17,7 @@ import msgspec
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from ordinary import ordinary_user
 
 from vml_jupyter.errors import (
     BadArea,
@@ -291,30 +291,14 @@ def test_root_restores_devices_owners_and_set_user_id(repository: Repository, ta
 def test_others_restore_what_is_theirs_and_are_told(tmp_path: Path) -> None:
     repository = Repository.create(memory_store(), "password", scrypt_n=1024)
     tree = privileged(repository)
-    tmp_path.chmod(0o777)
-    for folder in (tmp_path.parent, tmp_path.parent.parent):
-        folder.chmod(folder.stat().st_mode | 0o011)
     listener = Listener()
-    with ordinary_user() as user:
+    with ordinary_user(tmp_path) as user:
         lay(repository, tree, tmp_path / "target", listener)
     repository.close()
     suid = (tmp_path / "target" / "suid").stat()
     assert (suid.st_uid, stat.S_IMODE(suid.st_mode)) == (user, 0o755)
     assert os.listdir(tmp_path / "target") == ["suid"]
     assert [note[:9] for note in listener.notes] == ["1 devices", "1 files w", "1 sockets"]
-
-
-@contextmanager
-def ordinary_user() -> Iterator[int]:
-    """Act as a user without rights, where the tests run as root."""
-    if os.geteuid():
-        yield os.geteuid()
-        return
-    os.seteuid(65534)
-    try:
-        yield 65534
-    finally:
-        os.seteuid(0)
 
 
 def test_a_bomb_is_refused_before_it_goes_off(repository: Repository, target: Path) -> None:

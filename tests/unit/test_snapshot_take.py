@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from ordinary import ordinary_user
 
 from vml_jupyter.errors import BadArea, Cancelled
 from vml_jupyter.progress import Silent
@@ -272,13 +273,9 @@ def nobodys(repository: Repository) -> Iterator[Path]:
     (folder / "secret").write_text("x")
     (folder / "secret").chmod(0)
     (folder / "closed").mkdir(mode=0)
-    if os.geteuid() == 0:
-        os.seteuid(65534)
+    with ordinary_user(folder):
         yield folder
-        os.seteuid(0)
-    else:
-        yield folder
-        (folder / "closed").chmod(0o700)
+    (folder / "closed").chmod(0o700)
     shutil.rmtree(folder)
 
 
