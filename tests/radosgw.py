@@ -13,7 +13,6 @@ from __future__ import annotations
 import json
 import os
 import secrets
-import shutil
 import socket
 import subprocess
 import time
@@ -28,7 +27,6 @@ import obstore
 import requests
 from obstore.store import S3Store
 
-PROGRAMS = ("ceph-mon", "ceph-osd", "radosgw", "ceph", "ceph-authtool", "monmaptool", "radosgw-admin")
 _DEADLINE_S = 120.0
 _REGION = "default"
 
@@ -103,11 +101,6 @@ class Gateway:
         answer = requests.put(obstore.sign(store, "PUT", "", timedelta(minutes=1)), timeout=60)
         answer.raise_for_status()
         return name
-
-
-def missing_programs() -> list[str]:
-    """Return which of Ceph's programs are not installed."""
-    return [name for name in PROGRAMS if shutil.which(name) is None]
 
 
 @contextmanager

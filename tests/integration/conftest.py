@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from radosgw import Gateway, gateway, missing_programs
+from radosgw import Gateway, gateway
 from s3_proxy import Traffic, proxy
 
 from vml_jupyter.flows.capture import capture
@@ -75,9 +75,6 @@ def nothing_left(machine_settings: Settings) -> Iterator[None]:
 @pytest.fixture(scope="session")
 def gateway_of_ceph() -> Iterator[Gateway]:
     """A real S3 server, started once a test run (15 s)."""
-    missing = missing_programs()
-    if missing:
-        pytest.skip(f"Ceph's gateway, the S3 server of these tests, is not installed: {missing} missing")
     with tempfile.TemporaryDirectory(prefix="vml-s3-") as folder, gateway(Path(folder)) as running:
         yield running
 

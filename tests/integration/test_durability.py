@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,11 +10,6 @@ from durability import trials
 from durability.ground import Ground
 from durability.places import Folder
 from durability.victim import compile_shim, runner
-
-pytestmark = [
-    pytest.mark.skipif(shutil.which("restic") is None, reason="restic, the judge, is not installed"),
-    pytest.mark.skipif(shutil.which("gcc") is None, reason="no compiler for the shim that makes calls fail"),
-]
 
 
 @pytest.fixture(scope="module")

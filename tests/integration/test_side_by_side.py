@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import shutil
 from pathlib import Path
 
 import pytest
 from durability.crowd import READERS, WRITERS, Crowd
-
-pytestmark = pytest.mark.skipif(shutil.which("restic") is None, reason="restic, the judge, is not installed")
 
 
 @pytest.mark.parametrize("where", ["folder", "bucket"])

@@ -4,16 +4,11 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import subprocess
 from pathlib import Path
 from typing import Any
 
-import pytest
-
 from vml_jupyter.repository import Repository
-
-needs_restic = pytest.mark.skipif(shutil.which("restic") is None, reason="restic is not installed")
 
 
 class Restic:

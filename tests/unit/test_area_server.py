@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -57,8 +56,6 @@ def read_all(folder: Path) -> str:
 def test_it_serves_accounts_and_remembers(
     known: Settings, source: areas.Source, folder: Path, tmp_path: Path
 ) -> None:
-    if not shutil.which("qemu-img"):
-        pytest.skip("qemu-img is not installed")
     place = str(tmp_path / "area.sock")
     areas.begin(known, folder, MACHINE, source, socket=place)
     assert read_all(folder) == place

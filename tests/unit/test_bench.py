@@ -20,9 +20,6 @@ from bench.verify import verify
 
 ROOT = Path(__file__).parents[2]
 PROGRAMS = ("restic", "borg", "zstd", "tar")
-needs_peers = pytest.mark.skipif(
-    not all(map(shutil.which, PROGRAMS)), reason=f"the peers {', '.join(PROGRAMS)} are not all installed"
-)
 
 
 def bench(tmp_path: Path, *arguments: str) -> tuple[str, dict[str, dict[str, Any]]]:
@@ -38,7 +35,6 @@ def bench(tmp_path: Path, *arguments: str) -> tuple[str, dict[str, dict[str, Any
     return done.stdout, {row["name"]: row for row in json.loads(file.read_text())["rows"]}
 
 
-@needs_peers
 def test_every_tool_has_figures_for_every_row_of_an_area(tmp_path: Path) -> None:
     names = ["first", "unchanged", "changed", "restore", "size", "memory"]
     printed, rows = bench(tmp_path, "--scale", "0.0003", "--only", ",".join(names))
@@ -52,7 +48,6 @@ def test_every_tool_has_figures_for_every_row_of_an_area(tmp_path: Path) -> None
         assert f"| {row['work']} |" in printed
 
 
-@needs_peers
 def test_the_list_of_entries_is_measured_beside_restic_on_the_same_repository(tmp_path: Path) -> None:
     _, rows = bench(tmp_path, "--scale", "0.003", "--only", "list")
     assert rows["list"]["scope"] == "30 entries"

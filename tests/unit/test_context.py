@@ -5,7 +5,6 @@ from __future__ import annotations
 import email
 import io
 import json
-import shutil
 import stat
 import subprocess
 import uuid
@@ -31,7 +30,7 @@ RELEASE = Release(system="4.5.0.1", bootloader="2021.05-1", flavour="v4prod")
 UUID = str(uuid.UUID(int=7))
 HARD = "http://p:3128;DIRECT|x & $(touch /tmp/no) `id` 'a' \"b\" \\ $HOME *#~"
 
-SHELLS = [shell for shell in (["sh"], ["bash"], ["busybox", "sh"]) if shutil.which(shell[0])]
+SHELLS = (["sh"], ["bash"], ["busybox", "sh"])
 
 printable = st.text(st.characters(min_codepoint=32, max_codepoint=126), max_size=60)
 keys = st.from_regex(r"[a-z][a-z0-9_]{0,20}", fullmatch=True)
@@ -200,7 +199,6 @@ def test_the_iso_is_read_back_by_either_kind_of_name(iso: Path, names: str) -> N
     assert json.loads(found["/ec2/latest/meta-data.json"]) == {"instance-id": UUID}
 
 
-@pytest.mark.skipif(not shutil.which("isoinfo"), reason="isoinfo reads an ISO independently of who wrote it")
 def test_another_program_reads_the_iso(iso: Path) -> None:
     def isoinfo(*arguments: str) -> str:
         return subprocess.run(

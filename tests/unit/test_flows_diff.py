@@ -13,7 +13,7 @@ from typing import Any
 import hypothesis
 import hypothesis.strategies as st
 import pytest
-from restic_judge import Restic, needs_restic
+from restic_judge import Restic
 
 from vml_jupyter.errors import BadNotebook, Foreign, NotFound
 from vml_jupyter.flows.capture import capture
@@ -102,7 +102,6 @@ def test_a_restored_area_is_the_same(settings: Settings, area: Path, tmp_path: P
     assert diff(settings, entry.id, other.id).files == []
 
 
-@needs_restic
 def test_the_same_bytes_cut_by_another_program_are_the_same(settings: Settings, area: Path) -> None:
     (area / "grows").write_bytes(os.urandom(9_000_000))
     entry = capture(settings, area)

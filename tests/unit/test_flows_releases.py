@@ -187,7 +187,6 @@ def test_without_network_a_list_waits_two_seconds_in_all(
     reach.forget()
 
 
-@pytest.mark.skipif(not shutil.which("qemu-img"), reason="qemu-img reads sparse disks")
 def test_a_virtualbox_disk_in_downloads_is_taken_out_once(user: Settings, home: Path) -> None:
     raw, file = home / "raw", home / "Downloads" / "from-a-colleague"
     raw.write_bytes(NEW)

@@ -20,7 +20,7 @@ from vml_jupyter.flows.entries import list_entries, opened
 from vml_jupyter.flows.export import export
 from vml_jupyter.flows.importing import import_file
 from vml_jupyter.flows.settings import Settings
-from vml_jupyter.launcher import script, written
+from vml_jupyter.launcher import script
 from vml_jupyter.launcher.script import Bundle, Launch, Refused, options_of
 from vml_jupyter.release.mirror import served
 from vml_jupyter.snapshot.image import AreaImage
@@ -45,7 +45,7 @@ def bundle(user: Settings, tmp_path: Path) -> Path:
     (area / "data.bin").write_bytes(os.urandom(100_000))
     entry = capture(user, area, notebook="fit.ipynb", title="Fit", release="4.5.0.1")
     file = tmp_path / "fit.vml"
-    export(user, [entry.id], file, with_release=True, write_launcher=lambda config: written(config).text)
+    export(user, [entry.id], file, with_release=True)
     return file
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import msgspec
 import pytest
-from restic_judge import Restic, needs_restic
+from restic_judge import Restic
 
 from vml_jupyter.errors import Ambiguous, LogbookDamaged, LogbookMissing, NotFound, WrongPassword
 from vml_jupyter.logbook import Logbook, document, open_or_create_default
@@ -159,7 +159,6 @@ def test_a_record_of_a_later_version_can_be_read() -> None:
     assert msgspec.json.decode(record, type=Entry).title == "T"
 
 
-@needs_restic
 def test_restic_prints_the_entry_and_keeps_its_own(logbook: Logbook, area: Path, tmp_path: Path) -> None:
     restic = Restic(tmp_path / "logbook", PASSWORD)
     restic.run("backup", area)

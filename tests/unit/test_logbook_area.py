@@ -11,7 +11,7 @@ import msgspec
 import pytest
 from looking import Seen, differences, look
 from ordinary import ordinary_user
-from restic_judge import Restic, needs_restic
+from restic_judge import Restic
 
 from vml_jupyter.errors import Foreign, WouldOverwrite
 from vml_jupyter.logbook import Logbook
@@ -76,7 +76,6 @@ def restored(logbook: Logbook, entry: Entry, target: Path) -> Seen:
     return look(target.parent)
 
 
-@needs_restic
 def test_it_is_as_it_was_and_as_restic_restores_it(area: Path, logbook: Logbook, tmp_path: Path) -> None:
     entry = add(logbook, area)
     ours = restored(logbook, entry, tmp_path / "ours" / "area")

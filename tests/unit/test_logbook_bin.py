@@ -6,7 +6,7 @@ from pathlib import Path
 
 import msgspec
 import pytest
-from restic_judge import Restic, needs_restic
+from restic_judge import Restic
 
 from vml_jupyter.errors import NotFound, StoreUnreachable, Usage
 from vml_jupyter.flows import bin as bin_flow
@@ -32,7 +32,6 @@ def entry(settings: Settings, area: Path) -> Entry:
     return capture(settings, area, title="One", project="P", tags=["a", "a", "b"])
 
 
-@needs_restic
 def test_what_is_in_the_bin_survives_a_prune_by_restic(
     settings: Settings, entry: Entry, tmp_path: Path
 ) -> None:
@@ -48,7 +47,6 @@ def test_what_is_in_the_bin_survives_a_prune_by_restic(
     assert (tmp_path / "back" / "data").read_bytes() == bytes(range(256)) * 999
 
 
-@needs_restic
 def test_emptying_is_for_good_and_frees_the_room(settings: Settings, entry: Entry) -> None:
     restic = Restic(Path(settings.logbook), settings.password() or "")
     with pytest.raises(NotFound):

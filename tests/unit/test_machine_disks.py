@@ -14,10 +14,7 @@ from vml_jupyter.errors import DiskFull, HostError, ToolMissing
 from vml_jupyter.machine import can_read_http, disks
 from vml_jupyter.model import Shape
 
-needs_qemu = pytest.mark.skipif(shutil.which("qemu-img") is None, reason="qemu-img is not installed here")
 
-
-@needs_qemu
 def test_a_scratch_disk_is_blank_sparse_and_private(tmp_path: Path) -> None:
     path = tmp_path / "scratch, with a comma.qcow2"
     disks.create_scratch(path, Shape(scratch_gib=20))
@@ -27,7 +24,6 @@ def test_a_scratch_disk_is_blank_sparse_and_private(tmp_path: Path) -> None:
     assert path.stat().st_mode & 0o077 == 0
 
 
-@needs_qemu
 def test_what_qemu_says_is_told(tmp_path: Path) -> None:
     (tmp_path / "scratch.qcow2").mkdir()
     with pytest.raises(HostError, match="cannot be made"):

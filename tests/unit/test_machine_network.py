@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import socket
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,8 +11,6 @@ import pytest
 from vml_jupyter.errors import HostError
 from vml_jupyter.machine import companion, network
 from vml_jupyter.progress import Silent
-
-needs_passt = pytest.mark.skipif(shutil.which("passt") is None, reason="passt is not installed here")
 
 
 class Notes(Silent):
@@ -43,7 +40,6 @@ def test_a_free_port_is_free_and_a_taken_one_is_not(taken: int) -> None:
     assert not network.is_free(taken)
 
 
-@needs_passt
 def test_passt_listens_where_it_is_told(folder: Path) -> None:
     started = network.start_network(folder, folder / "net.sock")
     if started.kind == "slirp":
@@ -54,7 +50,6 @@ def test_passt_listens_where_it_is_told(folder: Path) -> None:
     assert network.is_free(started.port)
 
 
-@needs_passt
 def test_a_port_that_is_taken_is_changed(folder: Path, taken: int) -> None:
     assert network.start_network(folder, folder / "net.sock", taken).port != taken
 

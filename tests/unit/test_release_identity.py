@@ -36,13 +36,6 @@ RELEASE = Release(system="4.5.0.1", bootloader="2021.05-1", flavour="v4prod")
 DISK = signed_disk()
 EARLY = '{\n"ucernvm-version": "2.2-0.cernvm.x86_64"\n"os-repo": "prod"\n"snapshot": "HEAD"\n}'
 
-needs_qemu_img = pytest.mark.skipif(
-    not shutil.which("qemu-img"), reason="qemu-img reads and writes sparse disks"
-)
-needs_mkisofs = pytest.mark.skipif(
-    not shutil.which("genisoimage"), reason="genisoimage makes CernVM's ISO files"
-)
-
 
 def write(file: Path, content: bytes) -> Path:
     file.write_bytes(content)
@@ -90,7 +83,6 @@ SPARSE = [
 ]
 
 
-@needs_qemu_img
 @pytest.mark.parametrize(("written", "kind", "options"), SPARSE)
 def test_a_sparse_disk(written: str, kind: str, options: tuple[str, ...], tmp_path: Path) -> None:
     file = converted(tmp_path, written, *options)
@@ -107,7 +99,6 @@ def test_a_sparse_disk(written: str, kind: str, options: tuple[str, ...], tmp_pa
     assert found.path == tmp_path / "out.raw", "what boots as it is comes first"
 
 
-@needs_qemu_img
 def test_what_took_a_program_is_remembered(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     file, cache = converted(tmp_path, "qcow2"), tmp_path / "cache"
     first = identify(file, cache)
@@ -116,7 +107,6 @@ def test_what_took_a_program_is_remembered(tmp_path: Path, monkeypatch: pytest.M
     assert identify(file) is None, "without the program and the memory nobody can tell"
 
 
-@needs_qemu_img
 def test_packed_disks(tmp_path: Path) -> None:
     description = write(tmp_path / "a.ovf", b"<Envelope/>")
     scratch = write(tmp_path / "scratch", b"KDMV" + bytes(2000))
@@ -142,7 +132,6 @@ def noise_file(folder: Path) -> Path:
     return write(folder / "noise", random.Random(5).randbytes(100_000))
 
 
-@needs_qemu_img
 @pytest.mark.parametrize("kind", ["qcow2", "vmdk"])
 def test_a_disk_that_leads_to_other_files_is_not_opened(kind: str, tmp_path: Path) -> None:
     secret = write(tmp_path / "secret.raw", fat16())
@@ -167,7 +156,6 @@ def test_a_description_of_other_files_is_not_opened(tmp_path: Path) -> None:
         extract(file, "vmdk", tmp_path / "out")
 
 
-@needs_mkisofs
 def test_an_iso(tmp_path: Path) -> None:
     file = iso(tmp_path)
     image = identify(file)
@@ -183,7 +171,6 @@ def test_an_iso(tmp_path: Path) -> None:
     assert found.path == file
 
 
-@needs_mkisofs
 def test_the_iso_serves_where_the_recorded_disk_is_not_here(tmp_path: Path) -> None:
     file = iso(tmp_path)
     recorded = Release(system="4.5.0.1", bootloader="2021.05-1", flavour="v4prod", image_sha256="a" * 64)

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
-from restic_judge import Restic, needs_restic
+from restic_judge import Restic
 
 from vml_jupyter.errors import (
     LogbookDamaged,
@@ -180,7 +180,6 @@ class Failing:
         self._inner.put(name, pieces)
 
 
-@needs_restic
 @pytest.mark.parametrize("puts", range(6))
 def test_a_breakdown_at_any_point_leaves_no_lie(tmp_path: Path, puts: int) -> None:
     """Packs, index, snapshot are put in this order; the first one is the lock."""

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import msgspec
 import pytest
-from restic_judge import Restic, needs_restic
+from restic_judge import Restic
 
 from vml_jupyter.errors import LogbookDamaged, LogbookMissing, WouldOverwrite, WrongPassword
 from vml_jupyter.flows.settings import Settings
@@ -157,7 +157,6 @@ def test_no_config_is_written_where_nothing_shows_that_the_key_fits(store: Store
     hurt.close()
 
 
-@needs_restic
 @pytest.mark.parametrize("version", ["1", "2"])
 def test_restic_takes_what_was_written_anew(tmp_path: Path, settings: Settings, version: str) -> None:
     """In the version that the repository has, and the command says what was lost with the old one."""

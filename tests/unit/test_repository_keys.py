@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from restic_judge import Restic, needs_restic
+from restic_judge import Restic
 
 from vml_jupyter.errors import Ambiguous, LogbookLocked, NotFound, Usage, WrongPassword
 from vml_jupyter.repository import Repository
@@ -86,7 +86,6 @@ def test_a_key_is_not_taken_while_others_work(repository: Repository, folder: Pa
     other.close()
 
 
-@needs_restic
 def test_restic_opens_with_our_key_and_we_with_its(
     repository: Repository, folder: Path, tmp_path: Path
 ) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import msgspec
 import pytest
-from restic_judge import Restic, needs_restic
+from restic_judge import Restic
 
 from vml_jupyter.errors import LogbookDamaged, LogbookLocked, StoreUnreachable
 from vml_jupyter.repository import Repository, locks, opening
@@ -213,7 +213,6 @@ def test_what_is_no_lock_is_damage_and_what_is_empty_is_nothing(documents: Docum
         pass
 
 
-@needs_restic
 def test_restic_respects_our_locks_and_we_respect_restics(tmp_path: Path) -> None:
     repository = Repository.create(str(tmp_path), PASSWORD, scrypt_n=1024)
     restic = Restic(tmp_path, PASSWORD)

@@ -14,7 +14,7 @@ from damage_scene import (
     hurt,
     make_scene,
 )
-from restic_judge import Restic, needs_restic
+from restic_judge import Restic
 
 from vml_jupyter.flows.settings import Settings
 from vml_jupyter.flows.upkeep import check, unlock
@@ -26,7 +26,6 @@ def scene(settings: Settings, tmp_path: Path) -> Scene:
     return make_scene(settings, tmp_path)
 
 
-@needs_restic
 @pytest.mark.parametrize("how", HOW)
 def test_the_index_is_made_anew_from_the_packs(scene: Scene, how: str) -> None:
     unlock(scene.settings, remove_all=True)

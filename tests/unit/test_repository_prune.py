@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
-from restic_judge import Restic, needs_restic
+from restic_judge import Restic
 
 from vml_jupyter.errors import DiskFull, LogbookDamaged, LogbookLocked, StoreUnreachable
 from vml_jupyter.repository import Node, Repository, Snapshot
@@ -201,7 +201,6 @@ class Ending:
         self.changes -= 1
 
 
-@needs_restic
 def test_an_end_after_any_change_harms_nothing(tmp_path: Path) -> None:
     """Every snapshot restores, both programs call the repository clean, and the next prune gives the room back."""
     model = tmp_path / "model"

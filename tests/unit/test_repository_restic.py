@@ -7,14 +7,12 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from restic_judge import Restic, needs_restic
+from restic_judge import Restic
 from test_repository import PASSWORD, read_something, save_something
 
 from vml_jupyter.errors import WrongPassword
 from vml_jupyter.repository import Node, Repository, Snapshot
 from vml_jupyter.snapshot import lay, take
-
-pytestmark = needs_restic
 
 
 @pytest.fixture

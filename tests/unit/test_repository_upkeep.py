@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from restic_judge import Restic, needs_restic
+from restic_judge import Restic
 
 from vml_jupyter.repository import Node, Repository, Snapshot, memory_store
 from vml_jupyter.repository.cipher import Key
@@ -117,7 +117,6 @@ def test_a_copy_in_another_pack_is_found(tmp_path: Path) -> None:
     two.close()
 
 
-@needs_restic
 def test_repair_names_only_what_is_there(tmp_path: Path) -> None:
     repository = Repository.create(str(tmp_path), PASSWORD, scrypt_n=1024)
     with repository.lock():

@@ -7,7 +7,6 @@ import http.client
 import json
 import logging
 import random
-import shutil
 import socket
 import subprocess
 import threading
@@ -368,7 +367,6 @@ def test_stretches_join():
     assert stretches.total(500) == len([number for number in model if number >= 500])
 
 
-@pytest.mark.skipif(shutil.which("qemu-img") is None, reason="qemu-img is not installed here")
 def test_qemu_reads_the_same_bytes(tmp_path):
     source = MemorySource()
     draw = random.Random(5)
@@ -377,8 +375,6 @@ def test_qemu_reads_the_same_bytes(tmp_path):
         drive = {"driver": "raw", "file": {"driver": "http", "url": server.url, "cookie": server.cookie}}
         command = ["qemu-img", "convert", "-O", "raw", "json:" + json.dumps(drive), tmp_path / "read.iso"]
         done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
-        if "Unknown driver" in done.stderr or "Unknown protocol" in done.stderr:
-            pytest.skip("QEMU's http block driver is not installed here")
         assert done.returncode == 0, done.stderr
         image.write(tmp_path / "written.iso")
         assert (tmp_path / "read.iso").read_bytes() == (tmp_path / "written.iso").read_bytes()

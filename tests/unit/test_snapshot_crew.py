@@ -14,7 +14,7 @@ from pathlib import Path
 
 import msgspec
 import pytest
-from restic_judge import Restic, needs_restic
+from restic_judge import Restic
 
 from vml_jupyter.errors import Cancelled, DiskFull, HostError, StoreUnreachable
 from vml_jupyter.progress import Silent
@@ -109,7 +109,6 @@ def test_a_crew_brings_what_one_process_does(
     assert (hands(), leftovers(store)) == ([], [])
 
 
-@needs_restic
 def test_restic_finds_no_fault(crewed: None, area: Path, tmp_path: Path) -> None:
     repository = Repository.create(str(tmp_path / "repo"), PASSWORD, scrypt_n=1024)
     taken = keep(repository, area)

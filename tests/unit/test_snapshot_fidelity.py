@@ -17,7 +17,7 @@ from pathlib import Path
 
 import pytest
 from looking import Seen, differences, look
-from restic_judge import Restic, needs_restic
+from restic_judge import Restic
 
 from vml_jupyter.repository import Repository, Snapshot, memory_store
 from vml_jupyter.snapshot import lay, take
@@ -125,7 +125,6 @@ def test_ours_comes_back_as_it_was(area: Path, listening: None, tmp_path: Path) 
     repository.close()
 
 
-@needs_restic
 def test_restic_restores_what_we_took(area: Path, tmp_path: Path) -> None:
     repository = Repository.create(str(tmp_path / "repo"), PASSWORD, scrypt_n=1024)
     with repository.lock():
@@ -138,7 +137,6 @@ def test_restic_restores_what_we_took(area: Path, tmp_path: Path) -> None:
     assert differences(look(tmp_path / "ours"), look(tmp_path / "theirs")) == []
 
 
-@needs_restic
 @pytest.mark.parametrize("version", ["1", "2"])
 def test_we_restore_what_restic_took(area: Path, tmp_path: Path, version: str) -> None:
     restic = Restic(tmp_path / "repo", PASSWORD)
@@ -170,7 +168,6 @@ def test_an_inherited_access_list_does_not_get_in(area: Path, tmp_path: Path) ->
     repository.close()
 
 
-@needs_restic
 def test_deeper_than_a_path(tmp_path: Path) -> None:
     """restic finds no fault with what is deeper than PATH_MAX, but cannot restore it; we can."""
     area = tmp_path / "area"

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from restic_judge import Restic, needs_restic
+from restic_judge import Restic
 
 from vml_jupyter.progress import Silent
 from vml_jupyter.repository import Repository, Snapshot, memory_store
@@ -180,7 +180,6 @@ def test_a_lost_tree_is_made_again(repository: Repository, area: Path, tmp_path:
     reopened.close()
 
 
-@needs_restic
 def test_what_prune_moved_is_not_believed_to_be_there(
     repository: Repository, area: Path, tmp_path: Path, looks: list[str]
 ) -> None:

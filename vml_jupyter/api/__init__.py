@@ -28,7 +28,7 @@ from vml_jupyter.api.entry_verbs import (
     show,
     unforget,
 )
-from vml_jupyter.api.launching import SERVER, launcher, launches
+from vml_jupyter.api.launching import launcher, launches
 from vml_jupyter.api.machine_verbs import (
     capture,
     delete,

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from vml_jupyter.flows.launch_records import Launch
     from vml_jupyter.flows.settings import Settings
 
-SERVER = "http://127.0.0.1:8888/"
+_SERVER = "http://127.0.0.1:8888/"
 
 
 class WrittenLauncher(msgspec.Struct, frozen=True, kw_only=True):
@@ -33,7 +33,7 @@ def launcher(
     entry: str,
     *,
     to: str | Path,
-    servers: Sequence[str] = (SERVER,),
+    servers: Sequence[str] = (),
     certificate: str = "",
     settings: Settings | None = None,
     progress: Progress = SILENT,
@@ -43,7 +43,8 @@ def launcher(
     Args:
         entry: Which.
         to: The file, which must be new: it holds a token, and only its owner may read it.
-        servers: The addresses of this user's Jupyter server, as that computer reaches it.
+        servers: The addresses of this user's Jupyter server, as that computer reaches it; that computer's own port
+            8888 when empty, as for one computer or a tunnel.
         certificate: The SHA-256 of the server's certificate, if only that will do.
         settings: Where the logbook and images are.
         progress: Who listens: an image that is not here is downloaded first.
@@ -54,20 +55,17 @@ def launcher(
         Usage: Its release is a cloud image, which a launcher cannot start.
         WouldOverwrite: The file is there.
     """
-    from vml_jupyter.flows.launches import prepare, register
-    from vml_jupyter.launcher import written
+    from vml_jupyter.flows.launches import launcher as flow
 
-    chosen, path = bound(settings), Path(to)
-    prepared = prepare(chosen, entry, servers, certificate=certificate, progress=progress)
-    script = written(prepared.config)
+    path = Path(to)
+    made = flow(bound(settings), entry, servers or (_SERVER,), certificate=certificate, progress=progress)
     try:
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o700)
     except FileExistsError as error:
         raise WouldOverwrite(f"{path} is there already", "Name another file.") from error
     with os.fdopen(descriptor, "w", encoding="utf-8") as stream:
-        stream.write(script.text)
-    register(chosen, prepared, script.sha256)
-    return WrittenLauncher(entry=prepared.entry, path=path, sha256=script.sha256, expires=prepared.expires)
+        stream.write(made.text)
+    return WrittenLauncher(entry=made.entry, path=path, sha256=made.sha256, expires=made.expires)
 
 
 def launches(*, settings: Settings | None = None) -> list[Launch]:

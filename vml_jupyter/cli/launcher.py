@@ -53,7 +53,7 @@ def _launcher(settings: Settings, arguments: argparse.Namespace) -> None:
         done = api.launcher(
             arguments.entry,
             to=arguments.output,
-            servers=arguments.server or [api.SERVER],
+            servers=arguments.server or (),
             certificate=arguments.certificate,
             settings=settings,
             progress=progress,

@@ -58,7 +58,6 @@ def add_verbs(verbs: Verbs, common: argparse.ArgumentParser) -> None:
 
 def _export(settings: Settings, arguments: argparse.Namespace) -> None:
     from vml_jupyter.flows.export import export
-    from vml_jupyter.launcher import written
 
     with output.progress() as terminal:
         done = export(
@@ -69,7 +68,6 @@ def _export(settings: Settings, arguments: argparse.Namespace) -> None:
             leave_out=arguments.leave_out,
             allow_secrets=arguments.allow_secrets,
             overwrite=arguments.overwrite,
-            write_launcher=lambda config: written(config).text,
             progress=terminal,
         )
     output.result(done)

@@ -21,10 +21,9 @@ import msgspec
 from vml_jupyter.errors import Foreign
 from vml_jupyter.flows.areas import GUEST_ID
 from vml_jupyter.flows.context import chosen_pins
-from vml_jupyter.flows.export import WriteLauncher
-from vml_jupyter.flows.launches import prepare
+from vml_jupyter.flows.guest_context import guest_config, write_context
+from vml_jupyter.flows.launches import launcher
 from vml_jupyter.flows.releases import release_of
-from vml_jupyter.flows.restore import guest_config, write_context
 from vml_jupyter.flows.settings import Settings
 from vml_jupyter.model import Entry, new_entry_id
 from vml_jupyter.progress import Progress
@@ -41,7 +40,6 @@ def add_machine(
     repository: Repository,
     entry: Entry,
     tree: str,
-    write_launcher: WriteLauncher,
     progress: Progress,
 ) -> None:
     """Add all that a launcher needs but the image.
@@ -52,7 +50,6 @@ def add_machine(
         repository: The one in the archive.
         entry: The entry.
         tree: Its working area, in that repository.
-        write_launcher: Makes the launcher.
         progress: Who listens.
 
     Raises:
@@ -60,7 +57,7 @@ def add_machine(
         Foreign: The working area is larger than 8 GiB.
     """
     progress.stage("machine", "Writing what its machine needs")
-    archive.add("launch.py", [write_launcher(prepare(settings, entry.id, ()).config).encode()], 0o700)
+    archive.add("launch.py", [launcher(settings, entry.id, ()).text.encode()], 0o700)
     machine, placeholder = new_entry_id(), secrets.token_urlsafe(32)
     context, offset, length = _context(settings, entry, machine, placeholder)
     told = {

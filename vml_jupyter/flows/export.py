@@ -14,7 +14,7 @@ from __future__ import annotations
 import os
 import re
 import secrets
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -35,7 +35,6 @@ from vml_jupyter.repository.archive import Archive
 from vml_jupyter.repository.archive_store import ArchiveStore
 from vml_jupyter.snapshot.copying import Copied, Lessened, copy
 
-WriteLauncher = Callable[[Mapping[str, object]], str]
 IMAGE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._~-]{0,80}")
 
 
@@ -55,14 +54,13 @@ class _Machine:
     """Adds what the machine of the only entry needs."""
 
     settings: Settings
-    write_launcher: WriteLauncher
 
     def add(
         self, archive: Archive, repository: Repository, entry: Entry, tree: str, progress: Progress
     ) -> None:
         from vml_jupyter.flows.bundle import add_machine  # which imports what machines need
 
-        add_machine(self.settings, archive, repository, entry, tree, self.write_launcher, progress)
+        add_machine(self.settings, archive, repository, entry, tree, progress)
 
 
 def export(
@@ -74,7 +72,6 @@ def export(
     leave_out: bool = False,
     allow_secrets: bool = False,
     overwrite: bool = False,
-    write_launcher: WriteLauncher | None = None,
     progress: Progress = SILENT,
 ) -> Exported:
     """Write entries into one file, which appears whole or not at all.
@@ -88,7 +85,6 @@ def export(
         leave_out: Leave out the files in which something looks like a secret.
         allow_secrets: Let them through.
         overwrite: Whether a file that is there may be replaced.
-        write_launcher: Makes the launcher; without it there is none in the file.
         progress: Who listens.
 
     Raises:
@@ -113,8 +109,7 @@ def export(
         draft = path.with_name(f".{path.name}-{secrets.token_hex(6)}")
         try:
             with Archive.create(draft) as archive:
-                alone = len(found) == 1 and images and write_launcher
-                machine = _Machine(settings, write_launcher) if alone and write_launcher else None
+                machine = _Machine(settings) if len(found) == 1 and images else None
                 _write(
                     archive,
                     source,

@@ -1,6 +1,6 @@
 """Launchers: a script that starts an entry's machine on a computer where VML is not installed.
 
-    entry -> image that can be had here -> configuration -> script, with a token that pairs once    (prepare, register)
+    entry -> image that can be had here -> configuration -> script, with a token that pairs once             (launcher)
     script's token + its own -> a machine of its own: context, working area, image, status            (pair, ...)
 
 The machine is told the same as one that is restored here, and its disks are the same; only who starts QEMU differs.
@@ -24,11 +24,12 @@ from vml_jupyter.errors import NotAllowed, NotFound, Usage
 from vml_jupyter.flows.areas import GUEST_ID
 from vml_jupyter.flows.context import chosen_pins
 from vml_jupyter.flows.entries import opened
+from vml_jupyter.flows.guest_context import guest_config, write_context
 from vml_jupyter.flows.launch_records import PAIRING_S, Launch, Pairing, Records, digest
 from vml_jupyter.flows.provide import provide
 from vml_jupyter.flows.releases import release_of
-from vml_jupyter.flows.restore import guest_config, write_context
 from vml_jupyter.flows.settings import Settings
+from vml_jupyter.launcher import written
 from vml_jupyter.logbook import Logbook
 from vml_jupyter.machine.accelerator import CPU_MODELS, boot_sector
 from vml_jupyter.machine.domain_xml import AGENT_CHANNEL, cpu_model, mac
@@ -56,16 +57,12 @@ _SECTOR = 512
 _AREAS = 8
 
 
-class Prepared(msgspec.Struct, frozen=True, kw_only=True):
-    """What goes into a launcher, and what must be remembered of it (with the digest of what it becomes).
-
-    ``expires`` is when its token ends, in seconds since 1970.
-    """
+class Launcher(msgspec.Struct, frozen=True, kw_only=True):
+    """A launcher: its text, the SHA-256 of that, and when its token ends, in seconds since 1970."""
 
     entry: str
-    config: dict[str, object]
-    token: str
-    image: Path
+    text: str
+    sha256: str
     expires: int
 
 
@@ -78,20 +75,21 @@ class Paired(msgspec.Struct, frozen=True, kw_only=True):
     area_bytes: int
 
 
-def prepare(
+def launcher(
     settings: Settings,
     entry_id: str,
     servers: Sequence[str],
     *,
     certificate: str = "",
     progress: Progress = SILENT,
-) -> Prepared:
-    """Return the configuration of an entry's launcher.
+) -> Launcher:
+    """Write an entry's launcher, and remember it, so that it can pair: this very text, once, within an hour.
 
     Args:
         settings: Where the logbook and images are.
         entry_id: The entry, or the beginning of its id.
-        servers: The addresses of the VML server, as the user's computer reaches it.
+        servers: The addresses of the VML server, as the user's computer reaches it; with none it never pairs, and
+            finds all that it needs beside itself.
         certificate: The SHA-256 of the server's certificate, where it is to be that one and no other.
         progress: Who listens: an image that is not here is downloaded first.
 
@@ -131,18 +129,11 @@ def prepare(
         "mac": mac(entry.id),
         "probe": boot_sector()[:_SECTOR].hex(),
     }
-    return Prepared(entry=entry.id, config=config, token=token, image=image, expires=expires)
-
-
-def register(settings: Settings, prepared: Prepared, script_sha256: str) -> None:
-    """Remember a launcher, so that it can pair: this very text, once, within an hour."""
-    pairing = Pairing(
-        entry=prepared.entry,
-        expires=time.time() + PAIRING_S,
-        script=script_sha256,
-        image=str(prepared.image),
-    )
-    Records(settings).add_pairing(prepared.token, pairing)
+    script = written(config)
+    if servers:
+        pairing = Pairing(entry=entry.id, expires=expires, script=script.sha256, image=str(image))
+        Records(settings).add_pairing(token, pairing)
+    return Launcher(entry=entry.id, text=script.text, sha256=script.sha256, expires=expires)
 
 
 def pair(settings: Settings, token: str, client: str, script_sha256: str) -> Paired:

@@ -8,32 +8,29 @@ defined. Everything that is made on the way is undone if a later step fails.
 
 from __future__ import annotations
 
-import re
 import secrets
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TypedDict
 
 import msgspec
 
-from vml_jupyter.context import client_files, unpack_pickup, user_data, write_context_iso
 from vml_jupyter.errors import ReleaseNotFound, ReleaseUnknown
 from vml_jupyter.flows import areas
-from vml_jupyter.flows.added import setup_of
 from vml_jupyter.flows.context import chosen_pins
 from vml_jupyter.flows.differences import differences
 from vml_jupyter.flows.durability import release_choices, require
 from vml_jupyter.flows.entries import opened
+from vml_jupyter.flows.guest_context import guest_config, write_context
 from vml_jupyter.flows.limits import claim
+from vml_jupyter.flows.machine_area import MachineArea
 from vml_jupyter.flows.machines import address, await_ready
 from vml_jupyter.flows.provide import provide
 from vml_jupyter.flows.releases import release_of
 from vml_jupyter.flows.settings import Settings
 from vml_jupyter.flows.warm import Recipe, can_keep_warm, sweep_if_free, wake
-from vml_jupyter.guest import AGENT_UNIT, GuestConfig, pickup
-from vml_jupyter.machine import Host, MachineSpec, can_read_http, companion, probe_accelerator
+from vml_jupyter.machine import Host, MachineSpec, probe_accelerator
 from vml_jupyter.model import Entry, Machine, Pin, Release, Shape, new_entry_id
 from vml_jupyter.progress import SILENT, Progress, Stopwatch
 from vml_jupyter.release import ISO, kind_of
@@ -96,21 +93,11 @@ def restore(
     base_url, origin = (text.replace("{machine}", machine_id) for text in (base_url, origin))
     token, area_token = secrets.token_urlsafe(32), secrets.token_urlsafe(32)
     with _made(settings, machine_id, shape or settings.shape) as (host, folder):
-        socket = areas.socket_of(settings, machine_id)
-        lazily = bool(socket) or can_read_http()
-        if lazily:
-            areas.begin(settings, folder, machine_id, source, token=area_token, socket=socket)
+        area = MachineArea(settings, folder, machine_id, source, area_token)
+        area.begin()
         watch.stage("context", "Writing what the machine is to know")
         config = guest_config(entry, wanted, machine_id, token, base_url, origin)
         context = write_context(settings, folder, config, wanted, pins)
-        area = (
-            AreaDisk(
-                area_url=areas.disk_url(folder),
-                area_cookie="" if socket else f"{areas.COOKIE}={area_token}",
-            )
-            if lazily
-            else AreaDisk(area_path=_write_area(settings, source, folder, watch))
-        )
         spec = MachineSpec(
             id=machine_id,
             entry=entry.id,
@@ -125,7 +112,7 @@ def restore(
             notebook=entry.notebook,
             base_url=base_url,
             accelerator=accelerator.name,
-            **area,
+            **area.disk(watch),
             token=token,
             differences=differences(entry.environment, wanted, pins),
         )
@@ -135,15 +122,7 @@ def restore(
         machine = wake(settings, host, spec, recipe, config, watch)
         warm = machine is not None
         if machine is None:
-            if (
-                lazily and "wake" in watch.seconds()
-            ):  # who serves the working area may have seen that machine end
-                companion.stop(folder, "area")
-                areas.begin(settings, folder, machine_id, source, token=area_token, socket=socket)
-                spec = msgspec.structs.replace(spec, area_url=areas.disk_url(folder))
-            watch.stage("start", f"Starting {wanted.label}")
-            host.define_and_start(spec, watch)
-            machine = await_ready(settings, host, machine_id, watch)
+            machine = _booted(settings, host, spec, area, watch)
     return Restored(
         machine=machine,
         url=address(machine, token),
@@ -172,24 +151,17 @@ def _provided(
         raise
 
 
-class AreaDisk(TypedDict, total=False):
-    """How a machine gets its working area: lazily over HTTP, or from a file."""
-
-    area_url: str
-    area_cookie: str
-    area_path: Path
-
-
-def _write_area(settings: Settings, source: areas.Source, folder: Path, progress: Progress) -> Path:
-    progress.stage("area", "Writing the working area to a disk image")
-    progress.note(
-        "QEMU has no http driver here (Debian: qemu-block-extra), so the whole area is copied first"
-    )
-    areas.keep_source(folder, source)
-    path = folder / "area.iso"
-    with areas.image_of(settings, source) as image:
-        image.write(path, progress)
-    return path
+def _booted(
+    settings: Settings, host: Host, spec: MachineSpec, area: MachineArea, watch: Stopwatch
+) -> Machine:
+    """Start a machine from its release's image, and wait until it is ready."""
+    if (
+        "wake" in watch.seconds()
+    ):  # the server of the working area may have ended with the machine that did not wake
+        spec = msgspec.structs.replace(spec, **area.renewed(watch))
+    watch.stage("start", f"Starting {spec.release.label}")
+    host.define_and_start(spec, watch)
+    return await_ready(settings, host, spec.id, watch)
 
 
 @contextmanager
@@ -207,47 +179,3 @@ def _made(settings: Settings, machine_id: str, shape: Shape) -> Iterator[tuple[H
                 # The machine before what stands beside it: a QEMU without its working area's server is slow to end.
                 host.delete(machine_id)
                 raise
-
-
-def guest_config(
-    entry: Entry, release: Release, machine_id: str, token: str, base_url: str, origin: str
-) -> GuestConfig:
-    """Return what a machine's agent must know."""
-    return GuestConfig(
-        token=token,
-        base_url=base_url,
-        notebook=entry.notebook,
-        machine=machine_id,
-        entry=entry.id,
-        hostname=f"vml-{machine_id}",
-        release=release.label,
-        area=Path(entry.area).name,
-        origin=origin,
-        view=_view(entry),
-    )
-
-
-def _view(entry: Entry) -> str:
-    """Return the LCG view that was set up when the entry was taken; '' for none, or one that is not called so."""
-    path = next((each.path for each in entry.environment.software if each.name == "LCG view"), "")
-    return (
-        path if re.fullmatch(r"/cvmfs/[\w-]+\.cern\.ch/lcg/views(/\w[\w.+-]*){2,3}", path, re.ASCII) else ""
-    )
-
-
-def write_context(
-    settings: Settings,
-    folder: Path,
-    config: GuestConfig,
-    release: Release,
-    pins: Sequence[Pin],
-    packed: Callable[[bytes], bytes] = bytes,
-) -> Path:
-    """Write the context of a machine into a folder, and return where it is; ``packed`` repacks its archive."""
-    path = folder / "context.iso"
-    # Micro-CernVM unpacks the pickup by itself.
-    cloud_config = unpack_pickup(AGENT_UNIT) if release.is_cloud else ""
-    told = user_data(release, settings.context, pins=pins, cloud_config=cloud_config)
-    archive = pickup(config, client_files(pins), setup_of(settings, release))
-    write_context_iso(path, told, packed(archive), config.machine)
-    return path

@@ -18,18 +18,18 @@ import ssl
 from collections.abc import Callable
 from http import HTTPStatus
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 from jupyter_server.auth.decorator import allow_unauthenticated, authorized
 from tornado import web
 
 from vml_jupyter.errors import NotAllowed, Usage
-from vml_jupyter.launcher import Written, written
 from vml_jupyter.server.handler import VmlHandler
 
 if TYPE_CHECKING:
     from vml_jupyter.flows.launch_records import Launch
+    from vml_jupyter.flows.launches import Launcher
 
 _PIECE = 1 << 20
 _RANGE = re.compile(r"bytes=(\d{1,18})-(\d{1,18})?")
@@ -50,35 +50,19 @@ class StatusRequest(msgspec.Struct, frozen=True, kw_only=True):
     accelerator: str = ""
 
 
-class Made(NamedTuple):
-    """A launcher for an entry, and when its token expires."""
-
-    entry: str
-    script: Written
-    expires: int
-
-    @property
-    def name(self) -> str:
-        return f"vml-launch-{self.entry}.py"
-
-
 class _Making(VmlHandler):
-    async def make(self, entry: str) -> Made:
+    async def make(self, entry: str) -> Launcher:
         address = f"{self.request.protocol}://{self.request.host}{self.base_url}"
         return await self.beside(self._make, entry, address, self._certificate())
 
-    def _make(self, entry: str, address: str, certificate: str) -> Made:
+    def _make(self, entry: str, address: str, certificate: str) -> Launcher:
         host = self.request.host_name
         if self.request.protocol != "https" and host not in _LOOPBACK:
             raise Usage(
                 "a launcher is only made over https, or where server and browser are on one computer",
                 "Start Jupyter with a certificate (ServerApp.certfile), or reach it by a tunnel as localhost.",
             )
-        launches = self.vml.launches
-        prepared = launches.prepare(entry, (address,), certificate)
-        script = written(prepared.config)
-        launches.register(prepared, script.sha256)
-        return Made(prepared.entry, script, prepared.expires)
+        return self.vml.launches.launcher(entry, (address,), certificate)
 
     def _certificate(self) -> str:
         """Return the digest of the certificate that this server itself shows, '' where it shows none."""
@@ -96,10 +80,10 @@ class LauncherFileHandler(_Making):
     async def get(self, entry: str) -> None:
         made = await self.make(entry)
         self.set_header("Content-Type", "text/x-python; charset=utf-8")
-        self.set_header("Content-Disposition", f'attachment; filename="{made.name}"')
+        self.set_header("Content-Disposition", f'attachment; filename="{_name(made)}"')
         self.set_header("Cache-Control", "no-store")
-        self.set_header("X-Vml-Sha256", made.script.sha256)
-        await self.finish(made.script.text)
+        self.set_header("X-Vml-Sha256", made.sha256)
+        await self.finish(made.text)
 
 
 class LauncherHandler(_Making):
@@ -107,10 +91,7 @@ class LauncherHandler(_Making):
     @authorized
     async def post(self, entry: str) -> None:
         made = await self.make(entry)
-        script = made.script
-        self.reply(
-            {"name": made.name, "script": script.text, "sha256": script.sha256, "expires": made.expires}
-        )
+        self.reply({"name": _name(made), "script": made.text, "sha256": made.sha256, "expires": made.expires})
 
 
 class LaunchesHandler(VmlHandler):
@@ -182,6 +163,10 @@ class PartHandler(_OfLauncher):
         if start >= stop:
             raise web.HTTPError(HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE)
         return start, stop
+
+
+def _name(made: Launcher) -> str:
+    return f"vml-launch-{made.entry}.py"
 
 
 def _view(launch: Launch) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from vml_jupyter.flows.launch_records import Launch
-    from vml_jupyter.flows.launches import Paired, Prepared, ServedAreas
+    from vml_jupyter.flows.launches import Launcher, Paired, ServedAreas
     from vml_jupyter.flows.settings import Settings
 
 
@@ -28,15 +28,10 @@ class Launches:
 
         return ServedAreas(self._settings)
 
-    def prepare(self, entry: str, servers: Sequence[str], certificate: str) -> Prepared:
-        from vml_jupyter.flows.launches import prepare
+    def launcher(self, entry: str, servers: Sequence[str], certificate: str) -> Launcher:
+        from vml_jupyter.flows.launches import launcher
 
-        return prepare(self._settings, entry, servers, certificate=certificate)
-
-    def register(self, prepared: Prepared, script_sha256: str) -> None:
-        from vml_jupyter.flows.launches import register
-
-        register(self._settings, prepared, script_sha256)
+        return launcher(self._settings, entry, servers, certificate=certificate)
 
     def pair(self, token: str, client: str, script_sha256: str) -> Paired:
         from vml_jupyter.flows.launches import pair

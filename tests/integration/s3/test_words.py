@@ -6,7 +6,6 @@ import datetime
 import ipaddress
 import json
 import os
-import shutil
 import subprocess
 from pathlib import Path
 
@@ -57,9 +56,6 @@ def test_wrong_places(vml: Run, area: Path, traffic: Traffic, url: str, words: s
     assert words in said(vml("snapshot", area, "--logbook", url, ok=False))
 
 
-@pytest.mark.skipif(
-    shutil.which("faketime") is None, reason="faketime, which sets a program's clock, is missing"
-)
 def test_a_wrong_clock(vml: Run, area: Path) -> None:
     done = vml("snapshot", area, ok=False, before=("faketime", "-f", "+1h"))
     assert "clock" in said(done)
