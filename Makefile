@@ -89,7 +89,7 @@ bench-growth: $(VENV)/.ready
 bench-restore: packages mini
 	@$(BIN)/python -m bench.restore $(RESTORE)
 
-bench-area: $(VENV)/.ready
+bench-area: packages mini
 	@$(BIN)/python -m bench.area $(BENCH)
 
 bench-capture: packages mini

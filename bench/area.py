@@ -2,8 +2,10 @@
 
     image of many files    ready to be read, in a fresh process: the first time, and again with what was kept
     a notebook             bytes read from the logbook until a notebook of 1 MB in a large area has been read
+    a large file           read in order in a machine, beside the same image as a plain file (see ``sequential``)
 
-``--files N`` and ``--gb N`` set the sizes (100,000 and 10). The exit status is 1 where a limit is missed.
+``--files N``, ``--gb N`` and ``--file-mb N`` set the sizes (100,000, 10 and 1,000). The exit status is 1 where a limit
+is missed.
 """
 
 from __future__ import annotations
@@ -18,6 +20,12 @@ import sys
 import tempfile
 from pathlib import Path
 
+from bench import sequential
+from bench.restore import bench_settings, cleared
+from vml_jupyter.flows.settings import load
+from vml_jupyter.progress import SILENT
+from vml_jupyter.release import mini
+from vml_jupyter.release.mirror import served
 from vml_jupyter.repository import Node, Repository
 
 PASSWORD = "only for this bench"
@@ -50,10 +58,15 @@ def main() -> int:
     arguments = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     arguments.add_argument("--files", type=int, default=100_000)
     arguments.add_argument("--gb", type=float, default=10.0)
+    arguments.add_argument("--file-mb", type=int, default=1000)
     arguments.add_argument("--scratch", type=Path, default=None)
     chosen = arguments.parse_args()
     with tempfile.TemporaryDirectory(prefix="vml-bench-", dir=chosen.scratch) as name:
-        held = [*many_files(Path(name), chosen.files), a_notebook(Path(name), int(chosen.gb * 1000))]
+        held = [
+            *many_files(Path(name), chosen.files),
+            a_notebook(Path(name), int(chosen.gb * 1000)),
+            a_large_file(Path(name), chosen.file_mb),
+        ]
     return 0 if all(held) else 1
 
 
@@ -77,6 +90,15 @@ def a_notebook(folder: Path, megabytes: int) -> bool:
     read = ready(place, tree, folder / "cache", read_bytes=_MB)
     what = f"read for a notebook of 1 MB in {megabytes / 1000:g} GB ({read['reads']:.0f} reads)"
     return row(what, read["bytes"] / _MB, NOTEBOOK_BYTES / _MB, "MB")
+
+
+def a_large_file(folder: Path, megabytes: int) -> bool:
+    with served(mini.build(load().data, SILENT)) as url:
+        settings = bench_settings(folder / "machines", url)
+        try:
+            return sequential.row(settings, folder / "machines", megabytes)
+        finally:
+            cleared(settings)
 
 
 def ready(place: Path, tree: str, cache: Path, read_bytes: int = 0) -> dict[str, float]:

@@ -18,13 +18,12 @@ import tempfile
 import time
 from pathlib import Path
 
+from bench.guest import run_in
 from bench.restore import bench_settings
 from vml_jupyter.flows import machines
 from vml_jupyter.flows.capture import capture
 from vml_jupyter.flows.restore import restore
 from vml_jupyter.flows.settings import Settings, load
-from vml_jupyter.guest.notebook import _connected, _Jupyter
-from vml_jupyter.machine import Host
 from vml_jupyter.progress import SILENT
 from vml_jupyter.release import mini
 from vml_jupyter.release.mirror import served
@@ -70,7 +69,7 @@ def large_area(area: Path) -> Path:
 
 def captured(settings: Settings, machine: str, number: int) -> tuple[float, float]:
     """Change 1 MB in the machine and capture it; return seconds of the clock and of processors."""
-    change(settings, machine, f"import os; open('part3/new{number}.bin', 'wb').write(os.urandom(1_000_000))")
+    run_in(settings, machine, f"import os; open('part3/new{number}.bin', 'wb').write(os.urandom(1_000_000))")
     environ = {**os.environ, "VML_DATA": str(settings.data), "VML_CONFIG": str(settings.config)}
     command = [sys.executable, "-m", "vml_jupyter.cli.main", "capture", machine, "--json"]
     before, begun = processor_s(), time.perf_counter()
@@ -81,17 +80,6 @@ def captured(settings: Settings, machine: str, number: int) -> tuple[float, floa
 def processor_s() -> float:
     used = resource.getrusage(resource.RUSAGE_CHILDREN)
     return used.ru_utime + used.ru_stime
-
-
-def change(settings: Settings, machine: str, code: str) -> None:
-    with Host.connect(settings.libvirt_uri, settings.data) as host:
-        spec = host.spec(machine)
-    url = f"http://127.0.0.1:{spec.port}"
-    with (
-        _Jupyter(url, spec.token).session("change.ipynb", "python3") as kernel_id,
-        _connected(f"{url}/", spec.token, kernel_id) as kernel,
-    ):
-        assert kernel.execute(code, timeout=120)["status"] == "ok"
 
 
 if __name__ == "__main__":

@@ -4,6 +4,7 @@
     libvirt     the warm state's memory by libvirt alone, until its agent answers; no working area, no Jupyter
     cold        vml restore without warm states
     warm        vml restore from one
+    ahead       the same, while what the notebook read last time is fetched ahead
 
 A run of vml is the whole process from the shell. ``jupyter`` is when the notebook's content comes, ``cell`` when its
 first cell, which imports numpy, has been executed.
@@ -52,8 +53,13 @@ class Run:
     read_bytes: int = 0
 
 
-def by_vml(settings: Settings, entry: Entry, *, warm: bool) -> Run:
+def by_vml(settings: Settings, entry: Entry, *, warm: bool, ahead: bool = False) -> Run:
     """Restore by the command line, cold or warm, and execute the notebook."""
+    opened = settings.cache / "images" / "opened"
+    if ahead and not any(opened.iterdir()):
+        raise SystemExit("nothing is remembered of what the notebook read")
+    if not ahead:
+        shutil.rmtree(opened, ignore_errors=True)
     environ = {
         **os.environ,
         "VML_DATA": str(settings.data),
