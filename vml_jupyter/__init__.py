@@ -16,7 +16,6 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from vml_jupyter.api import (
-        SERVER,
         bin_empty,
         bin_list,
         capture,
@@ -81,7 +80,6 @@ __version__ = "0.1.0"
 
 _WIDGETS = ("Logbook", "Machine")
 __all__ = [
-    "SERVER",
     "Logbook",
     "Machine",
     "bin_empty",

@@ -50,7 +50,6 @@ from vml_jupyter.api.warm_states import warm, warm_list, warm_remove
 from vml_jupyter.api.work import context, environment, image, preview, restore, restore_files, snapshot
 
 __all__ = [
-    "SERVER",
     "bin_empty",
     "bin_list",
     "capture",
