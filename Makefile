@@ -71,7 +71,7 @@ unit: $(VENV)/.ready
 test: packages lint mini
 	jlpm test
 	$(BIN)/pytest -n 4 tests/unit
-	$(BIN)/pytest tests/integration
+	$(BIN)/pytest -n 2 --dist loadfile tests/integration
 	$(BIN)/pytest tests/e2e
 
 # Both tables are printed; the second also where the first missed a limit.
