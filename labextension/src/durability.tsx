@@ -8,14 +8,17 @@ import * as React from 'react';
 import { IDurability, INeed } from './records';
 
 /**
- * 'µCernVM 2021.05-1: on this computer', one line for each need.
+ * 'µCernVM 2021.05-1: on this computer', one line for each need, with the reason where there is one.
  */
 export function needsText(
   known: IDurability | undefined,
   trans: TranslationBundle
 ): string {
   return (known?.needs ?? [])
-    .map(need => `${need.label}: ${stateText(need, trans)}`)
+    .map(need => {
+      const said = `${need.label}: ${stateText(need, trans)}`;
+      return need.reason ? `${said} (${need.reason})` : said;
+    })
     .join('\n');
 }
 
@@ -86,10 +89,13 @@ export function NeedsList(props: {
           key={`${need.kind} ${need.name}`}
           className={`vml-mod-${need.state}`}
         >
-          <span>{need.label}</span>
-          <span className="vml-Needs-state" title={need.reason}>
-            {stateText(need, trans)}
+          <span>
+            {need.label}
+            {need.reason && (
+              <span className="vml-Needs-reason">{need.reason}</span>
+            )}
           </span>
+          <span className="vml-Needs-state">{stateText(need, trans)}</span>
         </li>
       ))}
     </ul>

@@ -52,9 +52,11 @@ export type MachineState =
  */
 export interface INeed {
   kind: 'image' | 'system' | 'repository';
+  /** A bootloader, a system, a repository, or the path of one whose revision was not recorded. */
   name: string;
   label: string;
   state: 'here' | 'downloadable' | 'there' | 'gone' | 'unknown';
+  /** Why it is gone, or why that is not known. */
   reason?: string;
 }
 
@@ -80,7 +82,9 @@ export interface IDurability {
  * One thing in which a machine is not what its entry recorded.
  */
 export interface IDifference {
+  /** `release`, `root_hash`, `bootloader`, `repository`, `path`, or a CernVM-FS repository or its path. */
   what: string;
+  /** `not recorded` where the entry left it open. */
   recorded: string;
   here: string;
 }

@@ -116,7 +116,7 @@ function RestoreFields(props: {
         onChange={release => change({ release })}
       />
       <span className="vml-Form-hint" data-testid="vml-meaning" role="status">
-        {meaning(entry, asked.release, here, trans)}
+        {meaning(entry, asked.release, here, trans, releaseGone)}
       </span>
       <ShapeFields
         host={props.host}
@@ -158,12 +158,15 @@ function asRecorded(entry: IEntry): IRestoreRequest {
 
 /**
  * What it means to restore in a release: the recorded one where `chosen` is empty.
+ *
+ * @param gone - Whether the recorded one cannot be had as it was.
  */
 export function meaning(
   entry: IEntry,
   chosen: string,
   offered: ReadonlyArray<IOfferedRelease>,
-  trans: TranslationBundle
+  trans: TranslationBundle,
+  gone = false
 ): string {
   const recorded = entry.environment.release;
   const system = chosen || recorded?.system || '';
@@ -175,6 +178,13 @@ export function meaning(
   const there = offered.find(release => release.system === system);
   const load =
     there && !there.here ? trans.__('Its image is downloaded first.') : '';
+  if (recorded && system === recorded.system && chosen && gone) {
+    const anew = trans.__(
+      'Not what was recorded: what is published as CernVM %1 by now has another system or bootloader, so results may differ. The machine says so for as long as it lives; the entry stays as it is.',
+      system
+    );
+    return [anew, load].filter(Boolean).join(' ');
+  }
   if (!recorded || system === recorded.system) {
     return load;
   }

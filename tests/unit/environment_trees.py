@@ -30,6 +30,10 @@ AUTOFS = (
 REPOSITORY = (
     "cvmfs2 {} fuse ro,nosuid,nodev,relatime,user_id=0,group_id=0,default_permissions,allow_other 0 0\n"
 )
+# A read-only overlay of the image's own folder, which passes on the attributes of that; see mini's boot script.
+MINI_REPOSITORY = (
+    "cvmfs2 {} overlay ro,nosuid,nodev,relatime,lowerdir=/run/mini/ro/of-it:/run/mini/ro/empty 0 0\n"
+)
 SFT = {"fqrn": "sft.cern.ch", "revision": "28117", "root_hash": SFT_HASH, "tag": ""}
 MACHINE = {"HOME": "/home/alice", "USER": "alice", "LANG": "en_US.UTF-8", "PATH": "/usr/bin:/bin"}
 
@@ -140,8 +144,24 @@ KINDS = {
             "mnt/.rw/aux/ucernvm-version": "2021.05-1.cernvm.x86_64\n",
             "mnt/.rw/aux/cvmfs_snapshot": f"{ROOT_HASH}\ncernvm-system-4.5.1.0\n",
             "mnt/.rw/context/ucontext": "_UCONTEXT_CVMFS_TAG=cernvm-system-4.5.1.0\n_UCONTEXT_CERNVM_PATH=cvm4\n",
-            "proc/mounts": "overlay / overlay rw 0 0\n/dev/sda2 /mnt/.ro ext4 ro,relatime 0 0\n",
+            "proc/mounts": "overlay / overlay rw 0 0\n"
+            + MINI_REPOSITORY.format("/cvmfs/sft.cern.ch")
+            + MINI_REPOSITORY.format("/mnt/.ro"),
             "proc/sys/kernel/osrelease": "6.1.0-40-amd64\n",
+        },
+        attributes={
+            "mnt/.ro": {
+                "fqrn": "cernvm-prod.cern.ch",
+                "revision": "451",
+                "root_hash": ROOT_HASH,
+                "tag": "cernvm-system-4.5.1.0",
+            },
+            "cvmfs/sft.cern.ch": {
+                "fqrn": "sft.cern.ch",
+                "revision": "1060",
+                "root_hash": SFT_HASH,
+                "tag": "LCG_106",
+            },
         },
         environ=MACHINE,
         python="3.11.2",

@@ -154,6 +154,7 @@ def publish(
     *,
     newest: str = "2021.05-1",
     needs: dict[str, str] | None = None,
+    root_hash: str = "ab" * 20,
 ) -> Path:
     """Write a release repository in CernVM's layout: ``systems`` with their times, ``images`` by bootloader."""
     from vml_jupyter.release.names import ImageName
@@ -171,7 +172,7 @@ def publish(
         connection.execute("CREATE TABLE tags (name, hash, revision, timestamp, channel, description)")
         for system, time in systems.items():
             needed = f"CernVM {system}, uCernVM {needs[system]}" if needs and system in needs else ""
-            row = (f"cernvm-system-{system}", "ab" * 20, 1, time, 0, needed)
+            row = (f"cernvm-system-{system}", root_hash, 1, time, 0, needed)
             connection.execute("INSERT INTO tags VALUES (?, ?, ?, ?, ?, ?)", row)
         connection.commit()
     packed = zlib.compress(database.read_bytes())

@@ -19,9 +19,11 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from environment_trees import KINDS, attributes, tree, write
 from hypothesis import given
 from hypothesis import strategies as st
 
+from vml_jupyter.environment import describe
 from vml_jupyter.guest import agent
 from vml_jupyter.guest.pickup import agent_source, teller_source
 
@@ -115,6 +117,48 @@ def test_an_action_is_done_and_confirmed() -> None:
         b'{"v": 1, "id": 3, "do": "shutdown"}', agent.State(), {"shutdown": lambda: done.append(1)}
     )
     assert (reply, done) == ({"v": 1, "id": 3, "done": True}, [1])
+
+
+SYSTEM = ".installed_cernvm-system-{}"
+BOOTED = {"etc/cernvm-release": "CERN Virtual Machine, version 4.5.0.1\n", SYSTEM.format("4.10.0.0"): ""}
+SNAPSHOT = {"mnt/.rw/aux/cvmfs_snapshot": f"{'ab' * 20}\nHEAD4\n"}
+
+
+@pytest.mark.parametrize(
+    ("files", "found"),
+    [
+        ({}, {}),
+        (BOOTED, {"system": "4.5.0.1", "name": "CERN Virtual Machine, version 4.5.0.1"}),
+        ({SYSTEM.format("4.9.0.0"): "", SYSTEM.format("4.10.0.0"): ""}, {"system": "4.10.0.0"}),
+        ({SYSTEM.format("latest"): "", SYSTEM.format("4.9.0.0"): ""}, {"system": "4.9.0.0"}),
+        ({"etc/issue": "Welcome to CERN Virtual Machine, version 3.5.1.4\n"}, {"system": "3.5.1.4"}),
+        (SNAPSHOT, {"root_hash": "ab" * 20, "tag": "HEAD4"}),
+        ({"mnt/.rw/aux/cvmfs_snapshot": f"{'ab' * 20}\n"}, {"root_hash": "ab" * 20}),
+        ({"mnt/.rw/aux/cvmfs_snapshot": "<html>\n"}, {}),
+        ({"mnt/.rw/aux/ucernvm-version": "2021.05-1.cernvm.x86_64\n"}, {"bootloader": "2021.05-1"}),
+    ],
+)
+def test_it_tells_which_release_it_is(tmp_path: Path, files: dict[str, str], found: dict[str, str]) -> None:
+    names = ("system", "tag", "root_hash", "bootloader", "name")
+    assert agent.identity(f"{tree(tmp_path, files)}/") == {**dict.fromkeys(names, ""), **found}
+
+
+def test_what_the_mounted_system_says_goes_first(tmp_path: Path) -> None:
+    tree(tmp_path, {**BOOTED, **SNAPSHOT})
+    attributes(tmp_path / "mnt/.ro", {"root_hash": "cd" * 20, "tag": "cernvm-system-4.5.0.1"})
+    told = agent.identity(f"{tmp_path}/")
+    assert (told["tag"], told["root_hash"]) == ("cernvm-system-4.5.0.1", "cd" * 20)
+    assert agent.identity()["tag"] == "", "this computer is none, and no tag is made up"
+
+
+@pytest.mark.parametrize("kind", ["cernvm-3", "cernvm-4", "mini"])
+def test_it_tells_what_a_snapshot_taken_in_it_records(kind: str, tmp_path: Path) -> None:
+    environ = write(KINDS[kind], tmp_path)
+    recorded, told = describe(tmp_path, environ), agent.identity(f"{tmp_path}/")
+    assert recorded.release is not None
+    for name in ("system", "root_hash", "bootloader"):
+        assert told[name] == getattr(recorded.release, name), name
+    assert told["tag"] == recorded.release_tag
 
 
 @pytest.fixture

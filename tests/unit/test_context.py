@@ -119,10 +119,34 @@ def test_foreign_keys_are_refused(key: str) -> None:
         user_data(RELEASE, {key: "x"})
 
 
-def test_a_tag_that_contradicts_the_release_is_refused() -> None:
-    with pytest.raises(Usage, match="contradicts"):
-        user_data(RELEASE, {"cvmfs_tag": "cernvm-system-4.4.0.0"})
-    assert user_data(RELEASE, {"cvmfs_tag": RELEASE.tag}) == user_data(RELEASE)
+@pytest.mark.parametrize(
+    ("release", "key", "value"),
+    [
+        (RELEASE, "cvmfs_tag", "cernvm-system-4.4.0.0"),
+        (RELEASE, "cernvm_path", "cvm3"),
+        (RELEASE, "cvmfs_branch", "cernvm-devel.cern.ch"),
+        (RELEASE, "cvmfs_branch", "cernvm-prod.cern.ch"),
+        (Release(system="4.5.0.1", path="cvm4-aarch64"), "cernvm_path", "cvm4"),
+        (Release(system="4.5.0.1", repository="cernvm-prod.cern.ch"), "cvmfs_branch", "cernvm-sl7.cern.ch"),
+        (Release(system="4.5.0.1", repository="cernvm-sl7.cern.ch"), "cvmfs_branch", "cernvm-prod.cern.ch"),
+        (Release(system="4.5.0.1", repository="cernvm-sl7.cern.ch"), "cvmfs_branch", ""),
+    ],
+)
+def test_what_contradicts_the_release_is_refused(release: Release, key: str, value: str) -> None:
+    with pytest.raises(Usage, match=rf"^{key}={value} contradicts CernVM 4\.5\.0\.1") as refused:
+        user_data(release, {key: value})
+    assert "--release" in refused.value.hint
+    assert "`context`" in refused.value.hint
+
+
+def test_what_says_the_same_as_the_release_is_let_through() -> None:
+    same = {"cvmfs_tag": RELEASE.tag, "cernvm_path": "cvm4"}
+    assert user_data(RELEASE, same) == user_data(RELEASE)
+    other = Release(system="4.5.0.1", repository="cernvm-sl7.cern.ch")
+    assert user_data(other, {"cvmfs_branch": other.repository}) == user_data(other)
+    production = Release(system="4.5.0.1", repository="cernvm-prod.cern.ch")
+    told = as_micro_cernvm_reads(user_data(production, {"cvmfs_branch": production.repository}))
+    assert told["CVMFS_BRANCH"] == production.repository
 
 
 def test_a_release_without_a_system_is_refused() -> None:

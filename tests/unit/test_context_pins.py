@@ -241,7 +241,13 @@ def test_the_context_of_an_entry_on_the_command_line(vml: Any, entry: str, tmp_p
     assert sorted(each.name for each in tmp_path.iterdir()) == ["area", "config", "context.iso", "data"]
 
 
-@pytest.mark.parametrize("value", ["a=b\nc=d", "a=\x1b", "A=b", "a=é", "cvmfs_tag=cernvm-system-3.1.0.0"])
+@pytest.mark.parametrize(
+    "value",
+    [
+        *("a=b\nc=d", "a=\x1b", "A=b", "a=é"),
+        *("cvmfs_tag=cernvm-system-3.1.0.0", "cernvm_path=cvm3", "cvmfs_branch=cernvm-devel.cern.ch"),
+    ],
+)
 def test_settings_that_would_break_the_text_are_refused(vml: Any, entry: str, value: str) -> None:
     status, told, _ = vml("context", entry, "--text", "--set", value)
     assert (status, told) == (2, "")
@@ -255,6 +261,14 @@ def test_what_every_machine_is_told_comes_from_the_settings(settings: Settings, 
     said = load({"VML_DATA": str(settings.data), "VML_CONFIG": str(settings.config)})
     raw = context_of(said, entry, extra={"x": "2"}).user_data
     assert b"cvmfs_server=a.cern.ch,b.cern.ch\nx=2\n" in raw
+
+
+def test_a_setting_cannot_choose_another_system_silently(settings: Settings, entry: str) -> None:
+    settings.config.mkdir(exist_ok=True)
+    (settings.config / "config.json").write_text('{"context": {"cernvm_path": "cvm3"}}')
+    said = load({"VML_DATA": str(settings.data), "VML_CONFIG": str(settings.config)})
+    with pytest.raises(Usage, match="contradicts"):
+        context_of(said, entry)
 
 
 def test_of_two_writers_one_is_refused_and_a_failure_leaves_nothing(tmp_path: Path) -> None:

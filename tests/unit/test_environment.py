@@ -19,6 +19,7 @@ from vml_jupyter.environment import describe
 from vml_jupyter.environment.software import software
 from vml_jupyter.environment.system import container, processor
 from vml_jupyter.environment.variables import ALLOWED, allowed
+from vml_jupyter.errors import ReleaseNotFound
 from vml_jupyter.model import Environment, Release, Software
 
 CERNVM_4 = KINDS["cernvm-4"].files
@@ -98,6 +99,19 @@ def test_a_user_chooses_only_where_nothing_is_detected(tmp_path: Path) -> None:
     assert (inside.release_chosen, inside.cernvm) == (False, True)
     assert inside.release is not None
     assert inside.release.system == "4.5.0.1"
+
+
+def test_what_a_user_chose_is_looked_for_only_where_it_counts(tmp_path: Path) -> None:
+    def look() -> Release:
+        raise ReleaseNotFound("there is no network")
+
+    inside = describe(tree(tmp_path / "inside", CERNVM_4), {}, chosen=look)
+    assert (inside.cernvm, inside.release_chosen) == (True, False)
+    (tmp_path / "outside").mkdir()
+    with pytest.raises(ReleaseNotFound):
+        describe(tmp_path / "outside", {}, chosen=look)
+    found = describe(tmp_path / "outside", {}, chosen=lambda: RELEASE_4)
+    assert (found.release, found.release_chosen) == (RELEASE_4, True)
 
 
 def test_strange_pins_are_left_out(tmp_path: Path) -> None:

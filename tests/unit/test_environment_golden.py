@@ -15,6 +15,7 @@ from environment_trees import KINDS, commit, write
 
 from vml_jupyter.environment import describe
 from vml_jupyter.model import Environment, Release
+from vml_jupyter.release.mini import recipe
 
 GOLDEN = Path(__file__).parent / "golden"
 RENEW = bool(os.environ.get("VML_RENEW_GOLDEN"))
@@ -55,3 +56,17 @@ def test_a_golden_record_can_be_read_again_and_holds_no_secret(kind: str) -> Non
     assert read.release_chosen is not read.cernvm
     for secret in (b"hunter2", b"TOKEN", b"SECRET", b"secret", b"KRB5"):
         assert secret not in raw
+
+
+def test_the_golden_mini_is_as_the_recipe_publishes_it() -> None:
+    raw = (GOLDEN / "environment-mini.json").read_bytes()
+    read = msgspec.json.decode(raw, type=Environment)
+    system, software, newest = recipe.SYSTEMS[-1], recipe.REVISIONS[-1], recipe.BOOTLOADERS[-1]
+    assert read.release is not None
+    assert (read.release.system, read.release.bootloader) == (system.version, newest.version)
+    assert read.release_tag == system.tag
+    assert {mount.path: (mount.fqrn, mount.revision, mount.tag) for mount in read.cvmfs} == {
+        f"/cvmfs/{software.fqrn}": (software.fqrn, software.revision, software.tag),
+        "/mnt/.ro": (recipe.REPOSITORY, system.revision, system.tag),
+    }
+    assert all(mount.root_hash and not mount.unknown for mount in read.cvmfs)

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import json
 import sys
+from functools import partial
 from pathlib import Path
 
 import pytest
-from environment_trees import commit, program, tree
+from environment_trees import KINDS, commit, program, tree
 
+from vml_jupyter.environment import describe
 from vml_jupyter.environment.packages import packages_in
+from vml_jupyter.errors import RepositoryUnreachable
+from vml_jupyter.flows import capture as capturing
 from vml_jupyter.flows.capture import capture
 from vml_jupyter.flows.entries import find_entry
 from vml_jupyter.flows.settings import Settings
@@ -57,3 +61,17 @@ def test_what_could_not_be_told_is_said_at_once_and_kept(settings: Settings, are
     entry = capture(settings, area, notebook="a.ipynb", progress=watch)
     assert list(entry.environment.notes) == watch.notes
     assert "no kernel analysis is installed here" in watch.notes[0]
+
+
+def test_on_a_cernvm_no_release_is_looked_for_and_elsewhere_it_is(
+    settings: Settings, area: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    chosen = settings.using(default_release="4.5.0.1")  # and no repository answers
+    with pytest.raises(RepositoryUnreachable):
+        capture(chosen, area, notebook="a.ipynb")
+    files = {name: text for name, text in KINDS["cernvm-4"].files.items() if name != "proc/mounts"}
+    monkeypatch.setattr(capturing, "describe", partial(describe, tree(tmp_path / "cernvm", files), {}))
+    recorded = capture(chosen, area, notebook="a.ipynb").environment
+    assert (recorded.cernvm, recorded.release_chosen) == (True, False)
+    assert recorded.release is not None
+    assert recorded.release.bootloader == "2021.05-1"

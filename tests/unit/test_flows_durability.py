@@ -20,12 +20,25 @@ from vml_jupyter.flows import added
 from vml_jupyter.flows import restore as restoring
 from vml_jupyter.flows.capture import capture
 from vml_jupyter.flows.differences import differences
-from vml_jupyter.flows.durability import Durability, durabilities, durability
+from vml_jupyter.flows.durability import Durability, durabilities, durability, require
 from vml_jupyter.flows.entries import opened
+from vml_jupyter.flows.export import export
+from vml_jupyter.flows.launches import launcher
 from vml_jupyter.flows.provide import provide
 from vml_jupyter.flows.releases import named_release
 from vml_jupyter.flows.settings import RepositorySource, Settings
-from vml_jupyter.model import Difference, Entry, Environment, Machine, Mount, Pin, Release
+from vml_jupyter.model import (
+    Difference,
+    Entry,
+    Environment,
+    Machine,
+    Mount,
+    Pin,
+    Release,
+    pins_of,
+    system_pin,
+)
+from vml_jupyter.progress import Stopwatch
 from vml_jupyter.release import ask_pins, reach
 from vml_jupyter.release.mirror import served
 
@@ -33,7 +46,9 @@ IMAGE = signed_disk("2021.05-1")
 OLD, NEW, LOST = "aa" * 20, "bb" * 20, "cc" * 20
 SYSTEMS = {"3.7.2.0": 1500000000, "4.4.0.0": 1600000000, "4.5.0.1": 1611705600, "4.6.0.0": 1654000000}
 RELEASE = Release(system="4.5.0.1", bootloader="2021.05-1", flavour="v4prod")
+TAGGED, ANOTHER = "ab" * 20, "cd" * 20  # what the tags of the history name, and something else
 GONE = "http://127.0.0.1:9"
+MOVED = "its tag now names another revision"
 
 
 @pytest.fixture
@@ -119,6 +134,146 @@ def test_a_tag_that_left_the_history_is_gone_and_the_nearest_are_offered(
     assert states(known) == {"2021.05-1": "downloadable", "4.5.0.1": "gone"}
     assert [choice["value"] for choice in known.choices] == ["4.6.0.0", "4.4.0.0"], "3.7 needs another image"
     assert {choice["option"] for choice in known.choices} == {"release"}
+
+
+def of(root_hash: str) -> Release:
+    return msgspec.structs.replace(RELEASE, root_hash=root_hash)
+
+
+def test_a_tag_that_names_another_revision_now_is_gone(user: Settings, take: Take) -> None:
+    entry = take(of(ANOTHER))
+    known = durability(user, entry)
+    assert known.state == "gone"
+    assert [(need.state, need.reason) for need in known.needs if need.kind == "system"] == [("gone", MOVED)]
+    assert known.choices[0] == {
+        "option": "release",
+        "value": "4.5.0.1",
+        "label": "CernVM 4.5.0.1, as it is published now",
+    }
+    assert [choice["value"] for choice in known.choices] == ["4.5.0.1", "4.6.0.0", "4.4.0.0"]
+    assert durability(user, entry, asking=False) == known, "and remembered"
+    with pytest.raises(PinGone, match=rf"needs CernVM 4\.5\.0\.1, and {MOVED}") as refused:
+        require(user, entry, of(ANOTHER), ())
+    assert refused.value.choices == known.choices
+    assert durability(user, take(of(TAGGED))).state == "there", "the answer is that of the recorded root hash"
+    assert durability(user, take(RELEASE)).state == "there", "nobody recorded which revision it was"
+    assert durability(user, take(of("no root hash"))).state == "there"
+
+
+def test_a_moved_tag_is_gone_though_a_server_is_silent(user: Settings, take: Take) -> None:
+    both = user.using(
+        sources=(RepositorySource(url=user.release_urls[0], systems=[GONE, *user.release_urls]),)
+    )
+    assert states(durability(both, take(of(ANOTHER))))["4.5.0.1"] == "gone"
+    assert states(durability(both, take(of(TAGGED))))["4.5.0.1"] == "there"
+
+
+def test_a_restore_as_it_is_published_now_goes_on_and_says_so(
+    user: Settings, take: Take, site: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    recorded = named_release(user, "4.5.0.1")  # which leaves a list with the tag as it was
+    assert recorded.root_hash == TAGGED
+    entry = take(recorded)
+    publish(site, SYSTEMS, {}, root_hash=ANOTHER)
+    monkeypatch.setattr(restoring, "probe_accelerator", nobody)
+    with pytest.raises(PinGone, match=MOVED) as refused:
+        restoring.restore(user, entry.id)
+    assert refused.value.choices[0]["value"] == "4.5.0.1"
+    with pytest.raises(AssertionError, match="asked"):  # it went on, to the accelerator
+        restoring.restore(user, entry.id, release="4.5.0.1")
+    now = named_release(user, "4.5.0.1")
+    found = differences(entry.environment, now, ())
+    assert found == (Difference(what="root_hash", recorded=TAGGED, here=ANOTHER),)
+    machine = Machine(id="m", entry="e", release=now, state="running", differences=found)
+    assert machine.label == "CernVM 4.5.0.1; root hash cdcdcdcdcdcd instead of abababababab"
+    assert differences(entry.environment, named_release(user, "4.6.0.0"), ()) == (
+        Difference(what="release", recorded="CernVM 4.5.0.1", here="CernVM 4.6.0.0"),
+    ), "of another version it is no news that it is another revision"
+
+
+def test_the_pin_of_a_system_says_what_its_tag_must_name() -> None:
+    assert system_pin(of(ANOTHER)) == Pin(
+        fqrn="cernvm-prod.cern.ch", tag="cernvm-system-4.5.0.1", expected=ANOTHER
+    )
+    assert system_pin(of("$(reboot)")) == Pin(fqrn="cernvm-prod.cern.ch", tag="cernvm-system-4.5.0.1")
+    with pytest.raises(ValueError, match="no CernVM-FS repository"):
+        Pin(fqrn="cernvm-prod.cern.ch", tag="cernvm-system-4.5.0.1", expected="$(reboot)")
+
+
+UNTOLD = Mount(path="/cvmfs/lhcb.cern.ch", unknown="did not answer within 2 s")
+
+
+def test_a_mount_whose_revision_was_not_recorded_is_never_said_to_be_there(
+    user: Settings, take: Take, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    entry = take(sft=OLD)
+    environment = msgspec.structs.replace(entry.environment, cvmfs=(*entry.environment.cvmfs, UNTOLD, UNTOLD))
+    with opened(user) as logbook:
+        entry = logbook.edit(msgspec.structs.replace(entry, environment=environment))
+    known = durability(user, entry)
+    assert (known.state, known.choices) == ("unknown", ())
+    assert states(known) == {
+        "2021.05-1": "downloadable",
+        "4.5.0.1": "there",
+        "sft.cern.ch": "there",
+        "/cvmfs/lhcb.cern.ch": "unknown",
+    }
+    assert (known.needs[-1].kind, known.needs[-1].reason) == ("repository", "its revision was not recorded")
+    assert require(user, entry, RELEASE, pins_of(environment)), "and a restore says it, too"
+
+    found = differences(environment, RELEASE, pins_of(environment))
+    assert found == (Difference(what="/cvmfs/lhcb.cern.ch", recorded="not recorded", here="newest"),)
+    machine = Machine(id="m", entry="e", release=RELEASE, state="running", differences=found)
+    assert machine.label == "CernVM 4.5.0.1; /cvmfs/lhcb.cern.ch newest (not recorded)"
+
+    for name in ("DATA", "CONFIG"):
+        monkeypatch.setenv(f"VML_{name}", str(getattr(user, name.lower())))
+    monkeypatch.setenv("VML_RELEASE_URLS", " ".join(user.release_urls))
+    assert main(["show", entry.id]) == 0
+    shown = " ".join(capsys.readouterr().out.split())
+    assert "/cvmfs/lhcb.cern.ch unknown its revision was not recorded" in shown
+
+
+def test_a_mounts_name_cannot_reach_the_terminal() -> None:
+    evil = Difference(what="/cvmfs/\x1b[2Ja", recorded="not recorded", here="newest")
+    assert evil.label == "/cvmfs/\N{REPLACEMENT CHARACTER}[2Ja newest (not recorded)"
+
+
+def test_a_bootloader_that_was_left_open_is_told_and_kept(user: Settings, take: Take) -> None:
+    open_ = msgspec.structs.replace(RELEASE, bootloader="")
+    entry = take(open_)
+    assert durability(user, entry).needs[0].label == "µCernVM (not recorded: the newest)"
+    watch = Stopwatch()
+    release, pins, image = restoring._provided(user, entry, None, (), watch)
+    assert image.read_bytes() == IMAGE
+    assert release == RELEASE, "the machine records what it boots by"
+    assert [note for note in watch.notes if "not recorded" in note and "2021.05-1" in note] != []
+    assert differences(entry.environment, release, pins) == (
+        Difference(what="bootloader", recorded="not recorded", here="2021.05-1"),
+    )
+    watch = Stopwatch()
+    assert restoring._provided(user, take(RELEASE), None, (), watch)[0] == RELEASE
+    assert [note for note in watch.notes if "not recorded" in note] == []
+
+
+@pytest.mark.parametrize("lost", ["revision", "tag"])
+def test_nothing_that_is_gone_gets_into_a_launcher(
+    user: Settings, take: Take, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, lost: str
+) -> None:
+    entry = take(sft=LOST) if lost == "revision" else take(of(ANOTHER))
+    with pytest.raises(PinGone) as restored:
+        restoring.restore(user, entry.id)
+    with pytest.raises(PinGone) as refused:
+        launcher(user, entry.id, ("http://127.0.0.1:8888/",))
+    assert (refused.value.message, refused.value.choices) == (restored.value.message, restored.value.choices)
+    assert refused.value.choices != ()
+    file = tmp_path / "export.vml"
+    monkeypatch.setattr("vml_jupyter.flows.provide.provide", nobody)
+    with pytest.raises(PinGone) as exported:
+        export(user, [entry.id], file, with_release=True)
+    assert exported.value.choices == refused.value.choices
+    assert not file.exists()
+    export(user, [entry.id], file)  # without its machine
 
 
 def test_an_image_that_nobody_has_is_gone(user: Settings, take: Take, site: Path) -> None:

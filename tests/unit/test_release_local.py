@@ -9,11 +9,12 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from release_images import VERSION, block, claims, fat16
+from release_images import SIGNER, VERSION, block, ca_file, claims, fat16, signed_disk
 
 from vml_jupyter.model import Release
+from vml_jupyter.progress import Stopwatch
+from vml_jupyter.release import Trust, find_local, identify
 from vml_jupyter.release import digests as digests_room
-from vml_jupyter.release import find_local, identify
 from vml_jupyter.release.digests import digest
 
 V4 = Release(system="4.5.0.1", bootloader="2021.05-1", flavour="v4prod")
@@ -112,6 +113,51 @@ def test_an_open_bootloader_takes_the_newest_of_the_right_major_version(tmp_path
     newest = image(tmp_path / "b.hdd", claims(bootloader="2021.05-1"))
     image(tmp_path / "c.hdd", claims(bootloader="2022.01-1", flavour="v3prod"))
     assert found(Release(system="4.5.0.1"), tmp_path) == newest
+
+
+CUT = signed_disk()[:-65536]  # a whole disk, but nothing says whose
+
+
+def test_an_image_without_its_signature_is_used_and_said_to_be_unsigned(tmp_path: Path) -> None:
+    (tmp_path / "a.hdd").write_bytes(CUT)
+    watch = Stopwatch()
+    known = find_local(V4, [tmp_path], progress=watch, trust=Trust(authorities=ca_file(tmp_path)))
+    assert known is not None
+    assert watch.notes == ["a.hdd is unsigned: there is no readable signature at the end of the file"]
+    by_digest = Release(system="4.5.0.1", bootloader="2021.05-1", image_sha256=known.sha256)
+    find_local(by_digest, [tmp_path], progress=watch)
+    assert len(watch.notes) == 2, "also where these very bytes were recorded"
+
+
+def test_a_signature_that_nobody_vouches_for_is_told(tmp_path: Path) -> None:
+    (tmp_path / "a.hdd").write_bytes(signed_disk())
+    watch = Stopwatch()
+    assert find_local(V4, [tmp_path], progress=watch) is not None
+    assert watch.notes == [
+        f"a.hdd is signed by {SIGNER}, not checked: no CA certificates are configured (VML_RELEASE_CA)"
+    ]
+    watch = Stopwatch()
+    trust = Trust(authorities=ca_file(tmp_path))
+    assert find_local(V4, [tmp_path], progress=watch, trust=trust) is not None
+    assert watch.notes == [], "of one that is signed there is nothing to say"
+
+
+@pytest.mark.parametrize(("signed", "cut"), [("a.hdd", "b.hdd"), ("b.hdd", "a.hdd")])
+def test_of_two_that_are_alike_the_signed_one_is_taken(tmp_path: Path, signed: str, cut: str) -> None:
+    (tmp_path / cut).write_bytes(CUT)
+    (tmp_path / signed).write_bytes(signed_disk())
+    newer = signed_disk("2022.01-1")[:-65536]
+    watch = Stopwatch()
+    for trust in (Trust(authorities=ca_file(tmp_path)), Trust()):
+        known = find_local(V4, [tmp_path], progress=watch, trust=trust)
+        assert known is not None
+        assert known.path.name == signed
+    assert [note for note in watch.notes if "unsigned" in note] == [], "the other one is not used"
+    (tmp_path / "newer.hdd").write_bytes(newer)
+    known = find_local(Release(system="4.5.0.1"), [tmp_path], progress=watch)
+    assert known is not None
+    assert known.path.name == "newer.hdd", "the newest comes first, and is said to be unsigned"
+    assert watch.notes[-1].startswith("newer.hdd is unsigned")
 
 
 def test_a_folder_that_cannot_be_read_holds_none(tmp_path: Path) -> None:

@@ -51,6 +51,7 @@ def launcher(
 
     Raises:
         NotFound, Ambiguous: There is no such entry.
+        PinGone: What it recorded cannot be had any more.
         ReleaseError: Its release cannot be had.
         Usage: Its release is a cloud image, which a launcher cannot start.
         WouldOverwrite: The file is there.

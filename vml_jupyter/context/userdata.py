@@ -53,7 +53,8 @@ def user_data(
 
     Raises:
         ReleaseUnknown: The release names no system.
-        Usage: A key or value cannot be written, or the whole is larger than a machine may be told.
+        Usage: A key or value cannot be written or contradicts the release, or the whole is larger than a machine may
+            be told.
     """
     if not release.system:
         raise ReleaseUnknown("the release names no CernVM system", "Choose one with --release.")
@@ -131,17 +132,24 @@ def _is_micro(release: Release) -> bool:
 
 
 def _pins(release: Release, extra: Mapping[str, str]) -> dict[str, str]:
-    """Return what pins the system: a tag covers the whole repository, so the path in it belongs to the pin."""
+    """Return what pins the system, and ``extra``, which must not say otherwise.
+
+    A tag covers the whole repository, so the path in it belongs to the pin. So does the repository, even where none was
+    recorded: the image asks its own, and in another one the tag names another system.
+    """
     pins = {
         "cvmfs_tag": release.tag,
         "cernvm_path": release.path or _PATHS[release.system.partition(".")[0]],
+        "cvmfs_branch": release.repository,
     }
-    if release.repository and release.repository != PRODUCTION:
-        pins["cvmfs_branch"] = release.repository
-    if extra.get("cvmfs_tag", release.tag) != release.tag:
-        raise Usage(
-            f"cvmfs_tag={extra['cvmfs_tag']} contradicts {release.label}", "Choose the system with --release."
-        )
+    for key, value in pins.items():
+        if extra.get(key, value) != value:
+            raise Usage(
+                f"{key}={extra[key]} contradicts {release.label}, whose {key} is {value or 'the default'}",
+                "Take it out of --set and of the setting `context`; another system is chosen with --release.",
+            )
+    if release.repository in ("", PRODUCTION):
+        del pins["cvmfs_branch"]
     return {**pins, **extra}
 
 

@@ -34,11 +34,12 @@ _HASH = r"[0-9a-f]{40}(?:-rmd160|-shake128)?"
 _TAG = r"[A-Za-z0-9._-]{1,100}"
 _CONTEXT = r"""_UCONTEXT_([A-Z_]+)=["']?([A-Za-z0-9._-]+)["']?"""
 _SYSTEM_MOUNT = "/mnt/.ro"
+_FIVE = r"\d{1,6}(\.\d{1,6}){0,5}"
 _RPM_WITHIN_S = 2.0
 
 
 def running_release(
-    root: Path, environ: Mapping[str, str], mounts: Sequence[Mount] = ()
+    root: Path, environ: Mapping[str, str], mounts: Sequence[Mount] = (), *, five: str | None = None
 ) -> tuple[Release, str] | None:
     """Return the release that the file system at ``root`` is, and the tag it was mounted by; None for no CernVM.
 
@@ -46,14 +47,17 @@ def running_release(
         root: ``/``, or where another root file system is mounted.
         environ: Where ``PATH`` is looked up for ``rpm``, which only CernVM 5 needs.
         mounts: What the mounted repositories say, the system's own among them.
+        five: The version of CernVM 5's package, '' for none, where another computer told it; None has ``rpm`` asked.
     """
     system = _system(root)
     if system:
         own = next((mount for mount in mounts if mount.path == _SYSTEM_MOUNT), None)
         return _micro_release(root, system, own)
     if (root / "etc/cernvm/cernvm_config").is_file():
-        five = _release_five(root, environ)
-        return (five, "") if five else None
+        version = _version_five(root, environ) if five is None else five
+        # An RPM package that counts for itself, here written ``5-1.0.1``.
+        known = re.fullmatch(_FIVE, version)
+        return (Release(system=f"5-{version}", flavour="five"), "") if known else None
     return None
 
 
@@ -98,19 +102,17 @@ def _micro_release(root: Path, system: str, own: Mount | None) -> tuple[Release,
     return release, short(tag) if re.fullmatch(_TAG, tag) else ""
 
 
-def _release_five(root: Path, environ: Mapping[str, str]) -> Release | None:
-    """Return CernVM 5: its system is an RPM package that counts for itself, here written ``5-1.0.1``."""
+def _version_five(root: Path, environ: Mapping[str, str]) -> str:
+    """Return the version of CernVM 5's system as ``rpm`` tells it, '' where it does not."""
     import shutil
 
     from vml_jupyter.environment.asking import Question
 
     rpm = shutil.which("rpm", path=environ.get("PATH") or os.defpath)
     if rpm is None:
-        return None
+        return ""
     elsewhere = [] if root == Path("/") else ["--root", str(root.absolute())]
     command = [rpm, *elsewhere, "-q", "--qf", "%{VERSION}", "cernvm-system-default"]
     with Question(command, {**os.environ, **environ}, within_s=_RPM_WITHIN_S, limit_bytes=1000) as question:
         version = question.answer().decode("ascii", "replace").strip()
-        if question.status != 0 or not re.fullmatch(r"\d+(\.\d+)*", version):
-            return None
-    return Release(system=f"5-{version}", flavour="five")
+        return version if question.status == 0 else ""

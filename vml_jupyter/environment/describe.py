@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -33,7 +33,7 @@ def describe(
     notebook: Path | None = None,
     area: Path | None = None,
     in_kernel: bool = False,
-    chosen: Release | None = None,
+    chosen: Release | Callable[[], Release] | None = None,
     cache: Path | None = None,
 ) -> Environment:
     """Return the environment of the kernel that the notebook names, or of this process where it names none.
@@ -44,7 +44,7 @@ def describe(
         notebook: The notebook file, whose kernel may be another Python than this one.
         area: The working area, whose git checkout is looked at.
         in_kernel: This process is the notebook's kernel, whatever the file says.
-        chosen: The release that the user named; used where none is detected.
+        chosen: The release that the user named, or what finds it: used, and called, only where none is detected.
         cache: The folder in which what takes long to find is kept for the next time.
     """
     kernel = kernel_of(notebook, environ, in_kernel=in_kernel)
@@ -57,12 +57,13 @@ def describe(
         python, packages, notes = _python(kernel, interpreter)
     found = running_release(root, environ, mounted)
     detected, tag = found or (None, "")
+    named = None if detected else chosen() if callable(chosen) else chosen
     release, architecture = system.kernel(root)
     cpu, cpu_flags = system.processor(root)
     runtime, image = system.container(root, environ)
     return Environment(
-        release=detected or chosen,
-        release_chosen=detected is None and chosen is not None,
+        release=detected or named,
+        release_chosen=named is not None,
         cernvm=detected is not None,
         release_tag=tag,
         os=system.system_name(root),

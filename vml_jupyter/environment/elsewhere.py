@@ -1,6 +1,7 @@
 """Describe what a notebook runs in on another computer, a machine, from what that computer tells of itself.
 
     texts of its system, its mounts, its kernel's Python   --the same readers as for this computer-->   Environment
+    .git in the captured tree                              --the same reading, without git-->           its commit
 
 Everything told is foreign: it is laid into a folder of its own and read there as any root file system is, so what is
 too long, no text or nonsense ends as it would here.
@@ -20,18 +21,20 @@ from vml_jupyter.environment.packages import packages_named
 from vml_jupyter.environment.software import software
 from vml_jupyter.environment.texts import short
 from vml_jupyter.environment.variables import ALLOWED, allowed
-from vml_jupyter.model import Environment, Release
+from vml_jupyter.model import Checkout, Environment, Release
 
 VARIABLES = sorted(ALLOWED)
 
 
 class Told(Protocol):
-    """What it tells: ``mounts`` are path, name, revision, root hash and tag."""
+    """What it tells: ``mounts`` are path, name, revision, root hash and tag; ``five`` is CernVM 5's package version."""
 
     @property
     def texts(self) -> Mapping[str, str]: ...
     @property
     def markers(self) -> Sequence[str]: ...
+    @property
+    def five(self) -> str: ...
     @property
     def architecture(self) -> str: ...
     @property
@@ -57,26 +60,33 @@ _TEXTS = (
         "mnt/.rw/aux/cvmfs_snapshot",
     ),
     "mnt/.rw/context/ucontext",
+    "etc/cernvm/cernvm_config",
 )
 
 
-def describe_told(told: Told, made_of: Release) -> Environment:
+def describe_told(
+    told: Told, made_of: Release, checkout: Checkout | None = None, notes: Sequence[str] = ()
+) -> Environment:
     """Return the environment that another computer tells.
 
     Args:
         told: What it tells.
         made_of: The release that it was started as; counts where it does not tell one.
+        checkout: The git checkout that its working area is; see ``git.checkout_told``.
+        notes: What could not be told of that.
     """
     mounts = tuple(as_mount(path, values) for path, *values in told.mounts)
     with tempfile.TemporaryDirectory(prefix="vml-told-") as folder:
         root = Path(folder)
         _lay(told, root)
-        found = running_release(root, {}, mounts)
+        found = running_release(root, {}, mounts, five=told.five)
         kernel = system.kernel(root)[0] if "proc/sys/kernel/osrelease" in told.texts else ""
         cpu, cpu_flags = system.processor(root)
         name = system.system_name(root)
     detected, tag = found or (None, "")
-    notes = () if told.python else ("no Python kernel ran in the machine, so its packages are not known",)
+    said = [] if told.python else ["no Python kernel ran in the machine, so its packages are not known"]
+    if checkout:
+        said.append(f"whether the working area differs from its commit is not known: {checkout.unknown}")
     return Environment(
         release=detected or made_of,
         release_chosen=detected is None,
@@ -93,9 +103,10 @@ def describe_told(told: Told, made_of: Release) -> Environment:
         language="python" if told.python else "",
         software=software(told.environ, told.interpreter),
         cvmfs=mounts,
+        git=checkout,
         variables=allowed(told.environ),
         packages=packages_named(told.folders),
-        notes=notes,
+        notes=tuple(map(short, (*said, *notes))),
     )
 
 

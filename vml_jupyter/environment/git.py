@@ -8,17 +8,21 @@ A repository's own configuration can name programs that ``git status`` runs: hoo
 content filters, whatever fetches missing objects. So git is not given it: it looks at the repository's index
 and objects from a git directory of ours, whose attributes switch filters off for every file. It writes nothing,
 follows no submodule, and is given up after two seconds: then the state is unknown.
+
+Of an area that is not on this computer only files can be had: its commit and branch, by the same reading, and no state.
 """
 
 from __future__ import annotations
 
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+import msgspec
 
 from vml_jupyter.environment.texts import long, read_small, short
 from vml_jupyter.model import Checkout
@@ -30,7 +34,10 @@ if TYPE_CHECKING:
 
 _WITHIN_S = 2.0
 _ANSWER_BYTES = 16 << 20
+_FILE_BYTES = 64 * 1024
 _REFS_BYTES = 16 << 20
+_NOT_ASKED = "git could not be asked where it lies"
+_OUTSIDE = "its git directory is not in the working area"
 _COMMIT = r"[0-9a-f]{40}(?:[0-9a-f]{24})?"
 _BRANCH = r"refs/(?!.*(?:\.\.|//))[^\x00-\x20~^:?*\[\\]+"
 # How files are compared; with words for values, so that nothing else can get in.
@@ -61,7 +68,7 @@ class WorkingTree:
         self._area = area
         self._environ = environ
         self._place = _find(area) if area else None
-        self._commit, self._branch = _head(self._place) if self._place else ("", "")
+        self._commit, self._branch = _head(_reader(self._place)) if self._place else ("", "")
         self._question: Question | None = None
         self._why = ""
         self._stack = ExitStack()
@@ -142,6 +149,23 @@ class WorkingTree:
         return own
 
 
+def checkout_told(folder: str, read: Callable[[str, int], str]) -> Checkout | None:
+    """Return the checkout that a working area elsewhere is, from its files alone; None where it is none.
+
+    Args:
+        folder: What the record calls its top.
+        read: Returns the beginning of a file of the area, ``.git/HEAD``, and so many bytes at most; '' where there is
+            none. What it returns is foreign.
+    """
+    top = Checkout(folder=long(folder), state="unknown", unknown=_NOT_ASKED)
+    if read(".git", _FILE_BYTES).startswith("gitdir:"):  # a worktree's or a submodule's
+        return msgspec.structs.replace(top, unknown=_OUTSIDE)
+    if not read(".git/HEAD", _FILE_BYTES):
+        return None
+    commit, branch = _head(lambda name, limit: read(f".git/{name}", limit))
+    return msgspec.structs.replace(top, commit=commit, branch=short(branch))
+
+
 def _find(area: Path) -> _Place | None:
     """Return the checkout around an area; like git, not beyond the file system: that could mount another one."""
     try:
@@ -165,19 +189,30 @@ def _place(top: Path) -> _Place | None:
     return _Place(top, folder, common) if read_small(folder / "HEAD") else None
 
 
-def _head(place: _Place) -> tuple[str, str]:
-    """Return the commit and the branch that are checked out, each '' where there is none."""
-    head = read_small(place.folder / "HEAD").strip()
+def _reader(place: _Place) -> Callable[[str, int], str]:
+    def read(name: str, limit_bytes: int) -> str:
+        shared = "" if name == "HEAD" else read_small(place.common / name, limit_bytes)
+        return shared if shared.strip() else read_small(place.folder / name, limit_bytes)
+
+    return read
+
+
+def _head(read: Callable[[str, int], str]) -> tuple[str, str]:
+    """Return the commit and the branch that are checked out, each '' where there is none.
+
+    ``read`` returns so many bytes of a file of the git directory, as text.
+    """
+    head = read("HEAD", _FILE_BYTES).strip()
     if re.fullmatch(_COMMIT, head):
         return head, ""
     ref = head.removeprefix("ref:").strip()
     if not re.fullmatch(_BRANCH, ref):
         return "", ""
     branch = ref.removeprefix("refs/heads/")
-    loose = read_small(place.common / ref).strip() or read_small(place.folder / ref).strip()
+    loose = read(ref, _FILE_BYTES).strip()
     if re.fullmatch(_COMMIT, loose):
         return loose, branch
-    packed = read_small(place.common / "packed-refs", _REFS_BYTES)
+    packed = read("packed-refs", _REFS_BYTES)
     match = re.search(rf"^({_COMMIT}) {re.escape(ref)}$", packed, re.MULTILINE)
     return (match[1] if match else ""), branch
 

@@ -53,6 +53,7 @@ def add_machine(
         progress: Who listens.
 
     Raises:
+        PinGone: What it recorded cannot be had any more.
         ReleaseError: Its release cannot be had.
         Foreign: The working area is larger than 8 GiB.
     """

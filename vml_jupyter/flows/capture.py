@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from datetime import datetime, timezone
+from functools import partial
 from pathlib import Path
 
 import msgspec
@@ -49,7 +50,8 @@ def capture(
         note: Markdown.
         tags: Words to find the entry by.
         project: What it belongs to; by default what the area's last entry belongs to.
-        release: The CernVM version to go back to, for a computer that is none; detection wins where it succeeds.
+        release: The CernVM version to go back to, for a computer that is none; where one is detected that counts, and
+            this is not looked for.
         cross_mounts: Whether what is mounted below the area belongs to it.
         in_kernel: This process is the notebook's kernel; otherwise the kernel is found by the notebook's kernelspec.
         automatic: Nobody asked for it by hand: where nothing changed since the area's last entry, that is returned.
@@ -58,6 +60,7 @@ def capture(
     Raises:
         BadArea, BadNotebook: The area or notebook is not one.
         Usage: A text is too long.
+        ReleaseError: This computer is no CernVM, and the release that was named cannot be found.
         LogbookError: The logbook cannot be opened or written.
         DiskFull: There is no room where the logbook lies.
     """
@@ -72,7 +75,7 @@ def capture(
         notebook=area / notebook if notebook else None,
         area=area,
         in_kernel=in_kernel,
-        chosen=_named(settings, chosen) if chosen else None,
+        chosen=partial(_named, settings, chosen) if chosen else None,
         cache=settings.cache,
     )
     for said in environment.notes:

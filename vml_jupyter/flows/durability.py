@@ -3,6 +3,9 @@
     entry -> release + pins -> image: here | downloadable | gone | unknown
                                system, repositories: there | gone | unknown      -> Durability, with the choices left
 
+A system is there where its tag still names the recorded root hash. What was mounted without anybody recording its
+revision is no pin; it is ``unknown`` for good, so that nobody takes the entry for whole.
+
 The local part is answered at once. What servers tell is remembered (see ``release.pins``), so looking at an entry again
 costs nothing, and looking at all of them asks each question once.
 """
@@ -18,6 +21,7 @@ from vml_jupyter.flows.needs import ImageNeeds, Need, is_cloud
 from vml_jupyter.flows.settings import Settings
 from vml_jupyter.model import Entry, Pin, Release, pins_of, system_pin, unpinned
 from vml_jupyter.release import (
+    MOVED,
     Answer,
     ask_pins,
     available,
@@ -30,9 +34,9 @@ _OFFERED = 3
 class Durability(msgspec.Struct, frozen=True, kw_only=True):
     """How it stands with one entry.
 
-    ``state`` is ``there`` (everything can be had), ``gone`` (something cannot), ``unknown`` (not everybody could be
-    asked), or ``unnamed`` (it records no release, so one must be chosen). ``choices`` say what a restore can be asked
-    for instead of what is gone.
+    ``state`` is ``there`` (everything can be had as it was), ``gone`` (something cannot), ``unknown`` (not everybody
+    could be asked, or a revision was not recorded), or ``unnamed`` (it records no release, so one must be chosen).
+    ``choices`` say what a restore can be asked for instead of what is gone.
     """
 
     state: str
@@ -56,9 +60,13 @@ def durabilities(
         asking: False for what is known without any network, at once.
         anew: True asks also what was answered a moment ago.
     """
-    wanted = {entry.id: (entry.environment.release, pins_of(entry.environment)) for entry in entries}
+    recorded = {entry.id: entry.environment for entry in entries}
+    wanted = {entry: (environment.release, pins_of(environment)) for entry, environment in recorded.items()}
     known = _Knowledge(settings, wanted.values(), asking=asking, anew=anew)
-    return {entry: known.durability(release, pins) for entry, (release, pins) in wanted.items()}
+    return {
+        entry: known.durability(release, pins, unpinned(recorded[entry]))
+        for entry, (release, pins) in wanted.items()
+    }
 
 
 def require(settings: Settings, entry: Entry, release: Release, pins: Sequence[Pin]) -> list[str]:
@@ -67,7 +75,8 @@ def require(settings: Settings, entry: Entry, release: Release, pins: Sequence[P
     The image is not looked for: whoever provides it does.
 
     Raises:
-        PinGone: The system or a repository's revision is gone; carries what can be asked for instead.
+        PinGone: The system or a repository's revision is gone, or the system's tag names another one; carries what can
+            be asked for instead.
     """
     known = _Knowledge(settings, [(release, tuple(pins))], asking=True, anew=False)
     gone = [need for need in known.pinned(release, pins) if need.state == "gone"]
@@ -75,8 +84,9 @@ def require(settings: Settings, entry: Entry, release: Release, pins: Sequence[P
         choices = known.choices(release, gone)
         options = " or ".join(f"--{choice['option']} {choice['value']}" for choice in choices)
         raise PinGone(
-            f"entry {entry.id} needs {', '.join(need.label for need in gone)}, and no server has that any more",
-            f"The files can be had with --to; a machine that differs with {options or '--release'}.",
+            f"entry {entry.id} needs {'; '.join(f'{need.label}, and {need.reason}' for need in gone)}",
+            f"`vml restore {entry.id}` gives the files with --to, and a machine that differs with"
+            f" {options or '--release'}.",
             choices,
         )
     return [
@@ -85,13 +95,20 @@ def require(settings: Settings, entry: Entry, release: Release, pins: Sequence[P
     ]
 
 
-def release_choices(settings: Settings, release: Release | None) -> tuple[Choice, ...]:
-    """Return the releases that can be had without asking anybody, those nearest to this one first."""
-    lines = available(settings.image_folders(), settings.repositories(), settings.cache, asking=False)
+def release_choices(
+    settings: Settings, release: Release | None, *, asking: bool = False
+) -> tuple[Choice, ...]:
+    """Return the releases that can be had, those nearest to this one first.
+
+    That is the same one first where it was published anew since it was recorded. Nobody is asked unless told so.
+    """
+    lines = available(settings.image_folders(), settings.repositories(), settings.cache, asking=asking)
     there = [line.release for line in lines if line.state in ("here", "downloadable")]
-    others = [other for other in there if release is None or other.system != release.system]
+    others = [other for other in there if release is None or _is_another(other, release)]
     near = sorted(others, key=lambda other: _distance(other, release))[:_OFFERED]
-    return tuple({"option": "release", "value": other.system, "label": other.label} for other in near)
+    return tuple(
+        {"option": "release", "value": other.system, "label": _choice_label(other, release)} for other in near
+    )
 
 
 class _Knowledge:
@@ -105,7 +122,7 @@ class _Knowledge:
         asking: bool,
         anew: bool,
     ) -> None:
-        self._settings = settings
+        self._settings, self._asking = settings, asking
         asked = [pin for release, pins in wanted for pin in (*pins, release and _pin_of(release)) if pin]
         self._answers = ask_pins(
             dict.fromkeys(asked), settings.repositories(), settings.cache, asking=asking, anew=anew
@@ -113,8 +130,11 @@ class _Knowledge:
         releases = dict.fromkeys(release for release, _ in wanted if release)
         self._images = ImageNeeds(settings, list(releases), asking=asking)
 
-    def durability(self, release: Release | None, pins: Sequence[Pin]) -> Durability:
-        needs = self.pinned(release, pins)
+    def durability(
+        self, release: Release | None, pins: Sequence[Pin], loose: Sequence[str] = ()
+    ) -> Durability:
+        """Return how it stands with a release, these pins, and mounts of which no revision was recorded."""
+        needs = [*self.pinned(release, pins), *map(_loose_need, loose)]
         if release is not None:
             needs = [self._images.of(release), *needs]
         states = {need.state for need in needs}
@@ -146,17 +166,40 @@ class _Knowledge:
             for need in gone
             if need.kind == "repository"
         ]
-        other = release is None or any(need.kind != "repository" for need in gone)
-        return (*(release_choices(self._settings, release) if other else ()), *loose)
+        if release is not None and all(need.kind == "repository" for need in gone):
+            return tuple(loose)
+        others = release_choices(self._settings, release)
+        moved = any(need.reason == MOVED for need in gone)
+        if moved and self._asking and not any(release and each["value"] == release.system for each in others):
+            # The list of systems that is remembered is older than the history in which the tag was looked up.
+            others = release_choices(self._settings, release, asking=True)
+        return (*others, *loose)
 
 
 def _pin_of(release: Release) -> Pin | None:
     """Return the pin of a system that a history tells of: those of CernVM 3 and 4."""
-    return system_pin(release) if release.system.partition(".")[0] in ("3", "4") else None
+    return system_pin(release) if release.is_micro else None
 
 
 def _need(kind: str, name: str, label: str, told: Answer) -> Need:
     return Need(kind=kind, name=name, label=label, state=told.state, reason=told.reason, checked=told.checked)
+
+
+def _loose_need(path: str) -> Need:
+    return Need(
+        kind="repository", name=path, label=path, state="unknown", reason="its revision was not recorded"
+    )
+
+
+def _is_another(other: Release, release: Release) -> bool:
+    if other.system != release.system:
+        return True
+    return bool(other.root_hash and release.root_hash) and other.root_hash != release.root_hash
+
+
+def _choice_label(other: Release, release: Release | None) -> str:
+    same = release is not None and other.system == release.system
+    return f"{other.label}, as it is published now" if same else other.label
 
 
 def _distance(other: Release, release: Release | None) -> tuple[int, ...]:

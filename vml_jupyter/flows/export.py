@@ -92,6 +92,7 @@ def export(
         SecretsFound: Something looks like a secret, and nobody said what to do; says where.
         WouldOverwrite: The file is there.
         LogbookDamaged: Something of an entry cannot be read.
+        PinGone: What an entry, whose launcher goes with it, recorded cannot be had any more.
         ReleaseError: An image is not here and cannot be had.
         DiskFull, HostError: It cannot be written.
     """
@@ -105,6 +106,8 @@ def export(
         findings = tuple(each for one in scans.values() for each in one.found)
         if findings and not (leave_out or allow_secrets):
             raise refusal(findings)
+        if with_release and len(found) == 1:
+            _require_pins(settings, entries[0], progress)
         images = _images(settings, entries, progress) if with_release else {}
         draft = path.with_name(f".{path.name}-{secrets.token_hex(6)}")
         try:
@@ -133,6 +136,17 @@ def export(
         findings=findings,
         unseen=unseen_in(scans.values()),
     )
+
+
+def _require_pins(settings: Settings, entry: Entry, progress: Progress) -> None:
+    """Refuse to write the launcher of a machine that could not come up, before anything is fetched or written."""
+    from vml_jupyter.flows.context import chosen_pins
+    from vml_jupyter.flows.durability import require
+
+    release = entry.environment.release
+    if release is not None and not release.is_cloud:
+        for note in require(settings, entry, release, chosen_pins(entry.environment, ())):
+            progress.note(note)
 
 
 def _images(settings: Settings, entries: list[Entry], progress: Progress) -> dict[str, tuple[Path, Release]]:

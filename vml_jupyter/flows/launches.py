@@ -1,6 +1,6 @@
 """Launchers: a script that starts an entry's machine on a computer where VML is not installed.
 
-    entry -> image that can be had here -> configuration -> script, with a token that pairs once             (launcher)
+    entry -> pins there? -> image that can be had here -> script, with a token that pairs once        (launcher)
     script's token + its own -> a machine of its own: context, working area, image, status            (pair, ...)
 
 The machine is told the same as one that is restored here, and its disks are the same; only who starts QEMU differs.
@@ -23,10 +23,11 @@ import msgspec
 from vml_jupyter.errors import NotAllowed, NotFound, Usage
 from vml_jupyter.flows.areas import GUEST_ID
 from vml_jupyter.flows.context import chosen_pins
+from vml_jupyter.flows.durability import require
 from vml_jupyter.flows.entries import opened
 from vml_jupyter.flows.guest_context import guest_config, write_context
 from vml_jupyter.flows.launch_records import PAIRING_S, Launch, Pairing, Records, digest
-from vml_jupyter.flows.provide import provide
+from vml_jupyter.flows.provide import booted, provide
 from vml_jupyter.flows.releases import release_of
 from vml_jupyter.flows.settings import Settings
 from vml_jupyter.launcher import written
@@ -95,6 +96,7 @@ def launcher(
 
     Raises:
         NotFound: No such entry.
+        PinGone: What it recorded cannot be had any more; carries what a restore can be asked for instead.
         ReleaseError: Its release cannot be had.
         Usage: Its release is a cloud image, which a launcher cannot start.
     """
@@ -106,7 +108,10 @@ def launcher(
             f"{release.label} is a cloud image, and a launcher starts CernVM only",
             "Restore it where VML is installed.",
         )
+    for note in require(settings, entry, release, chosen_pins(entry.environment, ())):
+        progress.note(note)
     image = provide(settings, release, progress)
+    booted(settings, release, image, progress)  # which notes what was left open
     token, expires = secrets.token_urlsafe(32), int(time.time()) + PAIRING_S
     config: dict[str, object] = {
         "entry": entry.id,

@@ -1,6 +1,7 @@
 """Capture from a machine: ask what changed in it, describe what it runs, take the changes, write the entry.
 
     machine's teller --what changed--> take over the restored entry's tree --> entry whose parent is that one
+                     --what it runs--> environment; its git commit is read from the tree that was taken
 
 <machine folder>/captured.json     the entries that were captured from it, oldest first
 <machine folder>/capturing         locked while one is being captured
@@ -21,16 +22,18 @@ from pathlib import Path, PurePosixPath
 import msgspec
 
 from vml_jupyter.environment.elsewhere import VARIABLES, describe_told
-from vml_jupyter.errors import Ambiguous, LogbookDamaged, MachineRefused, NotFound, Usage
+from vml_jupyter.environment.git import checkout_told
+from vml_jupyter.errors import Ambiguous, Foreign, LogbookDamaged, MachineRefused, NotFound, Usage
 from vml_jupyter.flows import areas
 from vml_jupyter.flows.entries import opened
 from vml_jupyter.flows.machines import connected
+from vml_jupyter.flows.reading import content_of
 from vml_jupyter.flows.settings import Settings
 from vml_jupyter.guest import AgentClient
 from vml_jupyter.guest.changes import changes_of
 from vml_jupyter.logbook import Logbook, checked
 from vml_jupyter.machine import MachineSpec
-from vml_jupyter.model import Entry, new_entry_id
+from vml_jupyter.model import Checkout, Entry, new_entry_id
 from vml_jupyter.progress import SILENT, Progress
 from vml_jupyter.replacing import replace_file
 from vml_jupyter.repository import Node, Repository
@@ -118,7 +121,10 @@ def capture_machine(
             for name in taken.unreadable:
                 progress.note(f"could not be read and is not in the entry: {name}")
             progress.stage("environment", "Asking the machine what it runs")
-            environment = describe_told(changes.surroundings(), spec.release)
+            checkout, notes = git_of(logbook.repository, taken.tree, restored)
+            environment = describe_told(changes.surroundings(), spec.release, checkout, notes)
+            for said in environment.notes:
+                progress.note(said)
             progress.stage("entry", "Writing the entry")
             parent = previous or restored
             draft = Entry(
@@ -207,6 +213,26 @@ def _present(repository: Repository, tree: str, notebook: str, *, required: bool
             return ""
         at = node.subtree
     return notebook
+
+
+def git_of(repository: Repository, tree: str, restored: Entry | None) -> tuple[Checkout | None, list[str]]:
+    """Return the git checkout that a captured tree is, and what is to be said where it is none any more.
+
+    Only what lies in the tree is read, by name and never by a path of this computer, and none of it is run.
+    """
+
+    def read(path: str, limit_bytes: int) -> str:
+        try:
+            return content_of(repository, tree, path, limit_bytes).raw.decode("utf-8", "replace")
+        except (NotFound, LogbookDamaged, Foreign):
+            return ""
+
+    checkout = checkout_told(restored.area if restored else "", read)
+    before = restored.environment.git if restored else None
+    if checkout or before is None:
+        return checkout, []
+    commit = f"commit {before.commit[:12]}" if before.commit else "no commit yet"
+    return None, [f"the restored entry was of a git checkout ({commit}), whose .git is not in the machine"]
 
 
 def _captured(spec: MachineSpec) -> list[str]:

@@ -5,6 +5,7 @@ How they rest is in ``life``, their standard snapshots are in ``standard``.
 
 from __future__ import annotations
 
+import re
 import time
 from contextlib import suppress
 from typing import TYPE_CHECKING
@@ -16,9 +17,10 @@ from vml_jupyter.errors import Foreign, MachineGone, MachineRefused, Usage
 from vml_jupyter.flows import areas
 from vml_jupyter.flows.limits import admitted
 from vml_jupyter.flows.settings import Settings
-from vml_jupyter.guest import AgentClient, GuestState, wait_ready
+from vml_jupyter.guest import AgentClient, GuestRelease, wait_ready
+from vml_jupyter.guest.client import shown
 from vml_jupyter.machine import Host, MachineSpec
-from vml_jupyter.model import Machine
+from vml_jupyter.model import Machine, Release
 from vml_jupyter.progress import SILENT, Progress
 
 if TYPE_CHECKING:  # imported where it is used: no other verb needs notebooks
@@ -27,6 +29,9 @@ if TYPE_CHECKING:  # imported where it is used: no other verb needs notebooks
 _GLANCE_S = 0.5
 # Beside mini and micro-CernVM: udev, and four times a Python for cloud-init before anything of ours runs.
 _CLOUD_FACTOR = 2
+# What a guest tells is compared where it is one at all: its files may hold anything.
+_HASH = re.compile(r"[0-9a-f]{40}(-rmd160|-shake128)?")
+_BOOTLOADER = re.compile(r"\d+\.\d+-\d+")
 
 
 def list_machines(settings: Settings) -> list[Machine]:
@@ -145,7 +150,7 @@ def await_ready(settings: Settings, host: Host, machine_id: str, progress: Progr
 
     Raises:
         MachineNotReady: They did not in time; carries the console's last lines.
-        MachineRefused: It came up as another release.
+        MachineRefused: It came up as another release, or as another revision of it, or by another bootloader.
     """
     spec = host.spec(machine_id)
     progress.stage("ready", f"Waiting for {spec.release.label} and its Jupyter")
@@ -160,11 +165,15 @@ def await_ready(settings: Settings, host: Host, machine_id: str, progress: Progr
         console=lambda: host.console_tail(machine_id),
         progress=progress,
     )
-    if not _is_itself(spec, state):
-        said = state.release.system
+    wrong = mismatch(spec.release, state.release)
+    if wrong:
         raise MachineRefused(
-            f"the machine came up as CernVM {said}, not as {spec.release.label}",
-            "The image does not carry that system, or does not heed its pin; choose another image.",
+            f"the machine came up {wrong}",
+            "The image does not heed its pin, or the system was published anew; choose another with --release.",
+        )
+    if spec.release.is_micro and not (state.release.system or state.release.root_hash):
+        progress.note(
+            f"the machine does not say which CernVM it is: whether it is {spec.release.label} is not known"
         )
     with suppress(MachineGone, Foreign):  # only a head start
         agent.start_kernel()
@@ -184,7 +193,7 @@ def noticed(host: Host, machine: Machine) -> Machine:
     agent = AgentClient(spec.agent_socket)
     with suppress(MachineGone, Foreign):
         state = agent.state(_GLANCE_S)
-        if state.stage == "ready" and _is_itself(spec, state):
+        if state.stage == "ready" and not mismatch(spec.release, state.release):
             agent.set_clock(time.time())
             return host.mark_ready(machine.id)
     return machine
@@ -194,8 +203,23 @@ def _is_slow(spec: MachineSpec) -> bool:
     return spec.release.is_cloud and spec.accelerator != "kvm"
 
 
-def _is_itself(spec: MachineSpec, state: GuestState) -> bool:
-    return state.release.system in ("", spec.release.system)
+def mismatch(release: Release, told: GuestRelease) -> str:
+    """Return in what a machine is not the release that it was made as: ``as CernVM 4.5.1.0, not as CernVM 4.5.0.1``.
+
+    '' where nothing differs that both are known for: an entry may not have recorded all, and an ordinary cloud image
+    tells nothing.
+    """
+    if told.system not in ("", release.system):
+        return f"as CernVM {shown(told.system)}, not as {release.label}"
+    root_hash = told.root_hash if _HASH.fullmatch(told.root_hash) else ""
+    bootloader = told.bootloader if _BOOTLOADER.fullmatch(told.bootloader) else ""
+    for what, wanted, found in (
+        ("root hash", release.root_hash, root_hash),
+        ("bootloader", release.bootloader, bootloader),
+    ):
+        if wanted and found and wanted != found:
+            return f"as {release.label} with {what} {found}, not {wanted}"
+    return ""
 
 
 def address(machine: Machine, token: str) -> str:

@@ -24,10 +24,10 @@ from vml_jupyter.release import Image, Offered, ask, find_local, is_served, loca
 class Need(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One thing that an entry needs.
 
-    ``kind`` is ``image``, ``system`` or ``repository``; ``name`` is a bootloader, a system or a repository, ``label``
-    what people call it. ``state`` is ``here`` or ``downloadable`` for an image that can be had, ``there`` for the
-    others, else ``gone`` or ``unknown``; ``reason`` says why. ``where`` is an image's path or address, ``checked``
-    when a server last told, in UTC.
+    ``kind`` is ``image``, ``system`` or ``repository``; ``name`` is a bootloader, a system, a repository, or the path
+    of one whose revision was not recorded, ``label`` what people call it. ``state`` is ``here`` or ``downloadable`` for
+    an image that can be had, ``there`` for the others, else ``gone`` or ``unknown``; ``reason`` says why. ``where`` is
+    an image's path or address, ``checked`` when a server last told, in UTC.
     """
 
     kind: str
@@ -61,7 +61,10 @@ class ImageNeeds:
     def _looked_for(self, release: Release) -> Need:
         name = release.bootloader or "newest"
         need = Need(
-            kind="image", name=name, label=f"µCernVM {release.bootloader or '(any)'}", state="unknown"
+            kind="image",
+            name=name,
+            label=f"µCernVM {release.bootloader or '(not recorded: the newest)'}",
+            state="unknown",
         )
         settings = self._settings
         if is_cloud(release):

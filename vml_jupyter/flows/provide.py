@@ -1,6 +1,7 @@
 """Getting the image of a release onto this computer, as a file that a machine boots from.
 
 release -> an image here, by content, else a download, verified -> itself, or the raw disk taken out of it
+release, image -> the release that boots from it, bootloader included
 """
 
 from __future__ import annotations
@@ -31,6 +32,7 @@ from vml_jupyter.release import (
     extract,
     fetch,
     find_local,
+    identify,
     judge,
     local_images,
     trim,
@@ -57,6 +59,22 @@ def provide(settings: Settings, release: Release, progress: Progress = SILENT) -
     progress.stage("fetch", f"Downloading {release.label}")
     path = _fetched(settings, release, progress)
     return bootable(settings, _identified(settings, path), progress)
+
+
+def booted(settings: Settings, release: Release, image: Path, progress: Progress = SILENT) -> Release:
+    """Return the release that boots from the image which was provided for it.
+
+    Where the release leaves its bootloader open, it is the image's, which was the newest; a note says so.
+    """
+    if release.bootloader or release.is_cloud:
+        return release
+    found = identify(image, settings.cache)
+    if found is None:
+        return release
+    progress.note(
+        f"which bootloader {release.label} had was not recorded: it boots by {found.bootloader}, the newest found"
+    )
+    return msgspec.structs.replace(release, bootloader=found.bootloader)
 
 
 def bootable(settings: Settings, image: Image, progress: Progress = SILENT) -> Path:

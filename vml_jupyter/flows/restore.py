@@ -26,7 +26,7 @@ from vml_jupyter.flows.guest_context import guest_config, write_context
 from vml_jupyter.flows.limits import claim
 from vml_jupyter.flows.machine_area import MachineArea
 from vml_jupyter.flows.machines import address, await_ready
-from vml_jupyter.flows.provide import provide
+from vml_jupyter.flows.provide import booted, provide
 from vml_jupyter.flows.releases import release_of
 from vml_jupyter.flows.settings import Settings
 from vml_jupyter.flows.warm import Recipe, can_keep_warm, sweep_if_free, wake
@@ -145,7 +145,8 @@ def _provided(
         progress.stage("pins", f"Checking that {wanted.label} is still there as recorded")
         for note in require(settings, entry, wanted, pins):
             progress.note(note)
-        return wanted, pins, provide(settings, wanted, progress)
+        image = provide(settings, wanted, progress)
+        return booted(settings, wanted, image, progress), pins, image
     except (ReleaseNotFound, ReleaseUnknown) as error:
         error.choices = release_choices(settings, recorded)
         raise

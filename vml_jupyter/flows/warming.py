@@ -24,6 +24,7 @@ from vml_jupyter.errors import (
     NotFound,
 )
 from vml_jupyter.flows.limits import claim, making_gives_way
+from vml_jupyter.flows.machines import mismatch
 from vml_jupyter.flows.provide import provide
 from vml_jupyter.flows.releases import named_release
 from vml_jupyter.flows.settings import Settings
@@ -227,11 +228,14 @@ def _await_warm(host: Host, machine_id: str, progress: Progress) -> bool:
         progress.advance(0)  # a chance to cancel
         with suppress(MachineGone, Foreign):
             state = agent.state(_ANSWER_S)
-            if state.stage == "warm" and state.release.system in ("", spec.release.system):
+            wrong = mismatch(spec.release, state.release)
+            if state.stage == "warm" and not wrong:
                 spec.ready.touch(mode=0o600)
                 return not state.detail
-            if state.stage in ("failed", "warm"):
-                raise MachineNotReady(f"the machine gave up: {state.detail or state.release.system}")
+            if state.stage == "warm":
+                raise MachineNotReady(f"the machine came up {wrong}", "The image does not heed its pin.")
+            if state.stage == "failed":
+                raise MachineNotReady(f"the machine gave up: {state.detail}")
         if time.monotonic() > deadline or not host.is_active(machine_id):
             raise MachineNotReady(
                 "the machine that was to be kept warm did not come up",

@@ -99,6 +99,9 @@ ADOPT_WAIT_S = 20
 WARM_UP_S = 300
 RNDADDENTROPY, RNDRESEEDCRNG = 0x40085203, 0x5207  # linux/random.h
 TELLER_LATER_S = 60
+VERSION = r"CERN Virtual Machine,? version (\d+(?:\.\d+){2,3})\b"
+MARKER = r".*/\.installed_cernvm-system-(\d+(?:\.\d+)+)$"
+HASH = r"[0-9a-f]{40}(-rmd160|-shake128)?$"
 PROGRAMS = (("lab", "jupyter-lab"), ("notebook", "jupyter-notebook"), ("server", "jupyter-server"))
 SEARCHED = "/usr/local/bin:/usr/bin:/bin:/opt/conda/bin:/usr/local/sbin:/usr/sbin:/sbin"
 VIEWS = "/cvmfs/sft.cern.ch/lcg/views"
@@ -334,24 +337,53 @@ def find_user(wanted: str) -> pwd.struct_passwd:
     return min(ordinary, key=lambda entry: entry.pw_uid) if ordinary else pwd.getpwuid(0)
 
 
-def identity() -> "dict[str, str]":
-    """Return which release this is, from the files that CernVM and its bootloader leave."""
-    installed = sorted(glob.glob("/.installed_cernvm-system-*"))
-    system = installed[-1].split("cernvm-system-", 1)[1] if installed else ""
-    bootloader = first_line("/mnt/.rw/aux/ucernvm-version")
+def identity(root: str = "/") -> "dict[str, str]":
+    """Return which release this is, '' for what is not told: as the mounted system says, else as was written at boot.
+
+    A system that was updated carries several markers, so the file that this boot wrote goes first.
+    """
+    name = first_line(root + "etc/cernvm-release")
+    snapshot = root + "mnt/.rw/aux/cvmfs_snapshot"  # root hash; tag, which may be a rolling one or missing
+    root_hash = mounted(root, "root_hash") or line_of(snapshot, 0)
     return {
-        "system": system,
-        "tag": "cernvm-system-" + system if system else "",
-        "root_hash": first_line("/mnt/.rw/aux/cvmfs_snapshot"),
-        "bootloader": bootloader.split(".cernvm.")[0],
-        "name": first_line("/etc/cernvm-release"),
+        "system": version_in(name) or newest_marker(root) or version_in(first_line(root + "etc/issue")),
+        "tag": mounted(root, "tag") or line_of(snapshot, 1),
+        "root_hash": root_hash if re.match(HASH, root_hash) else "",
+        "bootloader": first_line(root + "mnt/.rw/aux/ucernvm-version").split(".cernvm.")[0],
+        "name": name,
     }
 
 
+def version_in(text: str) -> str:
+    found = re.search(VERSION, text)
+    return found.group(1) if found else ""
+
+
+def newest_marker(root: str) -> str:
+    """Return the highest version for which there is a marker: 4.10 is newer than 4.9."""
+    markers = [re.match(MARKER, path) for path in glob.glob(root + ".installed_cernvm-system-*")]
+    versions = [found.group(1) for found in markers if found]
+    return max(versions, key=lambda version: [int(part) for part in version.split(".")]) if versions else ""
+
+
+def mounted(root: str, name: str) -> str:
+    """Return what the mounted system says of itself, '' where it is none of CernVM-FS."""
+    try:
+        value = os.getxattr(root + "mnt/.ro", "user." + name)
+    except OSError:
+        return ""
+    return value[:200].rstrip(b"\0").decode("utf-8", "replace").strip()
+
+
 def first_line(path: str) -> str:
+    return line_of(path, 0)
+
+
+def line_of(path: str, number: int) -> str:
+    """Return one of the first lines of a file, '' where there is none."""
     try:
         with open(path, errors="replace") as file:
-            return file.readline().strip()[:200]
+            return [file.readline(1000) for _ in range(number + 1)][-1].strip()[:200]
     except OSError:
         return ""
 

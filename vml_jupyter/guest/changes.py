@@ -51,12 +51,14 @@ class _Failure(msgspec.Struct, frozen=True):
 class Surroundings(msgspec.Struct, frozen=True, kw_only=True):
     """What a machine says that it runs: small files of its system, its mounts, the Python of the notebook's kernel.
 
-    ``mounts`` are path, name, revision, root hash and tag of each CernVM-FS repository; ``folders`` are the kernel's
-    search path, each with the names in it by which distributions are known.
+    ``five`` is the version of CernVM 5's package, which only that has. ``mounts`` are path, name, revision, root hash
+    and tag of each CernVM-FS repository; ``folders`` are the kernel's search path, each with the names in it by which
+    distributions are known.
     """
 
     texts: Annotated[dict[_Short, _Text], Meta(max_length=50)] = {}
     markers: Annotated[list[_Short], Meta(max_length=100)] = []
+    five: _Short = ""
     architecture: _Short = ""
     mounts: Annotated[list[tuple[_Short, _Short, _Short, _Short, _Short]], Meta(max_length=100)] = []
     interpreter: _Short = ""

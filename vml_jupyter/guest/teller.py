@@ -65,6 +65,8 @@ HUNG_UP_S = 3.0
 ATTRIBUTES_BYTES = 64 * 1024
 TEXT_BYTES = 64 * 1024
 PYTHON_S = 30.0
+RPM_S = 10.0
+FIVE = "/etc/cernvm/cernvm_config"  # only CernVM 5 has it
 OPAQUE = ("trusted.overlay.opaque", "user.overlay.opaque")
 STRANGE = (
     "trusted.overlay.redirect",
@@ -83,6 +85,7 @@ TEXTS = (
     "mnt/.rw/aux/ucernvm-version",
     "mnt/.rw/aux/cvmfs_snapshot",
     "mnt/.rw/context/ucontext",
+    "etc/cernvm/cernvm_config",
 )
 ASK_PYTHON = "import json, sys; print(json.dumps([sys.version.split()[0], sys.path[1:]]))"
 
@@ -406,6 +409,7 @@ def environment(order: "dict[str, Any]", notebook: str, variables: "list[str]") 
         "markers": sorted(name for name in os.listdir("/") if name.startswith(".installed_cernvm-system-"))[
             :100
         ],
+        "five": version_five(),
         "architecture": os.uname().machine,
         "mounts": repositories(),
         "interpreter": program,
@@ -414,6 +418,24 @@ def environment(order: "dict[str, Any]", notebook: str, variables: "list[str]") 
         "python": version,
         "folders": folders,
     }
+
+
+def version_five() -> str:
+    """Return the version of CernVM 5's system, which is that of its package; '' where this is none."""
+    if not os.path.isfile(FIVE):
+        return ""
+    asked = ["rpm", "-q", "--qf", "%{VERSION}", "cernvm-system-default"]
+    quiet = subprocess.DEVNULL
+    try:
+        with subprocess.Popen(asked, cwd="/", stdin=quiet, stdout=subprocess.PIPE, stderr=quiet) as process:
+            try:
+                answer = process.communicate(timeout=RPM_S)[0]
+            except subprocess.TimeoutExpired:
+                process.kill()
+                return ""
+    except OSError:
+        return ""
+    return answer[:100].decode("ascii", "replace").strip() if process.returncode == 0 else ""
 
 
 def text_of(path: str) -> str:

@@ -6,6 +6,10 @@ import msgspec
 
 from vml_jupyter.model.release import Release
 
+NOT_RECORDED = "not recorded"
+
+_HASH_SHOWN = 12
+
 
 class Shape(msgspec.Struct, frozen=True, kw_only=True):
     """How large a machine is."""
@@ -18,13 +22,28 @@ class Shape(msgspec.Struct, frozen=True, kw_only=True):
 class Difference(msgspec.Struct, frozen=True, kw_only=True):
     """One thing in which a machine is not what its entry recorded.
 
-    ``what`` is ``release``, ``bootloader``, or the name of a CernVM-FS repository; ``recorded`` and ``here`` are for
-    people. ``here`` is ``newest`` for a repository that follows its newest revision.
+    ``what`` is ``release``, ``root_hash`` (the same release, published anew), ``bootloader``, ``repository`` or
+    ``path`` (of the system), the name of a CernVM-FS repository, or the path of one whose revision nobody recorded;
+    ``recorded`` and ``here`` are for people. ``recorded`` is ``not recorded`` where the entry left it open, so that it
+    may be the same or not; ``here`` is ``newest`` for a repository that follows its newest revision.
     """
 
     what: str
     recorded: str
     here: str
+
+    @property
+    def label(self) -> str:
+        """Return it in words: ``sft.cern.ch newest instead of revision 7``."""
+        # The name of a mount comes from an entry, which may be a colleague's.
+        what = "".join(char if char.isprintable() else "\N{REPLACEMENT CHARACTER}" for char in self.what)
+        what = "root hash" if what == "root_hash" else what
+        if self.recorded == NOT_RECORDED:
+            return f"{what} {self.here} ({NOT_RECORDED})"
+        recorded, here = self.recorded, self.here
+        if self.what == "root_hash":
+            recorded, here = recorded[:_HASH_SHOWN], here[:_HASH_SHOWN]
+        return f"{what} {here} instead of {recorded}"
 
 
 class Arrival(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -78,9 +97,7 @@ class Machine(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         release = told.pop("release", None)
         if release:
             words[0] += f" instead of {release.recorded.removeprefix('CernVM ')}"
-        return "; ".join(
-            [*words, *(f"{each.what} {each.here} instead of {each.recorded}" for each in told.values())]
-        )
+        return "; ".join([*words, *(each.label for each in told.values())])
 
     def __repr__(self) -> str:
         """Say what it is in one line, without the key in its address: notebooks save what they show."""

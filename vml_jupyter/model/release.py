@@ -40,6 +40,11 @@ class Release(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         return self.system[:1].isalpha()
 
     @property
+    def is_micro(self) -> bool:
+        """Tell whether it is a micro-CernVM: CernVM 3 and 4, whose system is a tag of a CernVM-FS repository."""
+        return self.system.partition(".")[0] in ("3", "4")
+
+    @property
     def label(self) -> str:
         """Return the name people use: ``CernVM 4.5.0.1``, or ``debian-12`` for a cloud image."""
         return self.system if self.is_cloud else f"CernVM {self.system}"

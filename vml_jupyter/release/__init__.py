@@ -27,7 +27,7 @@ from vml_jupyter.release.names import (
     parse_tag,
     system_key,
 )
-from vml_jupyter.release.pins import Answer, ask_pins, is_served
+from vml_jupyter.release.pins import MOVED, Answer, ask_pins, is_served
 from vml_jupyter.release.repository import Offered, Repository, ask
 from vml_jupyter.release.repository import recall as recall_offers
 from vml_jupyter.release.source import CERNVM, latest, published_digest, published_image
@@ -39,6 +39,7 @@ if TYPE_CHECKING:
 __all__ = [
     "CERNVM",
     "ISO",
+    "MOVED",
     "PRODUCTION",
     "RAW",
     "STRATUM_ONES",

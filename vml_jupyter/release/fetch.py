@@ -37,7 +37,7 @@ from vml_jupyter.release.identity import identify
 from vml_jupyter.release.names import ImageName
 from vml_jupyter.release.part import Part
 from vml_jupyter.release.source import FETCHED, published_image
-from vml_jupyter.release.trust import Trust, judge
+from vml_jupyter.release.trust import Trust, judge, remark
 
 _LOCK_POLL_S = 0.1
 
@@ -173,10 +173,9 @@ def _accept(name: ImageName, trust: Trust, progress: Progress, part: Path) -> No
             f"the signature of {name.file} is wrong: {told.reason}",
             "Do not use this file; tell the people of that repository.",
         )
-    if told.status == "unsigned":
-        progress.note(f"{name.file} is unsigned: {told.reason}")
-    if told.status == "unchecked":
-        progress.note(f"signed by {told.signer}, not checked: {told.reason} (VML_RELEASE_CA)")
+    said = remark(told, name.file)
+    if said:
+        progress.note(said)
 
 
 def _is_here(final: Path, sha256: str, cache: Path | None, progress: Progress) -> bool:

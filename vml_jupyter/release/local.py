@@ -10,7 +10,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
+from itertools import groupby
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
@@ -20,10 +22,14 @@ from vml_jupyter.release.carrier import RAW
 from vml_jupyter.release.digests import digest
 from vml_jupyter.release.identity import Image, identify
 from vml_jupyter.release.names import ARCHITECTURE, bootloader_key, flavours
-from vml_jupyter.release.trust import Trust, judge
+from vml_jupyter.release.trust import Trust, judge, remark
+
+if TYPE_CHECKING:
+    from vml_jupyter.release.signature import Signature
 
 _FOLDER_LIMIT = 5000
 _DIGEST = re.compile(r"[0-9a-f]{64}")
+_DOUBT = {"signed": 0, "unchecked": 1, "unsigned": 2, "bad": 3}
 
 
 def find_local(
@@ -37,29 +43,31 @@ def find_local(
     """Return an image from which a release boots, the newest bootloader where the release leaves it open.
 
     Where the release records the image's SHA-256, the file must have exactly that, or be the same bootloader in
-    another kind of file (the ISO for the disk); else bootloader and flavour must be the recorded ones.
+    another kind of file (the ISO for the disk); else bootloader and flavour must be the recorded ones. Of two that
+    serve alike a signed one is taken.
 
     Args:
         release: What is to boot.
         folders: Where to look, not below but for folders that are named by a SHA-256.
         cache: The folder in which digests are remembered.
-        progress: Is told the bytes that had to be read, and as notes why a fitting file was not taken.
+        progress: Is told the bytes that had to be read, and as notes why a fitting file was not taken, and that the one
+            which was is unsigned, or that nobody vouches for its signature.
         trust: Whose signatures count.
         more: Images that lie elsewhere.
     """
     fitting = [image for image in [*local_images(folders, cache), *more] if fits(image, release)]
-    second: list[Image] = []
-    for image in sorted(fitting, key=lambda image: _preference(image, release)):
-        sha256 = _sound(image, cache, progress, trust or Trust())
-        if not sha256:
+    second: tuple[Image, Signature] | None = None
+    for image, signature in _in_order(fitting, release, cache, trust or Trust()):
+        sha256 = _sound(image, signature, cache, progress)
+        if not sha256 or signature is None:
             continue
         image = replace(image, sha256=sha256)
         if release.image_sha256.lower() in ("", sha256):
-            return image
+            return _taken(image, signature, progress)
         # The recorded digest is that of the published disk; another kind of file has another.
-        if image.kind != RAW and image.flavour in flavours(release):
-            second.append(image)
-    return second[0] if second else None
+        if second is None and image.kind != RAW and image.flavour in flavours(release):
+            second = image, signature
+    return _taken(*second, progress) if second else None
 
 
 def local_images(folders: Sequence[Path], cache: Path | None = None) -> list[Image]:
@@ -96,25 +104,57 @@ def recorded_digest(file: Path) -> str:
     return words[0] if words and _DIGEST.fullmatch(words[0]) else ""
 
 
-def _sound(image: Image, cache: Path | None, progress: Progress, trust: Trust) -> str:
-    """Return the SHA-256 of an image that may be booted from, '' (and a note why) for one that may not."""
+def _in_order(
+    images: Iterable[Image], release: Release, cache: Path | None, trust: Trust
+) -> Iterator[tuple[Image, Signature | None]]:
+    """Yield images, the best first, each with what is to be thought of its signature; None where that is not known.
+
+    Signatures are read where it comes to them: that is the whole file.
+    """
+
+    def preference(image: Image) -> tuple[int, tuple[int, ...]]:
+        return _preference(image, release)
+
+    def doubt(judged: tuple[Image, Signature | None]) -> tuple[int, bool]:
+        image, told = judged
+        return _DOUBT.get(told.status if told else "", len(_DOUBT)), image.kind != RAW
+
+    for _, alike in groupby(sorted(images, key=preference), preference):
+        yield from sorted(((image, _judged(image, cache, trust)) for image in alike), key=doubt)
+
+
+def _judged(image: Image, cache: Path | None, trust: Trust) -> Signature | None:
     if image.damage:
-        progress.note(f"{image.path} is not used: {image.damage}")
-        return ""
+        return None
     try:
-        found = digest(image.path, cache, progress)
-        signature = judge(image, trust, cache)
+        return judge(image, trust, cache)
+    except OSError:
+        return None
+
+
+def _taken(image: Image, signature: Signature, progress: Progress) -> Image:
+    said = remark(signature, image.path.name)
+    if said:
+        progress.note(said)
+    return image
+
+
+def _sound(image: Image, signature: Signature | None, cache: Path | None, progress: Progress) -> str:
+    """Return the SHA-256 of an image that may be booted from, '' (and a note why) for one that may not."""
+    found, why = "", image.damage
+    try:
+        found = "" if why else digest(image.path, cache, progress)
     except OSError as error:
-        progress.note(f"{image.path} is not used: {error.strerror or error}")
-        return ""
-    expected = recorded_digest(image.path)
-    if expected and found != expected:
-        progress.note(f"{image.path} is not used: its SHA-256 is not the one that was published")
-        return ""
-    if signature.status == "bad":
-        progress.note(f"{image.path} is not used: its signature is wrong, {signature.reason}")
-        return ""
-    return found
+        why = error.strerror or str(error)
+    if not why and recorded_digest(image.path) not in ("", found):
+        why = "its SHA-256 is not the one that was published"
+    if not why and signature is None:
+        why = "its signature could not be read"
+    if not why and signature and signature.status == "bad":
+        why = f"its signature is wrong, {signature.reason}"
+    if why:
+        progress.note(f"{image.path} is not used: {why}")
+    return "" if why else found
 
 
 def _files(folder: Path) -> Iterator[Path]:
@@ -136,8 +176,11 @@ def _files_of_one(folder: Path) -> Iterator[Path]:
         return
 
 
-def _preference(image: Image, release: Release) -> tuple[int, tuple[int, ...], bool]:
-    """Return what sorts images: the likeliest flavour, then the newest bootloader, then what boots as it is."""
+def _preference(image: Image, release: Release) -> tuple[int, tuple[int, ...]]:
+    """Return what sorts images: the likeliest flavour, then the newest bootloader.
+
+    Of those that are alike in both, signed ones come first, and then what boots as it is.
+    """
     likely = flavours(release)
     place = likely.index(image.flavour) if image.flavour in likely else len(likely)
-    return place, tuple(-number for number in bootloader_key(image.bootloader)), image.kind != RAW
+    return place, tuple(-number for number in bootloader_key(image.bootloader))

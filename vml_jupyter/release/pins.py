@@ -2,12 +2,15 @@
 
     root hash   HEAD <server>/cvmfs/<fqrn>/data/ab/cdef...C      the root catalog of that revision
     tag         the history of the repository names it           (see ``history``)
+    ... expected     and as the root hash that it named when it was recorded: a tag may be published anew
 
     there      a server has it
-    gone       every server answered, one at least carries the repository, and none has it
+    gone       every server answered, one at least carries the repository, and none has it; or none has it, and one
+               says that the tag names another revision by now
     unknown    a server did not answer, or none carries the repository, or nobody asked yet
 
-    <cache>/pins.json    {"<fqrn> <root hash or tag> <digest of the servers>": {"state", "at", "reason"}, ...}
+    <cache>/pins.json    {"<fqrn> <moment> <digest of the servers>": {"state", "at", "reason"}, ...}
+                         where the moment is a root hash, a tag, or a tag, = and the root hash that is expected of it
 
 An answer is believed for an hour, and silence for a minute; without network this costs two seconds in all.
 """
@@ -33,6 +36,7 @@ from vml_jupyter.release.repository import Repository
 from vml_jupyter.release.web import get
 
 THERE, GONE, UNKNOWN = "there", "gone", "unknown"
+MOVED = "its tag now names another revision"
 
 _FRESH_S = {THERE: 3600.0, GONE: 3600.0, UNKNOWN: 60.0}
 _REMEMBERED = 5000
@@ -105,7 +109,7 @@ class _Round:
     """One round of questions: who answers is found out once, and each history read once."""
 
     servers: Mapping[str, Path | None]
-    histories: dict[tuple[str, str], frozenset[str]] = field(default_factory=dict)
+    histories: dict[tuple[str, str], dict[str, str]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.reached = set(reach.answering(self.servers))
@@ -116,6 +120,8 @@ class _Round:
         told = [self._answer(server, pin) for server in self.servers]
         if THERE in told:
             return Answer(state=THERE, at=now, asked=now, reason="")
+        if MOVED in told:  # whoever is silent has that history, too, or an older one
+            return Answer(state=GONE, at=now, asked=now, reason=MOVED)
         if None in told or not told:
             return Answer(state=UNKNOWN, asked=now, reason="not every server answers")
         if GONE in told:
@@ -123,13 +129,13 @@ class _Round:
         return Answer(state=UNKNOWN, asked=now, reason=f"none of the servers carries {pin.fqrn}")
 
     def _answer(self, server: str, pin: Pin) -> str | None:
-        """Return what one server tells: there, gone, '' where it does not carry the repository, None for silence."""
+        """Return what one server tells: there, gone, moved, '' where it lacks the repository, None for silence."""
         if server not in self.reached or time.monotonic() > self.until:
             return None
         root = f"{server.rstrip('/')}/cvmfs/{pin.fqrn}"
         try:
             if not pin.root_hash:
-                return THERE if pin.tag in self._tags(server, pin.fqrn) else GONE
+                return _as_tagged(pin, self._tags(server, pin.fqrn).get(pin.tag))
             if is_served(f"{root}/data/{pin.root_hash[:2]}/{pin.root_hash[2:]}C"):
                 return THERE
             read_manifest(root, pin.fqrn, Keys())
@@ -139,12 +145,22 @@ class _Round:
         except (RepositoryUnreachable, Foreign, Usage):
             return None
 
-    def _tags(self, server: str, fqrn: str) -> frozenset[str]:
+    def _tags(self, server: str, fqrn: str) -> dict[str, str]:
+        """Return the tags of a repository, each with its root hash."""
         known = self.histories.get((server, fqrn))
         if known is None:
             keys = Keys.of(self.servers[server])
-            known = self.histories[server, fqrn] = frozenset(tag.name for tag in tags(server, fqrn, keys))
+            known = self.histories[server, fqrn] = {
+                tag.name: tag.root_hash for tag in tags(server, fqrn, keys)
+            }
         return known
+
+
+def _as_tagged(pin: Pin, root_hash: str | None) -> str:
+    """Return how it stands with a pin whose tag names this root hash today, None for no such tag."""
+    if root_hash is None:
+        return GONE
+    return THERE if pin.expected in ("", root_hash) else MOVED
 
 
 def is_served(url: str) -> bool:
@@ -180,7 +196,8 @@ class _Memory:
             write_whole(self._file, msgspec.json.encode({**dict(lines[-_REMEMBERED:]), **new}))
 
     def _key(self, pin: Pin) -> str:
-        return f"{pin.fqrn} {pin.root_hash or pin.tag} {self._whom}"
+        moment = pin.root_hash or "=".join(filter(None, (pin.tag, pin.expected)))
+        return f"{pin.fqrn} {moment} {self._whom}"
 
     def _read(self) -> dict[str, Answer]:
         found: dict[str, Answer] | None = read_json(self._file, dict[str, Answer]) if self._file else None

@@ -72,6 +72,15 @@ def judge(image: Image, trust: Trust, cache: Path | None = None, name: str = "")
     return known
 
 
+def remark(told: Signature, name: str) -> str:
+    """Return what users of an image should know of its signature, '' where it holds and somebody vouches for it."""
+    if told.status == "unsigned":
+        return f"{name} is unsigned: {told.reason}"
+    if told.status == "unchecked":
+        return f"{name} is signed by {told.signer}, not checked: {told.reason} (VML_RELEASE_CA)"
+    return ""
+
+
 def recall_judgement(image: Image, trust: Trust, cache: Path | None) -> Signature | None:
     """Return what is known of an image's signature without reading it."""
     reason = _unsigned_kind(image)

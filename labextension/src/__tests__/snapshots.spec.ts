@@ -57,6 +57,14 @@ describe('meaning', () => {
     expect(said).toContain('CernVM 4.4.0.1 instead of 4.5.0.1');
     expect(said).toContain('downloaded first');
   });
+
+  it('says that the same one is another by now where it is gone', () => {
+    const own = [{ ...offered[0], system: '4.5.0.1', here: true }];
+    expect(meaning(entry(), '4.5.0.1', own, trans)).toBe('');
+    const said = meaning(entry(), '4.5.0.1', own, trans, true);
+    expect(said).toContain('published as CernVM 4.5.0.1 by now');
+    expect(meaning(entry(), '', own, trans, true)).toBe('');
+  });
 });
 
 describe('AutomaticEntries', () => {
