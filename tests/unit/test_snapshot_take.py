@@ -7,7 +7,9 @@ import shutil
 import socket
 import subprocess
 import tempfile
+import threading
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -16,7 +18,7 @@ from ordinary import ordinary_user
 from vml_jupyter.errors import BadArea, Cancelled
 from vml_jupyter.progress import Silent
 from vml_jupyter.repository import Node, Repository, Snapshot, memory_store
-from vml_jupyter.snapshot import Survey, Taken, content, descriptor, lay, survey, take
+from vml_jupyter.snapshot import Survey, Taken, content, descriptor, lay, readers, survey, take
 
 
 @pytest.fixture
@@ -223,26 +225,47 @@ class Listener(Silent):
             raise Cancelled
 
 
-@pytest.mark.parametrize("size", [10, 1 << 20])
+@contextmanager
+def written_to(path: Path) -> Iterator[None]:
+    """Have somebody write to a file all the time, without it growing."""
+    ended = threading.Event()
+
+    def write() -> None:
+        with path.open("r+b", buffering=0) as file:
+            while not ended.wait(0.0005):
+                os.pwrite(file.fileno(), os.urandom(1), 0)
+
+    writer = threading.Thread(target=write)
+    writer.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        writer.join()
+
+
+@pytest.mark.parametrize("size", [10, 3 << 20], ids=["small", "large"])
+@pytest.mark.parametrize("others", [0, readers.CREW_FILES + 50], ids=["here", "by a crew"])
 def test_a_file_that_never_rests_is_kept_and_said_to_change(
-    repository: Repository, area: Path, monkeypatch: pytest.MonkeyPatch, size: int
+    repository: Repository, area: Path, monkeypatch: pytest.MonkeyPatch, size: int, others: int
 ) -> None:
+    for number in range(others):
+        (area / f"other{number}").write_text(str(number))
+    if others:
+        monkeypatch.setattr(readers, "CREW_FILES", 0)  # nothing is read here until the crew is there
+        monkeypatch.setattr(readers, "_MEANWHILE_BYTES", -1)
     (area / "log").write_bytes(bytes(size))
-    fstat = os.fstat
-
-    def disturbed(descriptor: int) -> os.stat_result:
-        status = fstat(descriptor)
-        if status.st_size >= size and os.readlink(f"/proc/self/fd/{descriptor}").endswith("/log"):
-            with (area / "log").open("ab") as log:
-                log.write(b"more")
-        return status
-
-    monkeypatch.setattr(content.os, "fstat", disturbed)
     listener = Listener()
-    taken = take(repository, area, listener)
+    with written_to(area / "log"):
+        taken = take(repository, area, listener)
+    assert (taken.changing, taken.unreadable) == (["log"], [])
     assert listener.notes == ["log changed while it was read, three times over"]
     node = nodes(repository, taken)["log"]
-    assert node.size == sum(map(repository.blob_size, node.content or []))
+    assert node.size == sum(map(repository.blob_size, node.content or [])) == size
+    again = take(repository, area, listener, parent_tree=taken.tree)
+    assert again.changing == []
+    held = nodes(repository, again)["log"]
+    assert b"".join(map(repository.blob, held.content or [])) == (area / "log").read_bytes()
 
 
 def test_cancelling_leaves_the_lock_free_and_the_next_one_works(repository: Repository, area: Path) -> None:
@@ -308,6 +331,71 @@ def test_what_is_mounted_is_entered_on_request_only(
     assert "far.txt" in [
         node.name for node in repository.tree(str(nodes(repository, crossed)["sub"].subtree))
     ]
+
+
+@contextmanager
+def bound(source: Path, target: Path) -> Iterator[None]:
+    """Mount a file on another one."""
+    command = ["mount", "--bind", str(source), str(target)]
+    if shutil.which("mount") is None or subprocess.run(command, capture_output=True).returncode:
+        pytest.skip("only root may mount")
+    try:
+        yield
+    finally:
+        subprocess.run(["umount", str(target)], check=True)
+
+
+@pytest.mark.parametrize("origin", ["another file system", "the same", "itself"])
+def test_a_file_that_is_mounted_is_taken_on_request_only(
+    repository: Repository, area: Path, tmp_path: Path, origin: str
+) -> None:
+    """Each time is said what is left out, also where the folder is listed as it is remembered."""
+    outside = {
+        "another file system": Path("/dev/shm") / f"{tmp_path.parent.name}-{tmp_path.name}",
+        "the same": tmp_path / "outside",
+        "itself": area / "sub" / "b.txt",
+    }[origin]
+    if origin != "itself":
+        outside.write_text("outside")
+    states = tmp_path / "states"
+    listener = Listener()
+    before = take(repository, area, cache=states)
+    try:
+        with bound(outside, area / "sub" / "b.txt"):
+            taken = take(repository, area, listener, before.tree, cache=states)
+            again = take(repository, area, listener, taken.tree, cache=states)
+            assert survey(area).files == taken.files == 1
+            crossed = take(repository, area, cross_mounts=True)
+            assert survey(area, cross_mounts=True).files == crossed.files == 2
+    finally:
+        if origin == "another file system":
+            outside.unlink()
+    after = take(repository, area, parent_tree=again.tree, cache=states)
+
+    def sub(taken: Taken) -> dict[str, Node]:
+        return {node.name: node for node in repository.tree(str(nodes(repository, taken)["sub"].subtree))}
+
+    assert sub(taken) == sub(again) == {}
+    assert listener.notes == ["sub/b.txt is mounted from elsewhere and is left out"] * 2
+    assert sub(crossed)["b.txt"].size == (1000 if origin == "itself" else len("outside"))
+    assert sub(after) == sub(before)
+
+
+def test_rules_that_are_mounted_hold_and_are_not_taken(
+    repository: Repository, area: Path, tmp_path: Path
+) -> None:
+    (area / "sub" / ".vmlignore").write_text("")
+    (tmp_path / "rules").write_text("b.*\n")
+    states = tmp_path / "states"
+    before = take(repository, area, cache=states)
+    with bound(tmp_path / "rules", area / "sub" / ".vmlignore"):
+        taken = take(repository, area, parent_tree=before.tree, cache=states)
+    after = take(repository, area, parent_tree=taken.tree, cache=states)
+    names = [
+        [node.name for node in repository.tree(str(nodes(repository, each)["sub"].subtree))]
+        for each in (before, taken, after)
+    ]
+    assert names == [[".vmlignore", "b.txt"], [], [".vmlignore", "b.txt"]]
 
 
 def dig(folder: Path, name: str, levels: int, each: int = 0) -> None:

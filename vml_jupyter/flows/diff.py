@@ -120,7 +120,7 @@ def diff(
 
 
 def _with_area(repository: Repository, before: Entry, area: Path, with_notebooks: bool) -> Diff:
-    changes, unreadable = compare_area(repository, before.tree, area)
+    changes, unreadable = compare_area(repository, before.tree, area, before.cross_mounts)
     looked_into = _notebooks(repository, changes, area) if with_notebooks else []
     environment = before.environment
     now = describe(
