@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from vml_jupyter.cli import output
-from vml_jupyter.cli.grammar import content, release_name
+from vml_jupyter.cli.grammar import changing, content, release_name
 from vml_jupyter.flows.settings import Settings
 from vml_jupyter.model import Entry
 
@@ -72,6 +72,12 @@ def _print_entry(entry: Entry) -> None:
         ("parent", entry.parent or "none"),
         ("restic snapshot", entry.snapshot),
     ]
+    if entry.writer:
+        rows.append(("written by", entry.writer))
+    if entry.unreadable:
+        rows.insert(8, ("not in it", f"{entry.unreadable} that could not be read"))
+    if entry.changing:
+        rows.insert(8, ("never held still", f"{entry.changing}: {changing(entry)}"))
     output.table((f"ENTRY {entry.id}", ""), rows, f"Entry {entry.id}")
 
 
