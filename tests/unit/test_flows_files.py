@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import re
-import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -58,34 +56,3 @@ def test_what_could_not_be_read_is_counted(
     assert main(["restore", captured["entry"], "--to", str(tmp_path / "back"), "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["files"] == 1
     assert sorted(os.listdir(tmp_path / "back")) == ["closed", "readable"]
-
-
-def test_what_never_held_still_is_counted_and_named(
-    once: None, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    log = tmp_path / "area" / "log"
-    log.parent.mkdir()
-    log.write_text("x")
-    capsys.readouterr()
-    ended = threading.Event()
-
-    def write() -> None:
-        while not ended.wait(0.0005):
-            log.write_text("x")
-
-    writer = threading.Thread(target=write)
-    writer.start()
-    try:
-        assert main(["snapshot", str(log.parent), "--json"]) == 0
-        captured = json.loads(capsys.readouterr().out)
-        assert main(["snapshot", str(log.parent)]) == 0
-    finally:
-        ended.set()
-        writer.join()
-    assert (captured["changing"], captured["unreadable"]) == (1, 0)
-    assert "1 never held still and are as they were read last: log" in capsys.readouterr().out
-    assert main(["show", captured["entry"], "--json"]) == 0
-    shown = json.loads(capsys.readouterr().out)
-    assert (shown["changing"], shown["changing_files"]) == (1, ["log"])
-    assert main(["show", captured["entry"]]) == 0
-    assert re.search(r"never held still +1: log", capsys.readouterr().out)
