@@ -64,11 +64,7 @@ def _print_entry(entry: Entry) -> None:
         ("working area", entry.area),
         ("content", content(entry)),
         ("release", release_name(entry) + (" (chosen)" if environment.release_chosen else "")),
-        ("captured on", f"{environment.os}, {environment.kernel}, {environment.architecture}"),
-        (
-            "Python",
-            f"{environment.python}, {len(environment.packages)} packages, kernel {environment.kernelspec or '-'}",
-        ),
+        *_surroundings(entry),
         ("parent", entry.parent or "none"),
         ("restic snapshot", entry.snapshot),
     ]
@@ -79,6 +75,17 @@ def _print_entry(entry: Entry) -> None:
     if entry.changing:
         rows.insert(8, ("never held still", f"{entry.changing}: {changing(entry)}"))
     output.table((f"ENTRY {entry.id}", ""), rows, f"Entry {entry.id}")
+
+
+def _surroundings(entry: Entry) -> list[tuple[str, str]]:
+    environment = entry.environment
+    if entry.writer:
+        return [("captured on", f"unknown: {entry.writer} does not record it")]
+    packages = f"{len(environment.packages)} packages"
+    return [
+        ("captured on", f"{environment.os}, {environment.kernel}, {environment.architecture}"),
+        ("Python", f"{environment.python}, {packages}, kernel {environment.kernelspec or '-'}"),
+    ]
 
 
 def _print_durability(entry: Entry, known: Durability) -> None:
