@@ -25,7 +25,11 @@ export function EntryHead(props: {
     entry.notebook,
     files(entry, trans),
     trans.__('%1, %2 new', bytes(entry.bytes), bytes(entry.new_bytes)),
-    entry.area
+    entry.area,
+    details.unreadable &&
+      trans.__('%1 could not be read and are not in it', details.unreadable),
+    details.changing &&
+      trans.__('%1 never held still while they were read', details.changing)
   ];
   return (
     <header className="vml-Head">

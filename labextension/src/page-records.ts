@@ -53,6 +53,8 @@ export interface IDetails {
   entry: IEntry;
   environment: IWholeEnvironment;
   unreadable: number;
+  /** How many files never held still while it was captured. */
+  changing: number;
   snapshot: string;
   parent: IEntry | null;
   children: IEntry[];

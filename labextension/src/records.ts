@@ -41,6 +41,8 @@ export interface IEntry {
   new_bytes: number;
   /** Whether nobody asked for it by hand. */
   automatic?: boolean;
+  /** `restic` for a snapshot that it wrote and that is no entry of VML's; else empty. */
+  writer?: string;
   environment: IEnvironment;
 }
 

@@ -6,6 +6,7 @@ import json
 import os
 import shutil
 import stat
+import subprocess
 import sys
 from pathlib import Path
 from typing import Any
@@ -264,3 +265,36 @@ def test_what_cannot_be_read_is_told(settings: Settings, area: Path) -> None:
     (area / "grows").chmod(0)
     assert "grows" in diff(settings, entry.id, area=area).unreadable[0]
     assert stat.S_IMODE((area / "grows").stat().st_mode) == 0
+
+
+@pytest.mark.parametrize("cross_mounts", [False, True])
+def test_what_is_mounted_counts_if_the_entry_has_it(
+    settings: Settings, area: Path, tmp_path: Path, cross_mounts: bool
+) -> None:
+    (tmp_path / "outside").mkdir()
+    (tmp_path / "outside" / "far").write_text("far")
+    (tmp_path / "file").write_text("far")
+    (area / "folder").mkdir()
+    (area / "disk").mkdir()
+    (area / "file").touch()
+    mounts = {
+        "folder": ["--bind", str(tmp_path / "outside")],
+        "file": ["--bind", str(tmp_path / "file")],
+        "disk": ["-t", "tmpfs", "tmpfs"],
+    }
+    for target, what in mounts.items():
+        command = ["mount", *what, str(area / target)]
+        if shutil.which("mount") is None or subprocess.run(command, capture_output=True).returncode:
+            pytest.skip("only root may mount")
+    try:
+        (area / "disk" / "far").write_text("far")
+        entry = capture(settings, area, cross_mounts=cross_mounts)
+        assert entry.files == (8 if cross_mounts else 5)
+        assert diff(settings, entry.id, area=area).files == []
+        (area / "folder" / "far").write_text("farther")
+        (area / "file").write_text("farther")
+        found = [(one.kind, one.path) for one in diff(settings, entry.id, area=area).files]
+    finally:
+        for target in mounts:
+            subprocess.run(["umount", str(area / target)], check=True)
+    assert found == ([("changed", "file"), ("changed", "folder/far")] if cross_mounts else [])

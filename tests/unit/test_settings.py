@@ -15,6 +15,7 @@ from vml_jupyter.flows import config
 from vml_jupyter.flows.setting_table import BY_NAME, SETTINGS
 from vml_jupyter.flows.settings import Settings, load
 from vml_jupyter.model import Shape
+from vml_jupyter.model.address import has_secret, masked, masked_all
 from vml_jupyter.server.app import VmlExtension
 
 SCHEMA = Path(__file__).parents[2] / "labextension" / "schema" / "plugin.json"
@@ -206,3 +207,85 @@ def test_the_command_line_says_where_a_value_comes_from(
     assert json.loads(capsys.readouterr().out)["value"] == 60
     assert main(["config", "set", "idle_minutes", "soon"]) == 2
     assert main(["config", "get", "nonsense"]) == 1
+
+
+SECRETS = [
+    ("s3:https://AKIA:HUSH@host/bucket/logs", "s3:https://***@host/bucket/logs"),
+    ("s3:https://AKIA:HU/SH@host:9000/bucket", "s3:https://***@host:9000/bucket"),
+    ("s3:https://AKIA:HU@SH@host/bucket", "s3:https://***@host/bucket"),
+    ("s3:AKIA:HUSH@host/bucket", "s3:***@host/bucket"),
+    ("s3://AKIA:HU/SH@bucket/logs", "s3://***@bucket/logs"),
+    ("s3://HUSH@bucket", "s3://***@bucket"),
+    ("https://AKIA:HUSH@host/bucket", "https://***@host/bucket"),
+    ("s3://bucket/logs?secret=HUSH", "s3://bucket/logs?***"),
+]
+ORDINARY = [
+    "/data/me@home/logbook",
+    "s3://bucket/me@home",
+    "s3:https://host/bucket/me@home",
+    "s3:https://host:9000/bucket/me@home",
+    "s3:host:9000/bucket/me@home",
+    "/data/logs?#1",
+]
+
+
+@pytest.mark.parametrize("url", ORDINARY)
+def test_what_is_no_secret_is_shown(url: str) -> None:
+    assert (has_secret(url), masked(url)) == (False, url)
+
+
+@pytest.mark.parametrize(("url", "shown"), SECRETS)
+@pytest.mark.parametrize(
+    ("setting", "value"),
+    [("logbook", "{}"), ("logbooks.group", "{}"), ("logbooks", '{{"group": "{}"}}')],
+)
+def test_a_secret_in_the_logbooks_url_is_not_kept(
+    environ: dict[str, str], url: str, shown: str, setting: str, value: str
+) -> None:
+    config.set("logbook", ["/data/logbook"], environ)
+    before = written(environ)
+    with pytest.raises(Usage, match="no user, password, or parameters") as refusal:
+        config.set(setting, [value.format(url)], environ)
+    assert "HU" not in f"{refusal.value}"
+    assert written(environ) == before
+
+
+@pytest.mark.parametrize(("url", "shown"), SECRETS)
+def test_a_secret_that_is_there_is_not_shown(
+    environ: dict[str, str],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    url: str,
+    shown: str,
+) -> None:
+    """It came by a variable, or was written into the file by hand or by a former version."""
+    environ["VML_LOGBOOK"] = url
+    config.file_of(environ).parent.mkdir()
+    config.file_of(environ).write_text(json.dumps({"logbooks": {"group": url}}))
+    for name, text in environ.items():
+        monkeypatch.setenv(name, text)
+    found = {each.name: each for each in config.listing(environ)}
+    assert (found["logbook"].value, found["logbook"].shown) == (shown, shown)
+    assert found["logbooks"].value == {"group": shown}
+    assert config.get("logbooks.group", environ).value == shown
+    for words in (["config", "list"], ["config", "get", "logbook", "--json"], ["list"], ["check"]):
+        main(words)
+        printed = capsys.readouterr()
+        assert "HU" not in printed.out + printed.err, words
+    assert "HU" not in repr(load(environ))
+    assert config.unset("logbooks.group", environ) is None, "so that it can be mended"
+
+
+def test_a_secret_is_not_repeated_by_what_is_no_value(environ: dict[str, str]) -> None:
+    with pytest.raises(Usage) as refusal:
+        config.set("logbooks", ['{"group": "s3:https://AKIA:HUSH@host/bucket'], environ)
+    assert "HUSH" not in str(refusal.value)
+
+
+def test_passwords_of_proxies_and_mirrors_are_not_shown(environ: dict[str, str]) -> None:
+    config.set("context.cvmfs_http_proxy", ["http://me:HUSH@proxy:3128;DIRECT"], environ)
+    now = config.set("release_urls", ["https://me:HUSH@cern.ch/releases"], environ)
+    assert now.value == ["https://***@cern.ch/releases"]
+    assert config.get("context.cvmfs_http_proxy", environ).shown == "http://***@proxy:3128;DIRECT"
+    assert "HUSH" not in "".join(each.shown for each in config.listing(environ))
+    assert masked_all("qemu+ssh://me@host/session") == "qemu+ssh://me@host/session"

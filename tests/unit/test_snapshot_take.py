@@ -8,6 +8,7 @@ import socket
 import subprocess
 import tempfile
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -240,6 +241,7 @@ def test_a_file_that_never_rests_is_kept_and_said_to_change(
     monkeypatch.setattr(content.os, "fstat", disturbed)
     listener = Listener()
     taken = take(repository, area, listener)
+    assert (taken.changing, taken.unreadable) == (["log"], [])
     assert listener.notes == ["log changed while it was read, three times over"]
     node = nodes(repository, taken)["log"]
     assert node.size == sum(map(repository.blob_size, node.content or []))
@@ -308,6 +310,71 @@ def test_what_is_mounted_is_entered_on_request_only(
     assert "far.txt" in [
         node.name for node in repository.tree(str(nodes(repository, crossed)["sub"].subtree))
     ]
+
+
+@contextmanager
+def bound(source: Path, target: Path) -> Iterator[None]:
+    """Mount a file on another one."""
+    command = ["mount", "--bind", str(source), str(target)]
+    if shutil.which("mount") is None or subprocess.run(command, capture_output=True).returncode:
+        pytest.skip("only root may mount")
+    try:
+        yield
+    finally:
+        subprocess.run(["umount", str(target)], check=True)
+
+
+@pytest.mark.parametrize("origin", ["another file system", "the same", "itself"])
+def test_a_file_that_is_mounted_is_taken_on_request_only(
+    repository: Repository, area: Path, tmp_path: Path, origin: str
+) -> None:
+    """Each time is said what is left out, also where the folder is listed as it is remembered."""
+    outside = {
+        "another file system": Path("/dev/shm") / f"{tmp_path.parent.name}-{tmp_path.name}",
+        "the same": tmp_path / "outside",
+        "itself": area / "sub" / "b.txt",
+    }[origin]
+    if origin != "itself":
+        outside.write_text("outside")
+    states = tmp_path / "states"
+    listener = Listener()
+    before = take(repository, area, cache=states)
+    try:
+        with bound(outside, area / "sub" / "b.txt"):
+            taken = take(repository, area, listener, before.tree, cache=states)
+            again = take(repository, area, listener, taken.tree, cache=states)
+            assert survey(area).files == taken.files == 1
+            crossed = take(repository, area, cross_mounts=True)
+            assert survey(area, cross_mounts=True).files == crossed.files == 2
+    finally:
+        if origin == "another file system":
+            outside.unlink()
+    after = take(repository, area, parent_tree=again.tree, cache=states)
+
+    def sub(taken: Taken) -> dict[str, Node]:
+        return {node.name: node for node in repository.tree(str(nodes(repository, taken)["sub"].subtree))}
+
+    assert sub(taken) == sub(again) == {}
+    assert listener.notes == ["sub/b.txt is mounted from elsewhere and is left out"] * 2
+    assert sub(crossed)["b.txt"].size == (1000 if origin == "itself" else len("outside"))
+    assert sub(after) == sub(before)
+
+
+def test_rules_that_are_mounted_hold_and_are_not_taken(
+    repository: Repository, area: Path, tmp_path: Path
+) -> None:
+    (area / "sub" / ".vmlignore").write_text("")
+    (tmp_path / "rules").write_text("b.*\n")
+    states = tmp_path / "states"
+    before = take(repository, area, cache=states)
+    with bound(tmp_path / "rules", area / "sub" / ".vmlignore"):
+        taken = take(repository, area, parent_tree=before.tree, cache=states)
+    after = take(repository, area, parent_tree=taken.tree, cache=states)
+    names = [
+        [node.name for node in repository.tree(str(nodes(repository, each)["sub"].subtree))]
+        for each in (before, taken, after)
+    ]
+    assert names == [[".vmlignore", "b.txt"], [], [".vmlignore", "b.txt"]]
 
 
 def dig(folder: Path, name: str, levels: int, each: int = 0) -> None:

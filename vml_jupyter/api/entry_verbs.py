@@ -28,6 +28,7 @@ def entries(
     until: str = "",
     limit: int = 0,
     forgotten: bool = False,
+    restic: bool = False,
     settings: Settings | None = None,
 ) -> builtins.list[Entry]:
     """Return the entries that are asked for, newest first; a logbook that is not there yet has none.
@@ -42,6 +43,7 @@ def entries(
         until: The last one.
         limit: Only that many of the newest; 0 is all.
         forgotten: What is in the bin, instead.
+        restic: Also the snapshots that restic wrote; their ``writer`` is ``restic``.
         settings: Which logbook.
 
     Returns:
@@ -63,6 +65,7 @@ def entries(
         until=until,
         limit=limit,
         forgotten=forgotten,
+        restic=restic,
     )
     return list_entries(bound(settings), query)
 

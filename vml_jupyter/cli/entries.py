@@ -36,6 +36,11 @@ def add_verbs(verbs: Verbs, common: argparse.ArgumentParser) -> None:
     listing.add_argument("--until", metavar="DATE", default="", help="the last day or minute (UTC)")
     listing.add_argument("-n", "--limit", type=count, metavar="N", default=0, help="only the newest N")
     listing.add_argument("--bin", action="store_true", help="what was forgotten, instead")
+    listing.add_argument(
+        "--all",
+        action="store_true",
+        help="also the snapshots that restic wrote, which are no entries of VML's",
+    )
     listing.set_defaults(run=_list)
 
     edit = verbs.add_parser("edit", parents=[common], help="change an entry's title, note, tags or project")
@@ -78,6 +83,7 @@ def _list(settings: Settings, arguments: argparse.Namespace) -> None:
         until=arguments.until,
         limit=arguments.limit,
         forgotten=arguments.bin,
+        restic=arguments.all,
     )
     found = listed(settings, query)
     output.result(found.entries)
@@ -87,7 +93,7 @@ def _list(settings: Settings, arguments: argparse.Namespace) -> None:
     _warn(found)
     if found.rows:
         _print_table(found, forgotten=arguments.bin)
-    elif query == Query():
+    elif query in (Query(), Query(restic=True)):
         output.line("The logbook has no entries yet. `vml snapshot AREA` writes the first one.")
     else:
         output.line("The bin is empty." if query == Query(forgotten=True) else "There is no such entry.")
@@ -106,8 +112,8 @@ def _print_table(found: Listed, *, forgotten: bool) -> None:
         (
             entry.id,
             (entry.forgotten or entry.time)[:16].replace("T", " "),
-            release_name(entry),
-            size(entry.bytes),
+            entry.writer or release_name(entry),
+            "" if entry.writer else size(entry.bytes),  # which only its trees would tell
             entry.project,
             " ".join([entry.title, *(f"#{tag}" for tag in entry.tags)]),
         )

@@ -26,4 +26,12 @@ def release_name(entry: Entry) -> str:
 
 def content(entry: Entry) -> str:
     """Return what an entry holds: ``3 files, 12 kB, 4 kB new``."""
-    return f"{entry.files} files, {size(entry.bytes)}, {size(entry.new_bytes)} new"
+    new = "" if entry.writer else f", {size(entry.new_bytes)} new"
+    return f"{entry.files} files, {size(entry.bytes)}{new}"
+
+
+def changing(entry: Entry) -> str:
+    """Return which files never held still: ``a.log, b.log and 3 others``."""
+    named = ", ".join(entry.changing_files)
+    others = entry.changing - len(entry.changing_files)
+    return f"{named} and {others} others" if others else named

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from vml_jupyter.cli import output
-from vml_jupyter.cli.grammar import content, release_name
+from vml_jupyter.cli.grammar import changing, content, release_name
 from vml_jupyter.flows.settings import Settings
 from vml_jupyter.model import Entry
 
@@ -64,15 +64,28 @@ def _print_entry(entry: Entry) -> None:
         ("working area", entry.area),
         ("content", content(entry)),
         ("release", release_name(entry) + (" (chosen)" if environment.release_chosen else "")),
-        ("captured on", f"{environment.os}, {environment.kernel}, {environment.architecture}"),
-        (
-            "Python",
-            f"{environment.python}, {len(environment.packages)} packages, kernel {environment.kernelspec or '-'}",
-        ),
+        *_surroundings(entry),
         ("parent", entry.parent or "none"),
         ("restic snapshot", entry.snapshot),
     ]
+    if entry.writer:
+        rows.append(("written by", entry.writer))
+    if entry.unreadable:
+        rows.insert(8, ("not in it", f"{entry.unreadable} that could not be read"))
+    if entry.changing:
+        rows.insert(8, ("never held still", f"{entry.changing}: {changing(entry)}"))
     output.table((f"ENTRY {entry.id}", ""), rows, f"Entry {entry.id}")
+
+
+def _surroundings(entry: Entry) -> list[tuple[str, str]]:
+    environment = entry.environment
+    if entry.writer:
+        return [("captured on", f"unknown: {entry.writer} does not record it")]
+    packages = f"{len(environment.packages)} packages"
+    return [
+        ("captured on", f"{environment.os}, {environment.kernel}, {environment.architecture}"),
+        ("Python", f"{environment.python}, {packages}, kernel {environment.kernelspec or '-'}"),
+    ]
 
 
 def _print_durability(entry: Entry, known: Durability) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from vml_jupyter.cli import output
-from vml_jupyter.cli.grammar import content, release_name
+from vml_jupyter.cli.grammar import changing, content, release_name
 from vml_jupyter.cli.terminal import size
 from vml_jupyter.flows.settings import Settings
 
@@ -84,6 +84,7 @@ def written(arguments: argparse.Namespace, entry: Entry, took_s: float) -> None:
                 "bytes": entry.bytes,
                 "new_bytes": entry.new_bytes,
                 "unreadable": entry.unreadable,
+                "changing": entry.changing,
                 "release": entry.environment.release,
                 **({"parent": entry.parent, "machine": entry.machine} if entry.machine else {}),
                 "seconds": seconds,
@@ -94,6 +95,8 @@ def written(arguments: argparse.Namespace, entry: Entry, took_s: float) -> None:
     output.line(f"  {content(entry)}, in {release_name(entry)}; {seconds} s")
     if entry.unreadable:
         output.line(f"  {entry.unreadable} could not be read and are not in it, see above")
+    if entry.changing:
+        output.line(f"  {entry.changing} never held still and are as they were read last: {changing(entry)}")
 
 
 def _preview(settings: Settings, arguments: argparse.Namespace) -> None:

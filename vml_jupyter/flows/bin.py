@@ -23,9 +23,10 @@ def forget(settings: Settings, entry_ids: Sequence[str]) -> list[Entry]:
 
     Raises:
         NotFound, Ambiguous: There is no such entry.
+        NotAllowed: It is a snapshot of restic's.
     """
     with opened(settings) as logbook, logbook.repository.lock():
-        found = [logbook.find(entry_id) for entry_id in entry_ids]
+        found = [logbook.find_own(entry_id) for entry_id in entry_ids]
         return [logbook.forget(id) for id in dict.fromkeys(entry.id for entry in found)]
 
 

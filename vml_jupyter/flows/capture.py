@@ -120,6 +120,9 @@ def capture(
             bytes=taken.bytes,
             new_bytes=taken.new_bytes,
             unreadable=len(taken.unreadable),
+            changing=len(taken.changing),
+            changing_files=taken.first_changing,
+            cross_mounts=cross_mounts,
         )
         return logbook.add(entry, taken.tree, taken.folder)
 

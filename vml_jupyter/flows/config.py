@@ -18,7 +18,15 @@ import msgspec
 
 from vml_jupyter.errors import NotFound, Usage
 from vml_jupyter.flows.said import FILE, flat, folders, of_file, read_file, values
-from vml_jupyter.flows.setting_table import BY_NAME, SETTINGS, Setting, parsed, shown
+from vml_jupyter.flows.setting_table import (
+    BY_NAME,
+    SETTINGS,
+    Setting,
+    masked_of,
+    parsed,
+    require_no_secret,
+    shown,
+)
 from vml_jupyter.replacing import replace_file
 
 _HIDDEN = "(set, not shown)"
@@ -80,6 +88,7 @@ def set(name: str, words: Sequence[str], environ: Mapping[str, str] = os.environ
     """
     setting, key = _writable(name)
     value: Any = " ".join(words) if key else parsed(setting, list(words), name)
+    require_no_secret(setting, value)
     _change(environ, setting, key, value)
     return get(name, environ)
 
@@ -162,10 +171,11 @@ def _configured(setting: Setting, value: Any, origin: str) -> Configured:
     if setting.secret and value is not None:
         value, text = None, _HIDDEN
     else:
+        value = masked_of(setting, msgspec.to_builtins(value))
         text = setting.default_text if origin == "default" else shown(value)
     return Configured(
         name=setting.name,
-        value=msgspec.to_builtins(value),
+        value=value,
         shown=text,
         origin=origin,
         variable=setting.variable,

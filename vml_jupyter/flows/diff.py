@@ -116,18 +116,24 @@ def diff(
         before, after = (first, logbook.find(other_id)) if other_id else (_parent(logbook, first), first)
         changes = list(compare(logbook.repository, before.tree, after.tree))
         looked_into = _notebooks(logbook.repository, changes, None) if with_notebooks else []
-        return _told(before, after.id, after.environment, changes, looked_into, [])
+        environment = before.environment if after.writer else after.environment
+        return _told(before, after.id, environment, changes, looked_into, [])
 
 
 def _with_area(repository: Repository, before: Entry, area: Path, with_notebooks: bool) -> Diff:
-    changes, unreadable = compare_area(repository, before.tree, area)
+    changes, unreadable = compare_area(repository, before.tree, area, before.cross_mounts)
     looked_into = _notebooks(repository, changes, area) if with_notebooks else []
-    environment = before.environment
-    now = describe(
+    return _told(before, str(area), _now(before, area), changes, looked_into, unreadable)
+
+
+def _now(before: Entry, area: Path) -> Environment:
+    """Return what the area runs in now."""
+    if before.writer:
+        return before.environment  # nobody asked: what restic wrote says nothing of its own
+    return describe(
         notebook=_kept(area, before.notebook),
-        chosen=environment.release if environment.release_chosen else None,
+        chosen=before.environment.release if before.environment.release_chosen else None,
     )
-    return _told(before, str(area), now, changes, looked_into, unreadable)
 
 
 def _kept(area: Path, notebook: str) -> Path | None:
@@ -158,6 +164,8 @@ def _told(
     looked_into: list[NotebookChange],
     unreadable: list[str],
 ) -> Diff:
+    if before.writer:
+        environment = before.environment  # which is unknown: that something is known later is no change
     return Diff(
         before=before.id,
         after=after,

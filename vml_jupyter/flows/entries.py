@@ -79,7 +79,17 @@ def listed(settings: Settings, query: Query | None = None) -> Listed:
 def find_entry(settings: Settings, entry_id: str) -> Entry:
     """Return the entry, whole, with this id or unambiguous beginning of an id."""
     with opened(settings) as logbook:
-        return logbook.find(entry_id)
+        return counted(logbook, logbook.find(entry_id))
+
+
+def counted(logbook: Logbook, entry: Entry) -> Entry:
+    """Return an entry with the number of its files and bytes, which for what restic wrote its trees tell alone."""
+    if not entry.writer:
+        return entry
+    from vml_jupyter.snapshot.layered import count
+
+    files, size_bytes = count(logbook.repository, entry.tree)
+    return msgspec.structs.replace(entry, files=files, bytes=size_bytes)
 
 
 def edit(
@@ -96,12 +106,13 @@ def edit(
 
     Raises:
         NotFound, Ambiguous: There is no such entry.
+        NotAllowed: It is a snapshot of restic's.
         Usage: A text is too long, or the title is empty.
     """
     if title is not None and not title.strip():
         raise Usage("an entry's title cannot be empty", "Give one, or leave --title out.")
     with opened(settings) as logbook:
-        entry = logbook.find(entry_id)
+        entry = logbook.find_own(entry_id)
         changed = msgspec.structs.replace(
             entry,
             title=entry.title if title is None else title.strip(),

@@ -89,6 +89,7 @@ def export(
 
     Raises:
         NotFound, Ambiguous: There is no such entry.
+        NotAllowed: It is a snapshot of restic's.
         SecretsFound: Something looks like a secret, and nobody said what to do; says where.
         WouldOverwrite: The file is there.
         LogbookDamaged: Something of an entry cannot be read.
@@ -99,7 +100,7 @@ def export(
     path = path.expanduser().absolute()
     _require_free(path, overwrite=overwrite)
     with opened(settings) as logbook:
-        found = {entry.id: entry for entry in map(logbook.find, entry_ids)}
+        found = {entry.id: entry for entry in map(logbook.find_own, entry_ids)}
         entries = list(found.values())
         source = Lessened(logbook.repository)
         scans = {entry.id: scan(source, entry, progress) for entry in entries}

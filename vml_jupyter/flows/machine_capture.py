@@ -143,6 +143,8 @@ def capture_machine(
                 bytes=taken.bytes,
                 new_bytes=taken.new_bytes,
                 unreadable=len(taken.unreadable),
+                changing=len(taken.changing),
+                changing_files=taken.first_changing,
             )
             checked(draft)
             entry = logbook.add(draft, taken.tree, taken.folder)

@@ -14,7 +14,7 @@ from collections.abc import Iterator, Sequence
 import msgspec
 
 from vml_jupyter.errors import NotFound
-from vml_jupyter.flows.entries import opened
+from vml_jupyter.flows.entries import counted, opened
 from vml_jupyter.flows.held import Opening
 from vml_jupyter.flows.settings import Settings
 from vml_jupyter.logbook import Logbook
@@ -70,7 +70,7 @@ def details(settings: Settings, entry_id: str, *, opening: Opening = opened) -> 
         NotFound, Ambiguous: There is no such entry.
     """
     with opening(settings) as logbook:
-        entry = find_anywhere(logbook, entry_id)
+        entry = counted(logbook, find_anywhere(logbook, entry_id))
         others = logbook.entries()
     return Details(
         entry=entry,

@@ -21,7 +21,9 @@ import msgspec
 from vml_jupyter.errors import Usage
 from vml_jupyter.flows.sources import CERNVM, Source
 from vml_jupyter.model import Shape
+from vml_jupyter.model.address import NO_SECRETS, SECRETS_HINT, has_secret, masked, masked_all
 
+_LOGBOOKS = ("logbook", "logbooks")
 _YES, _NO = ("true", "yes", "on", "1"), ("false", "no", "off", "0")
 
 Number = Annotated[int, msgspec.Meta(ge=0)]
@@ -308,7 +310,8 @@ def parsed(setting: Setting, words: list[str], said_by: str) -> Any:
         return checked(setting, value)
     except (ValueError, KeyError) as error:  # msgspec's and json's are both of these
         raise Usage(
-            f"{said_by} is {text!r}, not {setting.wants}", f"What it is for: {setting.help}."
+            f"{said_by} is {masked_of(setting, text)!r}, not {setting.wants}",
+            f"What it is for: {setting.help}.",
         ) from error
 
 
@@ -319,6 +322,27 @@ def checked(setting: Setting, value: Any) -> Any:
         ValueError: It cannot have it.
     """
     return msgspec.convert(value, setting.type)
+
+
+def require_no_secret(setting: Setting, value: Any) -> None:
+    """Refuse to keep a logbook's URL with a secret in it, as is refused when it is used.
+
+    Raises:
+        Usage: It has one, which is not repeated.
+    """
+    if setting.name in _LOGBOOKS:
+        urls = value.values() if isinstance(value, dict) else [value]
+        if any(has_secret(str(url)) for url in urls):
+            raise Usage(NO_SECRETS, SECRETS_HINT)
+
+
+def masked_of(setting: Setting, value: Any) -> Any:
+    """Return a setting's value, or one line of it, without the secrets that its URLs may hold."""
+    if setting.name not in _LOGBOOKS:
+        return masked_all(value)
+    if isinstance(value, dict):
+        return {name: masked(url) for name, url in value.items()}
+    return value if value is None else masked(value)
 
 
 def shown(value: Any) -> str:

@@ -16,7 +16,7 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -24,6 +24,7 @@ from vml_jupyter.errors import Usage
 from vml_jupyter.flows.said import folders, of_file, values
 from vml_jupyter.flows.sources import CERNVM, FolderSource, PoolSource, RepositorySource, Source
 from vml_jupyter.model import Shape
+from vml_jupyter.model.address import masked, masked_all
 
 if TYPE_CHECKING:  # imported where it is used: most commands need neither network nor certificates
     from vml_jupyter.release import Repository, Trust
@@ -63,6 +64,14 @@ class Settings:
     """How much memory they may have together; 0 is any, None four fifths of this computer's."""
     warm_quota_mib: int = 4096
     """How much of the disk warm states may take together; 0 is no warm states."""
+
+    def __repr__(self) -> str:
+        """Say every field but secrets: notebooks save what a cell shows."""
+        told = {each.name: getattr(self, each.name) for each in fields(self) if each.repr}
+        told["logbook"] = masked(self.logbook)
+        told["logbooks"] = {name: masked(url) for name, url in self.logbooks.items()}
+        told["context"] = masked_all(self.context)
+        return f"Settings({', '.join(f'{name}={value!r}' for name, value in told.items())})"
 
     @property
     def machines(self) -> Path:

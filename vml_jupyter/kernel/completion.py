@@ -20,6 +20,7 @@ from vml_jupyter import api
 from vml_jupyter.errors import VmlError
 from vml_jupyter.flows.setting_table import SETTINGS
 from vml_jupyter.kernel.arguments import below, grammar
+from vml_jupyter.model.address import masked
 
 _LINE = re.compile(r"^\s*(?:[\w.]+\s*=\s*)?%vml\s+(?P<words>.*)$")
 _OLD_S = 5.0
@@ -144,7 +145,7 @@ def _settings() -> list[Offer]:
 
 
 def _logbooks() -> list[Offer]:
-    return list(api.settings().logbooks.items())
+    return [(name, masked(url)) for name, url in api.settings().logbooks.items()]
 
 
 _KINDS: dict[str, Callable[[], list[Offer]]] = {

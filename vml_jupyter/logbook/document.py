@@ -94,7 +94,7 @@ def checked(entry: Entry) -> Entry:
 
 def encode_record(entry: Entry) -> bytes:
     """Return the JSON of ``entry.json``, laid out for people."""
-    bare = msgspec.structs.replace(entry, snapshot="", tree="", forgotten="")
+    bare = msgspec.structs.replace(entry, snapshot="", tree="", forgotten="", writer="")
     return msgspec.json.format(msgspec.json.encode(bare), indent=2) + b"\n"
 
 
@@ -149,7 +149,7 @@ def load_entry(repository: Repository, snapshot: Snapshot) -> Entry:
     if entry.id != entry_id_of(snapshot):
         raise _damaged(snapshot, "its record is that of another entry")
     return msgspec.structs.replace(
-        entry, snapshot=snapshot.id, tree=area.subtree or "", forgotten=forgotten_at(snapshot)
+        entry, snapshot=snapshot.id, tree=area.subtree or "", forgotten=forgotten_at(snapshot), writer=""
     )
 
 

@@ -10,10 +10,11 @@ from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from vml_jupyter.errors import Ambiguous, LogbookDamaged, NotFound
+from vml_jupyter.errors import Ambiguous, LogbookDamaged, NotAllowed, NotFound
 from vml_jupyter.logbook import document
+from vml_jupyter.logbook.others import ID_LENGTH, folder_in, load_other, row_of_other
 from vml_jupyter.logbook.register import Register, Row, row_of
-from vml_jupyter.logbook.selection import Listed, current, select
+from vml_jupyter.logbook.selection import Listed, current, select, with_others
 from vml_jupyter.model import Entry, Query
 from vml_jupyter.repository import Node, Repository, Snapshot
 
@@ -36,8 +37,10 @@ class Entries:
         self._mutex = threading.Lock()
 
     def listed(self, query: Query | None = None) -> Listed:
-        """Return the entries that a query asks for; snapshots that are no entries are passed over."""
-        rows = select(self._current(), query or Query())
+        """Return the entries that a query asks for; snapshots that are no entries only where it asks for those, too."""
+        query = query or Query()
+        rows = self._rows()
+        rows = select(with_others(rows) if query.restic else current(rows), query)
         return Listed(rows, [self._damaged[id] for id in sorted(self._damaged)])
 
     def entries(self) -> list[Entry]:
@@ -45,13 +48,17 @@ class Entries:
         return self.listed().entries
 
     def find(self, prefix_or_id: str) -> Entry:
-        """Return the one entry, whole, whose id, or whose snapshot's id, begins so.
+        """Return the one entry, whole, whose id, or whose snapshot's id, begins so; else a snapshot of restic's.
 
         Raises:
             NotFound: None does; the message says so where it is in the bin.
             Ambiguous: Several do.
             LogbookDamaged: It cannot be read.
         """
+        return self._load(self._row(prefix_or_id, forgotten=False, others=True))
+
+    def find_own(self, prefix_or_id: str) -> Entry:
+        """Return an entry that may be changed; errors as for ``find``, which a snapshot of restic's is, too."""
         return self._load(self._row(prefix_or_id, forgotten=False))
 
     def find_forgotten(self, prefix_or_id: str) -> Entry:
@@ -64,26 +71,42 @@ class Entries:
 
     def area_node(self, entry: Entry) -> Node:
         """Return the node of the area of an entry that was found: its tree, and what the folder itself is."""
-        return document.area_node(self.repository, self._snapshot(entry.snapshot, entry.id))
+        snapshot = self._snapshot(entry.snapshot, entry.id)
+        if entry.writer:
+            return folder_in(self.repository, snapshot)
+        return document.area_node(self.repository, snapshot)
 
-    def _row(self, prefix: str, *, forgotten: bool, whole: bool = False) -> Row:
+    def _row(self, prefix: str, *, forgotten: bool, whole: bool = False, others: bool = False) -> Row:
+        """Return the one row that begins so; where there is none and ``others`` count, that of such a snapshot."""
         if len(prefix) < _SHORTEST and not whole:
             raise NotFound(f"{prefix!r} is too short for an entry's id", "Give at least two characters")
-        rows = [row for row in self._current() if _begins(row, prefix, whole)]
+        everything = self._rows()
+        rows = [row for row in current(everything) if _begins(row, prefix, whole)]
         matches = [row for row in rows if bool(row.forgotten) == forgotten]
         if not matches:
-            raise self._not_found(prefix, rows)
+            foreign = [row for row in everything if not row.entry and row.snapshot.startswith(prefix)]
+            if not foreign or not others:
+                raise self._not_found(prefix, rows, foreign)
+            matches = foreign
         if len(matches) > 1:
-            ids = ", ".join(sorted(row.entry for row in matches)[:5])
+            ids = ", ".join(sorted(row.entry or row.snapshot[:ID_LENGTH] for row in matches)[:5])
             raise Ambiguous(
                 f"{prefix} begins the ids of {len(matches)} entries: {ids}", "Give more of the id"
             )
         return matches[0]
 
-    def _not_found(self, prefix: str, elsewhere: Sequence[Row]) -> NotFound | LogbookDamaged:
+    def _not_found(
+        self, prefix: str, elsewhere: Sequence[Row], foreign: Sequence[Row]
+    ) -> NotFound | NotAllowed | LogbookDamaged:
         for id, error in self._damaged.items():
             if id.startswith(prefix):
                 return error
+        if foreign and not elsewhere:
+            id = foreign[0].snapshot[:8]
+            return NotAllowed(
+                f"{prefix} is a snapshot that restic wrote, and no entry of VML's",
+                f"VML reads and restores it only; `restic forget {id}` removes it, `restic tag` changes its tags",
+            )
         if not elsewhere:
             return NotFound(f"the logbook has no entry {prefix}", "See `vml list`")
         row = elsewhere[0]
@@ -113,7 +136,7 @@ class Entries:
             if snapshot is None:
                 return None
             if document.entry_id_of(snapshot) is None:
-                return Row(id)
+                return row_of_other(snapshot)
             entry = document.load_entry(self.repository, snapshot)
         except LogbookDamaged as error:
             self._damaged[id] = error
@@ -127,7 +150,10 @@ class Entries:
         return snapshot
 
     def _load(self, row: Row) -> Entry:
-        return document.load_entry(self.repository, self._snapshot(row.snapshot, row.entry))
+        snapshot = self._snapshot(row.snapshot, row.entry or row.snapshot[:ID_LENGTH])
+        if not row.entry:
+            return load_other(self.repository, snapshot)
+        return document.load_entry(self.repository, snapshot)
 
 
 def _begins(row: Row, prefix: str, whole: bool) -> bool:

@@ -28,7 +28,7 @@ _BATCH = 2_000
 
 
 class Row(msgspec.Struct, frozen=True, array_like=True):
-    """One snapshot; ``entry`` is '' for one that holds none, and then nothing else is filled in.
+    """One snapshot; ``entry`` is '' for one that holds none, and the others are then as ``others`` has them.
 
     ``replaces`` are the snapshots that this one stands in the place of. ``text`` is what a search looks
     through. ``summary`` is the entry's JSON without the packages of its environment.
@@ -109,7 +109,8 @@ class Register:
             return {}
         if (file.format, file.repository) != (_FORMAT, self._repository.id):
             return {}
-        return {row.snapshot: row for row in file.rows}
+        # Files of old say nothing of snapshots that are no entries, so those are read again.
+        return {row.snapshot: row for row in file.rows if row.time}
 
     def _save(self, rows: dict[str, Row]) -> None:
         """Replace the file; where that cannot be, the next list takes longer and that is all."""

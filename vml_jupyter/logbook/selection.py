@@ -55,6 +55,12 @@ def current(rows: Iterable[Row]) -> list[Row]:
     return sorted(latest.values(), key=_age, reverse=True)
 
 
+def with_others(rows: Iterable[Row]) -> list[Row]:
+    """Return the ``current`` rows and those of snapshots that are no entries, newest first."""
+    rows = list(rows)
+    return sorted([*current(rows), *(row for row in rows if not row.entry)], key=_age, reverse=True)
+
+
 def by_age(rows: Sequence[Row]) -> list[Row]:
     """Return the rows of one entry in such an order that what is shown is shown until the last of them is gone."""
     replaced = {older for row in rows for older in row.replaces}

@@ -38,9 +38,11 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     where the restored entry came from. ``notebook`` is relative to the area, with ``/``; ``cell`` is the id of its
     cell that was worked on, where it has ids. ``parent`` is the entry that this one continues. ``imported_as`` is the
     id that an imported entry had where it came from, if that was taken here. ``unreadable`` counts what was in the
-    area and could not be read. ``automatic`` marks one that nobody asked for by hand. The last three fields
-    say where the content lies and whether that is the bin; they are filled in when an entry is read from a
-    logbook and are not in its record.
+    area and could not be read: files, folders, extended attributes. ``changing`` counts the files that never held
+    still and are as they were read last; ``changing_files`` names the first of them. ``cross_mounts`` tells that what
+    was mounted below the area was captured, too. ``automatic`` marks one that nobody asked for by hand. The last four
+    fields say where the content lies, whether that is the bin, and which program wrote it where that was not VML
+    (``restic``); they are filled in when an entry is read from a logbook and are not in its record.
     """
 
     id: Id
@@ -59,12 +61,16 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     bytes: Count = 0
     new_bytes: Count = 0
     unreadable: Count = 0
+    changing: Count = 0
+    changing_files: Annotated[tuple[Line, ...], Meta(max_length=100)] = ()
+    cross_mounts: bool = False
     automatic: bool = False
     imported_as: Annotated[str, Meta(max_length=64)] = ""
     edited: Annotated[str, Meta(pattern=rf"^({_TIME})?\Z")] = ""
     snapshot: str = ""
     tree: str = ""
     forgotten: str = ""
+    writer: str = ""
 
     def __repr__(self) -> str:
         """Say what it is in one line; the fields have the rest."""

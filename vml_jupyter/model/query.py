@@ -12,7 +12,8 @@ class Query(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     there. ``notebook`` is a path in the area or its last part, ``release`` a system version or its beginning.
     ``since`` and ``until`` are UTC in ISO 8601, cut where one likes: ``until="2026-02"`` has all of February.
     ``limit`` is how many of the newest are wanted, 0 for all. ``outside`` leaves out what was
-    captured in a machine. ``forgotten`` asks for the bin instead.
+    captured in a machine. ``forgotten`` asks for the bin instead. ``restic`` asks for the snapshots, too, that restic
+    wrote and that are no entries.
     """
 
     search: str = ""
@@ -26,3 +27,4 @@ class Query(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     until: str = ""
     limit: int = 0
     forgotten: bool = False
+    restic: bool = False

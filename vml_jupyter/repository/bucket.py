@@ -10,7 +10,6 @@ Secrets never stand in a URL: URLs are logged, shown and kept.
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
@@ -21,10 +20,8 @@ from obstore.exceptions import BaseError
 from obstore.store import S3Store
 
 from vml_jupyter.errors import Usage
+from vml_jupyter.model.address import NO_SECRETS, SECRETS_HINT, URL_FORMS, has_secret
 from vml_jupyter.repository import aws
-
-_FORMS = "Write s3://bucket/prefix or s3:https://host/bucket/prefix"
-_SECRET = re.compile(r"//[^/]*@|^s3:[^/]*@")
 
 if TYPE_CHECKING:
     from obstore.store import ClientConfig, S3Config
@@ -51,22 +48,19 @@ def parse_url(url: str) -> Place:
     Raises:
         Usage: It names no bucket, or has a secret in it; the secret is not repeated.
     """
-    if _SECRET.search(url) or "?" in url or "#" in url:
-        raise Usage(
-            "the logbook's URL must hold no user, password, or parameters",
-            f"{_FORMS}; keys come from AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or ~/.aws/credentials",
-        )
+    if has_secret(url):
+        raise Usage(NO_SECRETS, SECRETS_HINT)
     rest, endpoint = url.removeprefix("s3:"), None
     if rest.startswith("//"):
         path = rest[2:]
     else:
         parts = urlsplit(rest if "://" in rest else f"https://{rest}")
         if parts.scheme not in ("http", "https") or not parts.netloc:
-            raise Usage(f"{url!r} is no place for a logbook", _FORMS)
+            raise Usage(f"{url!r} is no place for a logbook", URL_FORMS)
         endpoint, path = f"{parts.scheme}://{parts.netloc}", unquote(parts.path).lstrip("/")
     bucket, _, prefix = path.partition("/")
     if not bucket:
-        raise Usage(f"{url!r} names no bucket", _FORMS)
+        raise Usage(f"{url!r} names no bucket", URL_FORMS)
     return Place(bucket, prefix.strip("/"), endpoint)
 
 

@@ -72,11 +72,15 @@ class EntriesHandler(VmlHandler):
     @web.authenticated
     @authorized
     async def get(self) -> None:
-        """Reply with the entries; ``?search=words``, ``?forgotten=1`` and ``?limit=100`` say which."""
+        """Reply with the entries; ``?search=words``, ``?forgotten=1`` and ``?limit=100`` say which.
+
+        ``?all=1`` asks for the snapshots that restic wrote, too.
+        """
         limit = self.get_query_argument("limit", "0")
         query = Query(
             search=self.get_query_argument("search", ""),
             forgotten=self.get_query_argument("forgotten", "") == "1",
+            restic=self.get_query_argument("all", "") == "1",
             limit=int(limit) if limit.isdecimal() else 0,
         )
         self.finish(await self.beside(self._encoded, query))

@@ -100,6 +100,7 @@ class DetailsHandler(VmlHandler):
                 "entry": entry_view(found.entry),
                 "environment": found.entry.environment,
                 "unreadable": found.entry.unreadable,
+                "changing": found.entry.changing,
                 "snapshot": found.entry.snapshot,
                 "parent": entry_view(found.parent) if found.parent else None,
                 "children": [entry_view(child) for child in found.children],

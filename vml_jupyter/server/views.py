@@ -53,6 +53,7 @@ def entry_view(entry: Entry) -> dict[str, Any]:
         "bytes": entry.bytes,
         "new_bytes": entry.new_bytes,
         "automatic": entry.automatic,
+        "writer": entry.writer,
         "environment": environment_view(entry.environment),
     }
 

@@ -31,7 +31,7 @@ from vml_jupyter.snapshot.describe import attributes_of, describe_special, is_un
 from vml_jupyter.snapshot.descriptor import Descriptor
 from vml_jupyter.snapshot.findings import Findings, Item
 from vml_jupyter.snapshot.ignore import Rules
-from vml_jupyter.snapshot.walk import Folder, open_area, walk
+from vml_jupyter.snapshot.walk import Folder, borders_of, open_area, walk
 
 _OPEN = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
 _BLOCK = 1 << 20
@@ -45,10 +45,18 @@ _TYPES = {
 }
 
 
-def compare_area(repository: Repository, before: str, area: Path) -> tuple[list[Change], list[str]]:
+def compare_area(
+    repository: Repository, before: str, area: Path, cross_mounts: bool = False
+) -> tuple[list[Change], list[str]]:
     """Return how ``area`` differs from the tree ``before``, and what could not be read.
 
     What ``.vmlignore`` leaves out now is not looked at; where the tree has it, it counts as removed.
+
+    Args:
+        repository: Where the tree is.
+        before: The tree.
+        area: The working area.
+        cross_mounts: Whether what is mounted below the area belongs to it, as it did when the tree was taken.
 
     Raises:
         BadArea: The area is missing, no folder, or cannot be read.
@@ -57,7 +65,7 @@ def compare_area(repository: Repository, before: str, area: Path) -> tuple[list[
     findings = Findings()
     trees: dict[str, str | None] = {"": before}
     changes: list[Change] = []
-    for folder in walk(open_area(area), Rules.of(area), findings):
+    for folder in walk(open_area(area), Rules.of(area), findings, borders_of(area, cross_mounts)):
         tree = trees.pop(folder.relative, None)
         nodes = {node.name_bytes: node for node in nodes_of(repository, tree)}
         for item in (*folder.items, *folder.subfolders):
@@ -112,32 +120,37 @@ def _change(
     if is_unchanged(node, status) or folder.descriptor is None:
         return None
     try:
-        what = _difference(repository, folder.descriptor.number, item, node)
+        what, lacking = _difference(repository, folder.descriptor.number, item, node)
     except FileNotFoundError:
         return Change(shown(path), path, side_of(node), None)
     except OSError as error:
         findings.unread(folder.relative + item.name, error)
         return None
+    if lacking:
+        findings.unread(folder.relative + item.name, lacking)
     return Change(shown(path), path, side_of(node), after, what) if what else None
 
 
-def _difference(repository: Repository, folder: int, item: Item, node: Node) -> tuple[str, ...]:
+def _difference(repository: Repository, folder: int, item: Item, node: Node) -> tuple[tuple[str, ...], str]:
+    """Return in what something differs, and what of its attributes could not be read and so does not count."""
     if stat.S_ISREG(item.status.st_mode):
         descriptor = os.open(item.name, _OPEN, dir_fd=folder)
         try:
             same = item.status.st_size == node.size and _holds(repository, descriptor, node)
-            attributes = {one.name: one.value for one in attributes_of(descriptor) or ()}
+            found, lacking = attributes_of(descriptor)
         finally:
             os.close(descriptor)
         differs = {
             "content": not same,
             "mode": permissions_of(node) != stat.S_IMODE(item.status.st_mode),
-            "attributes": attributes_in(node) != attributes,
+            "attributes": not lacking and attributes_in(node) != {one.name: one.value for one in found or ()},
         }
-        return tuple(name for name, is_so in differs.items() if is_so)
+        return tuple(name for name, is_so in differs.items() if is_so), lacking
     if stat.S_ISDIR(item.status.st_mode):
-        return () if permissions_of(node) == stat.S_IMODE(item.status.st_mode) else ("mode",)
-    return difference(node, describe_special(folder, item))
+        return (() if permissions_of(node) == stat.S_IMODE(item.status.st_mode) else ("mode",)), ""
+    special, lacking = describe_special(folder, item)
+    what = difference(node, special)
+    return tuple(each for each in what if each != "attributes" or not lacking), lacking
 
 
 def _holds(repository: Repository, descriptor: int, node: Node) -> bool:

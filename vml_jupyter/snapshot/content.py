@@ -20,7 +20,7 @@ import msgspec
 from vml_jupyter.repository import ExtendedAttribute, Node
 from vml_jupyter.repository.node import encode_node
 from vml_jupyter.repository.turn import turn
-from vml_jupyter.snapshot.describe import attributes_of, describe, describe_special
+from vml_jupyter.snapshot.describe import attributes_of, describe, describe_special, to_look_at_again
 from vml_jupyter.snapshot.descriptor import Descriptor
 from vml_jupyter.snapshot.findings import Item
 from vml_jupyter.snapshot.pieces import BUFFER_BYTES, SMALL_BYTES, cut
@@ -49,7 +49,7 @@ class Read(msgspec.Struct, array_like=True, gc=False):
     """Something that was looked at: its node in JSON, empty where it could not be, and then why.
 
     ``size`` counts the bytes of a file, ``new_bytes`` what it added to the store. ``changing`` tells that it never
-    held still.
+    held still, ``lacking`` which of its attributes are not in the node, and why.
     """
 
     node: bytes
@@ -57,10 +57,13 @@ class Read(msgspec.Struct, array_like=True, gc=False):
     new_bytes: int = 0
     changing: bool = False
     why: tuple[int, str] = (0, "")
+    lacking: str = ""
 
     @classmethod
-    def of(cls, node: Node, new_bytes: int = 0, changing: bool = False) -> Read:
-        return cls(encode_node(node), node.size, new_bytes, changing)
+    def of(cls, node: Node, new_bytes: int = 0, changing: bool = False, lacking: str = "") -> Read:
+        if lacking:
+            node = to_look_at_again(node)
+        return cls(encode_node(node), node.size, new_bytes, changing, lacking=lacking)
 
     @classmethod
     def failed(cls, error: OSError) -> Read:
@@ -77,12 +80,13 @@ class _Small(msgspec.Struct, gc=False):
     name: bytes
     status: os.stat_result
     attributes: list[ExtendedAttribute] | None
+    lacking: str
     data: bytes
     changing: bool
 
     def saved_as(self, content: list[str], new_bytes: int) -> Read:
         node = describe(self.name, self.status, self.attributes, size=len(self.data), content=content)
-        return Read.of(node, new_bytes, self.changing)
+        return Read.of(node, new_bytes, self.changing, self.lacking)
 
 
 class Load:
@@ -158,7 +162,8 @@ def _read(saver: Saver, folder: int, item: Item, pool: Executor) -> Read | _Smal
     if stat.S_ISREG(item.status.st_mode):
         return _read_regular(saver, folder, os.fsencode(item.name), pool)
     try:
-        return Read.of(describe_special(folder, item))
+        node, lacking = describe_special(folder, item)
+        return Read.of(node, lacking=lacking)
     except OSError as error:
         return Read.failed(error)
 
@@ -189,7 +194,7 @@ def _read_small(descriptor: int, name: bytes, status: os.stat_result) -> _Small:
         changing = not _is_same(before, status)
         if not changing:
             break
-    return _Small(name, before, attributes_of(descriptor), data, changing)
+    return _Small(name, before, *attributes_of(descriptor), data, changing)
 
 
 def _read_large(
@@ -207,8 +212,9 @@ def _read_large(
         changing = not _is_same(before, status)
         if not changing:
             break
-    node = describe(name, before, attributes_of(descriptor), size=size_bytes, content=ids)
-    return Read.of(node, new_bytes, changing)
+    attributes, lacking = attributes_of(descriptor)
+    node = describe(name, before, attributes, size=size_bytes, content=ids)
+    return Read.of(node, new_bytes, changing, lacking)
 
 
 def _is_same(one: os.stat_result, other: os.stat_result) -> bool:

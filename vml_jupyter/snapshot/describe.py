@@ -15,12 +15,14 @@ import stat
 from functools import lru_cache
 from typing import Any
 
+import msgspec
+
 from vml_jupyter.repository import ExtendedAttribute, Node
 from vml_jupyter.repository.gomode import from_stat
 from vml_jupyter.repository.gonames import quote_name
 from vml_jupyter.repository.gotime import format_time
 from vml_jupyter.snapshot.descriptor import Descriptor
-from vml_jupyter.snapshot.findings import Item
+from vml_jupyter.snapshot.findings import Item, printable
 
 _TYPES = {
     stat.S_IFREG: "file",
@@ -31,7 +33,10 @@ _TYPES = {
     stat.S_IFIFO: "fifo",
 }
 _LINKED = ("file", "symlink", "dev", "chardev")
-_NO_ATTRIBUTES = (errno.ENOTSUP, errno.ENODATA, errno.EPERM, errno.EACCES, errno.ENOENT)
+# The file system has none, or what was listed is gone since; all else is told.
+_NO_ATTRIBUTES = (errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENODATA, errno.ENOENT)
+_NONE: tuple[None, str] = (None, "")
+_LONG_AGO = format_time(0)
 
 
 def describe(
@@ -60,22 +65,26 @@ def describe(
     )
 
 
-def describe_special(folder: int, item: Item) -> Node:
-    """Return the node of a link, pipe or device in the folder with descriptor ``folder``; none is opened.
+def describe_special(folder: int, item: Item) -> tuple[Node, str]:
+    """Return the node of a link, pipe or device, and what of its attributes could not be read; none is opened.
+
+    Args:
+        folder: The descriptor of the folder that it is in.
+        item: What it is.
 
     Raises:
         OSError: It is gone, or its link cannot be read.
     """
     name = os.fsencode(item.name)
-    attributes = attributes_of(f"/proc/self/fd/{folder}/{item.name}")
+    attributes, lacking = attributes_of(f"/proc/self/fd/{folder}/{item.name}")
     if not stat.S_ISLNK(item.status.st_mode):
-        return describe(name, item.status, attributes)
+        return describe(name, item.status, attributes), lacking
     target = os.fsencode(os.readlink(item.name, dir_fd=folder))
     try:
-        return describe(name, item.status, attributes, linktarget=target.decode())
+        return describe(name, item.status, attributes, linktarget=target.decode()), lacking
     except UnicodeDecodeError:
         lossy = target.decode("utf-8", "replace")
-        return describe(name, item.status, attributes, linktarget=lossy, linktarget_raw=target)
+        return describe(name, item.status, attributes, linktarget=lossy, linktarget_raw=target), lacking
 
 
 def is_unchanged(node: Node, status: os.stat_result) -> bool:
@@ -88,8 +97,8 @@ def is_unchanged(node: Node, status: os.stat_result) -> bool:
     )
 
 
-def attributes_of(file: int | str) -> list[ExtendedAttribute] | None:
-    """Return the extended attributes that may be read, or None where there are none.
+def attributes_of(file: int | str) -> tuple[list[ExtendedAttribute] | None, str]:
+    """Return the extended attributes, None where there are none, and which could not be read and why, if any.
 
     Args:
         file: A descriptor, or a path whose last part is not followed.
@@ -98,27 +107,34 @@ def attributes_of(file: int | str) -> list[ExtendedAttribute] | None:
     try:
         names = os.listxattr(file, follow_symlinks=follow)
     except OSError as error:
-        if error.errno in _NO_ATTRIBUTES:
-            return None
-        raise
+        return None, "" if error.errno in _NO_ATTRIBUTES else f"its extended attributes: {error.strerror}"
+    if not names:
+        return _NONE
     found: list[ExtendedAttribute] = []
+    lacking: list[str] = []
     for name in names:
         try:
             value = os.getxattr(file, name, follow_symlinks=follow)
         except OSError as error:
             if error.errno not in _NO_ATTRIBUTES:
-                raise
+                lacking.append(f"its attribute {printable(name)}: {error.strerror}")
         else:
             found.append(ExtendedAttribute(name=name, value=value))
-    return found or None
+    return found or None, ", ".join(lacking)
 
 
-def attributes_of_folder(folder: Descriptor) -> list[ExtendedAttribute] | None:
-    """Return the extended attributes of a folder that was open; None where it is gone since."""
+def attributes_of_folder(folder: Descriptor) -> tuple[list[ExtendedAttribute] | None, str]:
+    """Return what ``attributes_of`` does of a folder that was open; nothing where it is gone since."""
     try:
         return attributes_of(folder.number)
-    except OSError:
-        return None
+    except OSError as error:
+        gone = error.errno in (errno.ENOENT, errno.ENOTDIR, errno.ESTALE)
+        return None, "" if gone else f"its extended attributes: {error.strerror}"
+
+
+def to_look_at_again(node: Node) -> Node:
+    """Return a node that no later snapshot takes for unchanged, by a time of last change that no file has."""
+    return msgspec.structs.replace(node, ctime=_LONG_AGO)
 
 
 @lru_cache(maxsize=1024)

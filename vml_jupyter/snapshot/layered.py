@@ -75,10 +75,9 @@ def take_changes(
     counts = before or count(repository, base.subtree)
     taken = _Finish(repository, overlay, counts).run(folders)
     repository.flush()
-    for note in findings.notes:
-        progress.note(note)
+    findings.tell(progress)
     tree, node, files, size, tree_bytes = taken
-    return Taken(tree, node, files, size, new_bytes + tree_bytes, findings.unreadable)
+    return Taken(tree, node, files, size, new_bytes + tree_bytes, findings.unreadable, findings.changing)
 
 
 def count(repository: Repository, tree: str | None) -> tuple[int, int]:
@@ -166,7 +165,7 @@ def _settle(overlay: Overlay, folder: Overlaid, name: bytes, read: Read, finding
         findings.unreadable.append(f"{path}: {read.error}")
         return
     if read.changed:
-        findings.notes.append(f"{path} changed while it was read, three times over")
+        findings.changing.append(path)
     folder.nodes[name] = overlay.described(
         read.row, name, folder.kin(name), size=read.size, content=list(read.content)
     )

@@ -1,8 +1,9 @@
-r"""Which folders of a working area are other file systems, or other parts of this one, that are mounted there.
+r"""Which folders and files of a working area lie in another file system, or elsewhere in this one, and mounted.
 
     /proc/self/mountinfo   36 35 98:0 /root /home/u/area/data rw,... - ext4 ...     ->  {"data/"}
 
-A device number alone does not tell: what is mounted with ``--bind`` has that of its origin. Source: proc(5).
+A device number alone does not tell: what is mounted with ``--bind`` has that of its origin. A file may be mounted
+likewise, and nothing here tells it from a folder. Source: proc(5).
 """
 
 from __future__ import annotations

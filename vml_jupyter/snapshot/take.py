@@ -31,13 +31,15 @@ from vml_jupyter.snapshot.states import States
 from vml_jupyter.snapshot.trees import Trees
 from vml_jupyter.snapshot.walk import Folder, borders_of, open_area, walk
 
+_NAMED, _NAMED_LENGTH = 20, 1_000
+
 
 @dataclass(frozen=True)
 class Taken:
     """A snapshot's tree, and what it cost.
 
     ``folder`` is the node of the area itself, without a name; ``unreadable`` names what is missing in
-    the tree, and why.
+    the tree, and why; ``changing`` the files that never held still, and are in it as they were read last.
     """
 
     tree: str
@@ -46,6 +48,12 @@ class Taken:
     bytes: int
     new_bytes: int
     unreadable: list[str]
+    changing: list[str]
+
+    @property
+    def first_changing(self) -> tuple[str, ...]:
+        """Return as many of the names as an entry keeps."""
+        return tuple(name[:_NAMED_LENGTH] for name in self.changing[:_NAMED])
 
 
 def take(
@@ -123,9 +131,9 @@ class _Taker:
         self._progress = progress
         self._readers = readers
         self._states = states
-        self._trees = Trees(repository, states)
-        self._total_bytes = total_bytes
         self._findings = Findings()
+        self._trees = Trees(repository, states, self._findings)
+        self._total_bytes = total_bytes
         self._growing: dict[str, Growing] = {}
         self._batch, self._specials = Batch(), Batch(is_plain=False)
         self._files = self._bytes = self._new_bytes = 0
@@ -138,13 +146,12 @@ class _Taker:
             self._settle_some()
         self._submit_filled()
         self._settle_some(everything=True)
-        for note in self._findings.notes:
-            self._progress.note(note)
+        self._findings.tell(self._progress)
         folder = self._trees.top
         assert folder is not None, "a walk ends with its top"
         new_bytes = self._new_bytes + self._trees.new_bytes
-        unreadable = self._findings.unreadable
-        return Taken(folder.subtree or "", folder, self._files, self._bytes, new_bytes, unreadable)
+        unreadable, changing = self._findings.unreadable, self._findings.changing
+        return Taken(folder.subtree or "", folder, self._files, self._bytes, new_bytes, unreadable, changing)
 
     def _step(self, folders: Iterator[Folder], parent_tree: str | None) -> bool:
         """Walk on by one folder; False at the end."""
@@ -211,7 +218,7 @@ class _Taker:
         if are_files:
             self._count(grown, len(taken), sum([read.size for read in reads]))
         for name, read in zip(part.names, reads, strict=True):
-            if read.changing or not read.node:
+            if read.changing or read.lacking or not read.node:
                 self._mistrust(grown, os.fsdecode(name), read)
 
     def _mistrust(self, grown: Growing, name: str, read: Read) -> None:
@@ -219,9 +226,11 @@ class _Taker:
         grown.settled = False
         relative = grown.folder.relative + name
         error = read.error()
-        if error is None:
-            self._findings.notes.append(f"{printable(relative)} changed while it was read, three times over")
-        elif not isinstance(error, FileNotFoundError):  # which was removed since its folder was listed
+        if read.changing:
+            self._findings.changing.append(printable(relative))
+        if read.lacking:
+            self._findings.unread(relative, read.lacking)
+        if error and not isinstance(error, FileNotFoundError):  # it was removed since its folder was listed
             self._findings.unread(relative, error)
 
     def _count(self, grown: Growing, files: int, size_bytes: int) -> None:

@@ -15,8 +15,8 @@ from vml_jupyter.errors import LogbookDamaged
 from vml_jupyter.repository import Node, Repository
 from vml_jupyter.repository.gonames import quote_name
 from vml_jupyter.repository.node import decode_tree, encode_node, join_tree
-from vml_jupyter.snapshot.describe import attributes_of_folder, describe, is_unchanged
-from vml_jupyter.snapshot.findings import Item
+from vml_jupyter.snapshot.describe import attributes_of_folder, describe, is_unchanged, to_look_at_again
+from vml_jupyter.snapshot.findings import Findings, Item
 from vml_jupyter.snapshot.growing import Growing
 from vml_jupyter.snapshot.states import FolderState, States
 from vml_jupyter.snapshot.walk import Folder
@@ -25,16 +25,22 @@ from vml_jupyter.snapshot.walk import Folder
 class Trees:
     """The trees of one snapshot.
 
+    Args:
+        repository: Where they go.
+        states: Where is remembered what was met in the folders.
+        findings: Where is noted what could not be read.
+
     Attributes:
         top: The node of the area itself, once it is finished.
         new_bytes: What the trees have added to the store so far.
     """
 
-    def __init__(self, repository: Repository, states: States) -> None:
+    def __init__(self, repository: Repository, states: States, findings: Findings) -> None:
         self.top: Node | None = None
         self.new_bytes = 0
         self._repository = repository
         self._states = states
+        self._findings = findings
 
     def begin(self, folder: Folder, above: Growing | None, parent_tree: str | None) -> Growing:
         """Return a folder that is to grow; ``parent_tree`` is what the parent snapshot has of the area."""
@@ -58,7 +64,7 @@ class Trees:
         self._remember(grown, tree)
         above = grown.above
         if above is None:
-            self.top = _describe(grown.folder, tree)
+            self.top = self._described(grown, tree)
             return None
         if above.folder.unchanged is None or tree != grown.tree:
             node = self._folder_node(grown, above, tree)
@@ -122,14 +128,21 @@ class Trees:
         node = grown.node or self._previous(above).get(quoted(folder.name))
         if node is not None and node.subtree == tree and is_unchanged(node, folder.status):
             return node
-        return _describe(folder, tree)
+        return self._described(grown, tree)
+
+    def _described(self, grown: Growing, tree: str) -> Node:
+        """Return the node of a folder; where it lacks attributes, the folder above is looked at again next time."""
+        folder = grown.folder
+        attributes, lacking = attributes_of_folder(folder.descriptor) if folder.descriptor else (None, "")
+        node = describe(os.fsencode(folder.name), folder.status, attributes, subtree=tree)
+        if not lacking:
+            return node
+        self._findings.unread(folder.relative, lacking)
+        if grown.above:
+            grown.above.settled = False
+        return to_look_at_again(node)
 
 
 def quoted(name: str) -> str:
     """Return a name as it stands in a tree."""
     return quote_name(os.fsencode(name))
-
-
-def _describe(folder: Folder, tree: str) -> Node:
-    attributes = attributes_of_folder(folder.descriptor) if folder.descriptor else None
-    return describe(os.fsencode(folder.name), folder.status, attributes, subtree=tree)

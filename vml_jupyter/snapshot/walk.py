@@ -1,8 +1,8 @@
 """Walk a working area from the top: every folder with what is in it, a folder before its subfolders.
 
 Folders are opened one below the other by descriptor and never through a symbolic link, so a link put
-in the place of a folder while the walk is under way leads nowhere. What is mounted below the area is
-listed as a folder, and entered only on request.
+in the place of a folder while the walk is under way leads nowhere. What is mounted below the area belongs to
+it only on request: else a folder is listed and not entered, and a file is passed over.
 """
 
 from __future__ import annotations
@@ -97,25 +97,36 @@ def walk(
         borders: As from ``borders_of``.
         states: What is remembered of the folders.
     """
+    mounted = _by_folder(borders or ())
     stack: list[tuple[Folder, Item] | None] = [None]
     while stack:
         step = stack.pop()
         folder = top if step is None else _enter(*step, borders, findings)
         step = None  # the parent may be closed once its last subfolder is open
         as_ruled = folder.parent is None or folder.parent.as_ruled
-        _list(folder, rules, findings, states.of(folder.relative) if states and as_ruled else None)
+        known = states.of(folder.relative) if states and as_ruled else None
+        _list(folder, rules, findings, known, mounted.get(folder.relative, frozenset()))
         stack.extend((folder, subfolder) for subfolder in reversed(folder.subfolders))
         yield folder
 
 
 def borders_of(area: Path, cross_mounts: bool) -> frozenset[str] | None:
-    """Return the folders of ``area`` that are not to be entered, None where all may be.
+    """Return what of ``area`` is mounted there and does not belong to it, None where all does; see ``mounts_below``.
 
     Args:
         area: The working area.
         cross_mounts: Whether what is mounted below the area belongs to it.
     """
     return None if cross_mounts else mounts_below(area.resolve())
+
+
+def _by_folder(borders: Iterable[str]) -> dict[str, frozenset[str]]:
+    """Return the names of what is mounted, by the folder that it is in: ``{"sub/": {"data"}}``."""
+    names: dict[str, set[str]] = {}
+    for border in borders:
+        above, _, name = border.removesuffix("/").rpartition("/")
+        names.setdefault(f"{above}/" if above else "", set()).add(name)
+    return {folder: frozenset(of_folder) for folder, of_folder in names.items()}
 
 
 def _enter(parent: Folder, item: Item, borders: frozenset[str] | None, findings: Findings) -> Folder:
@@ -133,15 +144,25 @@ def _enter(parent: Folder, item: Item, borders: frozenset[str] | None, findings:
     return folder
 
 
-def _list(folder: Folder, rules: Rules, findings: Findings, known: FolderState | None) -> None:
+def _list(
+    folder: Folder, rules: Rules, findings: Findings, known: FolderState | None, mounted: frozenset[str]
+) -> None:
     """Fill ``subfolders`` and, unless nothing in the folder changed, ``items``."""
     if folder.descriptor is None:
         return
+    if FILE_NAME in mounted:
+        known = None  # its rules hold, but are none that lie in the area and are looked at again
     scan = _scan(folder, folder.descriptor, known.left_out if known else {}, findings)
+    if mounted:
+        scan = _without(mounted, scan)
     same = known is not None and _is_as_known(scan, known)
     if known and not same and _rules_in(scan.entries) != _rules_in(known.listed()):
         known = None  # what is left out, and what was not, was said by other rules
-        scan = _scan(folder, folder.descriptor, {}, findings)
+        scan = _without(mounted, _scan(folder, folder.descriptor, {}, findings))
+    for name in scan.mounted:
+        findings.notes.append(
+            f"{printable(folder.relative + name)} is mounted from elsewhere and is left out"
+        )
     folder.as_ruled = known is not None
     if scan.has_rules:
         rules.enter(folder.relative, folder.descriptor.number)
@@ -155,13 +176,17 @@ def _list(folder: Folder, rules: Rules, findings: Findings, known: FolderState |
 
 @dataclass
 class _Scan:
-    """What is in a folder, but for what is known to be left out; ``complete`` unless something would not tell."""
+    """What is in a folder, but for what is known to be left out; ``complete`` unless something would not tell.
+
+    ``mounted`` has what is there and no folder, and does not belong to the area.
+    """
 
     entries: list[Entry] = field(default_factory=list)
     statuses: list[os.stat_result] = field(default_factory=list)
     left_out: dict[str, bool] = field(default_factory=dict)
     complete: bool = True
     has_rules: bool = False
+    mounted: list[str] = field(default_factory=list)
 
 
 def _scan(folder: Folder, descriptor: Descriptor, left_out: dict[str, bool], findings: Findings) -> _Scan:
@@ -196,6 +221,23 @@ def _scan(folder: Folder, descriptor: Descriptor, left_out: dict[str, bool], fin
         findings.unread(folder.relative, error)
         scan.complete = False
     return scan
+
+
+def _without(mounted: frozenset[str], scan: _Scan) -> _Scan:
+    """Return a scan without the files that are mounted, as if they were not there; folders are ``_enter``'s matter.
+
+    The list of mounts tells and not the device: in an overlay each layer's files may have their own, while its
+    folders have the overlay's.
+    """
+    kept = _Scan(left_out=scan.left_out, complete=scan.complete, has_rules=scan.has_rules)
+    for entry, status in zip(scan.entries, scan.statuses, strict=True):
+        if entry[0] in mounted and not stat.S_ISDIR(entry[1]):
+            kept.mounted.append(entry[0])
+        else:
+            kept.entries.append(entry)
+            kept.statuses.append(status)
+    kept.complete = kept.complete and FILE_NAME not in kept.mounted
+    return kept
 
 
 def _is_as_known(scan: _Scan, known: FolderState) -> bool:

@@ -54,6 +54,7 @@ describe('comparison', () => {
     entry: one,
     environment: {},
     unreadable: 0,
+    changing: 0,
     snapshot: '',
     parent,
     children: [],

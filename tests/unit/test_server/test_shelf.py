@@ -13,8 +13,9 @@ from tornado.httpclient import HTTPClientError
 
 from vml_jupyter.errors import Cancelled
 from vml_jupyter.flows.capture import capture
-from vml_jupyter.flows.entries import list_entries
+from vml_jupyter.flows.entries import list_entries, opened
 from vml_jupyter.model import Entry, Query
+from vml_jupyter.repository import Snapshot
 from vml_jupyter.server.shelf import Shelf
 
 from .fake_flows import FakeFlows
@@ -157,6 +158,27 @@ async def test_what_others_do_to_the_logbook_meanwhile_is_seen(ask: Any, vml: An
     third = capture(vml.user_settings, area, title="of another logbook").id
     assert await titles() == ["of another logbook"]
     assert (await ask("GET", f"entries/{third}/folder"))[0] == 200
+
+
+async def test_what_restic_wrote_is_listed_on_request_and_looked_into(
+    ask: Any, vml: Any, entry: Entry
+) -> None:
+    with opened(vml.user_settings) as logbook, logbook.repository.lock():
+        tree = logbook.find(entry.id).tree
+        plain = Snapshot(time="2020-02-03T04:05:06.7+01:00", tree=tree, paths=["/a", "/b"], hostname="lxplus")
+        snapshot = logbook.repository.save_snapshot(plain)
+
+    async def listed(query: str) -> list[tuple[str, str]]:
+        _, body = await ask("GET", f"entries{query}")
+        return [(each["title"], each["writer"]) for each in body["entries"]]
+
+    assert await listed("") == [("first", "")]
+    assert await listed("?all=1") == [("first", ""), ("/a, /b on lxplus", "restic")]
+    _, body = await ask("GET", f"entries/{snapshot[:8]}/details")
+    assert (body["entry"]["files"], body["entry"]["time"]) == (2, "2020-02-03T03:05:06.7Z")
+    _, body = await ask("GET", f"entries/{snapshot[:8]}/folder")
+    assert [item["name"] for item in body["items"]] == ["sub", "a.txt"]
+    assert (await ask("GET", f"entries/{snapshot[:8]}/file?path=a.txt"))[1]["text"] == "one\n"
 
 
 async def test_no_path_leads_out(ask: Any) -> None:
