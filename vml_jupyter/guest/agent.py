@@ -9,7 +9,7 @@ It mounts the working area, starts Jupyter in it as the machine's user, keeps it
     /mnt/.rw/vml or /var/lib/vml               out: upper/ and work/ of the overlay: what changed is exactly upper/
     /home/USER/AREA                            out: the overlay of the two, where Jupyter's root is
     /run/vml/labconfig/                        out: JupyterLab's defaults in a machine
-    /run/vml/jupyter_config.py, jupyter_server_config.d/     out: what has Jupyter load vml_ask.py, and who may frame it
+    /run/vml/jupyter_config.py, jupyter_server_config.d/     out: what has Jupyter load vml_*.py, and who may frame it
     /run/vml/jupyter.json, jupyter.log         out: Jupyter's configuration (mode 0600, the user's), and what it says
     /dev/virtio-ports/org.vml.agent.0          JSON lines, at most 64 KiB each:
 
@@ -722,11 +722,12 @@ def write_lab_defaults() -> None:
 
 
 def write_asking(waiting: bool = False) -> None:
-    """Have Jupyter load what lets its user wish for a snapshot, wherever its own Python looks for modules."""
+    """Have Jupyter load what takes wishes for a snapshot and keeps outputs, wherever its Python looks for modules."""
     folder = os.path.join(RUN, "jupyter_server_config.d")
     os.makedirs(folder, exist_ok=True)
     with open(os.path.join(folder, "vml_ask.json"), "w") as file:
-        extensions = {"vml_ask": os.path.isdir(ASKING), "jupyter_adopt": waiting}
+        there = os.path.isdir(ASKING)
+        extensions = {"vml_ask": there, "vml_keep": there, "jupyter_adopt": waiting}
         json.dump({"ServerApp": {"jpserver_extensions": extensions}}, file)
     with open(os.path.join(RUN, "jupyter_config.py"), "w") as file:
         file.write(f"import sys\n\nsys.path.append({ASKING!r})\n")
