@@ -13,6 +13,7 @@ from vml_jupyter.flows.settings import Settings
 
 from .conftest import accessible, open_logbook, running_lab, shot
 from .hostile import attack, command_lines, try_token
+from .leaving import leave_and_return
 
 pytestmark = [pytest.mark.machine, pytest.mark.browser, pytest.mark.timeout(900)]
 
@@ -62,6 +63,9 @@ def test_snapshot_and_restore_by_clicking(
             machine.entry,
             machine.id,
         )
+        notebook = inside.url
+        inside.close()
+        leave_and_return(context, notebook, lines=100, patience_ms=GUEST_MS)
         delete_machine(page)
     assert token not in (dimuon.parent / "lab.log").read_text(errors="replace")
     assert machines.list_machines(machine_settings) == []

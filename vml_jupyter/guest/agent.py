@@ -37,6 +37,7 @@ keys are its own before Jupyter gets its token, its root and a port that can be 
 # ruff: noqa: PTH207, PTH208, S104
 
 import binascii
+import contextlib
 import errno
 import fcntl
 import glob
@@ -61,6 +62,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     Config = dict[str, Any]  # what machine.json holds
+    Jupyter = subprocess.Popen[bytes] | "Kept"
 
 CONFIG = "/etc/vml/machine.json"
 SETUP = "/etc/vml/setup"
@@ -81,6 +83,7 @@ JUPYTER_WAIT_S = 600
 SETUP_WAIT_S = 3600
 KERNEL_WAIT_S = 20
 SEND_WAIT_S = 3
+STOP_WAIT_S = 3
 FRAMING = """# Written at each start: who may show this Jupyter in a frame, and cookies that work in one.
 from http.cookies import Morsel
 
@@ -465,6 +468,60 @@ def run(*command: str) -> None:
         raise Failed(f"{command[0]}: {output.decode('utf-8', 'replace').strip()}")
 
 
+# --- processes that outlive an agent
+
+
+class Kept:
+    """A process that an earlier agent has started, which was killed: nobody's child here, so it is looked after."""
+
+    def __init__(self, pid: int, began: str) -> None:
+        self.pid, self._began = pid, began
+        self.returncode = None  # type: int | None
+
+    def poll(self) -> "int | None":
+        if self.returncode is None and began(self.pid) != self._began:
+            self.returncode = -1  # only a parent is told with what it ended
+        return self.returncode
+
+    def wait(self, timeout: "float | None" = None) -> int:
+        deadline = None if timeout is None else time.time() + timeout
+        while self.poll() is None:
+            if deadline is not None and time.time() > deadline:
+                raise subprocess.TimeoutExpired(str(self.pid), timeout or 0)
+            time.sleep(0.2)
+        return self.returncode or 0
+
+    def send_signal(self, number: int) -> None:
+        if self.poll() is None:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(self.pid, number)
+
+    def kill(self) -> None:
+        self.send_signal(signal.SIGKILL)
+
+
+def began(pid: int) -> str:
+    """Return when a process began, in the kernel's ticks; '' for one that is not there. Numbers are given again."""
+    try:
+        with open(f"/proc/{pid}/stat") as file:
+            words = file.read().rpartition(")")[2].split()
+    except OSError:
+        return ""
+    return "" if words[0] in "ZX" else words[19]
+
+
+def remember(name: str) -> None:
+    """Write down this very process, for an agent that comes after this one was killed."""
+    write_text(f"{RUN}/{name}.pid", f"{os.getpid()} {began(os.getpid())}\n")
+
+
+def kept(name: str) -> "Kept | None":
+    """Return what an earlier agent wrote down under that name, if it still runs."""
+    pid, _, since = first_line(f"{RUN}/{name}.pid").partition(" ")
+    found = Kept(int(pid), since) if pid.isdigit() and since else None
+    return found if found is not None and found.poll() is None else None
+
+
 # --- telling what changed
 
 
@@ -497,6 +554,7 @@ class Teller:
         if not self._process:
             try:
                 os.closerange(3, 256)
+                remember("teller")
                 module.tell(order)
             finally:
                 os._exit(0)
@@ -549,6 +607,10 @@ def set_up(state: State) -> None:
     if not os.path.exists(SETUP) or os.path.exists(SETUP_DONE):
         return
     state.set(stage="setup")
+    left = kept("setup")
+    if left is not None:  # of an agent that was killed: two at once would be in each other's way
+        os.killpg(left.pid, signal.SIGKILL)
+        left.wait()
     with open(SETUP_LOG, "ab") as log:
         environment = {"PATH": SEARCHED, "HOME": "/root", "LANG": "C.UTF-8"}
         process = subprocess.Popen(
@@ -558,6 +620,7 @@ def set_up(state: State) -> None:
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=log,
+            preexec_fn=lambda: remember("setup"),
             start_new_session=True,
         )
         try:
@@ -752,6 +815,7 @@ def start_jupyter(
         environment["VML_EAR"] = str(ear)
 
     def become_user() -> None:
+        remember("jupyter")
         os.initgroups(user.pw_name, user.pw_gid)
         os.setgid(user.pw_gid)
         os.setuid(user.pw_uid)
@@ -826,9 +890,7 @@ def start_kernel(config: "Config", area: str) -> None:
         say(f"no kernel was started ahead: {type(error).__name__}")
 
 
-def supervise(
-    process: "subprocess.Popen[bytes]", config: "Config", user: pwd.struct_passwd, state: State
-) -> None:
+def supervise(process: "Jupyter", config: "Config", user: pwd.struct_passwd, state: State) -> None:
     """Keep Jupyter running: start it again a few times when it dies."""
     base_url = base_url_of(config)
     for left in range(RESTARTS, -1, -1):
@@ -843,13 +905,13 @@ def supervise(
     raise Failed(why)
 
 
-def end(process: "subprocess.Popen[bytes]") -> None:
+def end(process: "Jupyter") -> None:
     if process.poll() is None:
         process.kill()
         process.wait()
 
 
-def wait_for_jupyter(process: "subprocess.Popen[bytes]", base_url: str, state: State) -> bool:
+def wait_for_jupyter(process: "Jupyter", base_url: str, state: State) -> bool:
     deadline = time.time() + JUPYTER_WAIT_S
     while process.poll() is None and time.time() < deadline:
         version = jupyter_version(base_url)
@@ -1071,8 +1133,15 @@ def power_off() -> None:
 
 
 def bring_up(config: "Config", state: State, actions: "dict[str, Callable[..., None]]") -> None:
-    """Start Jupyter, and give it its working area while it still reads its own code: that takes it much longer."""
+    """Start Jupyter, and give it its working area while it still reads its own code: that takes it much longer.
+
+    An agent that was killed leaves Jupyter and its kernels running, and the next takes them over; but a waiting
+    Jupyter heard of nobody else who it is.
+    """
+    running = kept("jupyter")
     if config.get("warm"):
+        if running is not None:
+            end(running)
         set_up(state)
         waiting = WaitingJupyter(config)
         config = wait_for_owner(waiting, state, actions)
@@ -1091,9 +1160,9 @@ def bring_up(config: "Config", state: State, actions: "dict[str, Callable[..., N
         # Jupyter may be answered from now on, so the working area comes first.
         how = mount_area(config, user, area)
         state.set(stage="area", app=kind, release=identity(), area=how)
-        process = waiting.given_to(config, area) or start_jupyter(program, user)
+        process = waiting.given_to(config, area) or start_jupyter(program, user)  # type: Jupyter
     else:
-        process = start_jupyter(program, user)
+        process = running or start_jupyter(program, user)
     actions["kernel"] = lambda: threading.Thread(
         target=start_kernel, args=(config, area), daemon=True
     ).start()
@@ -1104,12 +1173,23 @@ def bring_up(config: "Config", state: State, actions: "dict[str, Callable[..., N
         actions["tell"] = Teller(config, user, area, how).start
         state.set(stage="jupyter", area=how)
         supervise(process, config, user, state)
+    except SystemExit:  # the machine goes down
+        process.send_signal(signal.SIGTERM)
+        try:
+            process.wait(timeout=STOP_WAIT_S)
+        except subprocess.TimeoutExpired:
+            say("Jupyter does not end by itself")
+        raise
     finally:
         end(process)
 
 
 def main() -> None:
     os.makedirs(RUN, mode=0o755, exist_ok=True)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+    left = kept("teller")
+    if left is not None:
+        end(left)  # it has the port
     state = State()
     actions = {"shutdown": power_off, "clock": set_clock}  # type: dict[str, Callable[..., None]]
     threading.Thread(target=serve_channel, args=(state, actions), daemon=True).start()
