@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 
 from playwright.sync_api import BrowserContext, Locator, Page, expect
@@ -19,7 +20,7 @@ def leave_and_return(context: BrowserContext, url: str, lines: int, patience_ms:
         f"import time\nfor number in range({lines}): print('line', number, flush=True); time.sleep(1)"
     )
     page.keyboard.press("Control+s")
-    expect(page.locator(".jp-mod-dirty")).to_have_count(0, timeout=patience_ms)
+    expect(page.locator("#jp-main-dock-panel .lm-TabBar .jp-mod-dirty")).to_have_count(0, timeout=patience_ms)
     page.keyboard.press("Control+Enter")
     began = time.monotonic()
     expect(first_output(page)).to_contain_text("line 4", timeout=patience_ms)
@@ -53,7 +54,8 @@ def opened(context: BrowserContext, url: str, patience_ms: float) -> Page:
     page = context.new_page()
     page.on("dialog", lambda dialog: dialog.accept())
     page.goto(url)
-    expect(page.get_by_text("Python 3 (ipykernel) |")).to_be_visible(timeout=patience_ms)
+    known = re.compile(r"Python 3 \(ipykernel\) \| (Idle|Busy)")
+    expect(page.get_by_text(known)).to_be_visible(timeout=patience_ms)
     return page
 
 

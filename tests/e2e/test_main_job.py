@@ -63,9 +63,6 @@ def test_snapshot_and_restore_by_clicking(
             machine.entry,
             machine.id,
         )
-        notebook = inside.url
-        inside.close()
-        leave_and_return(context, notebook, lines=100, patience_ms=GUEST_MS)
         delete_machine(page)
     assert token not in (dimuon.parent / "lab.log").read_text(errors="replace")
     assert machines.list_machines(machine_settings) == []
@@ -90,6 +87,9 @@ def test_a_remote_browser_reaches_the_machine_through_the_server(
         )
         shot(inside, "notebook-through-proxy")
         attack(inside, page, context, lab, dimuon, machine.id, SHARED_BY_PROXY)
+        notebook = inside.url
+        inside.close()
+        leave_and_return(context, notebook, lines=100, patience_ms=GUEST_MS)
         delete_machine(page)
     assert machines.list_machines(machine_settings) == []
 
