@@ -59,10 +59,10 @@ import time
 TYPE_CHECKING = False  # typing itself would only cost time at every boot
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-    from typing import Any
+    from typing import Any, TypeAlias
 
     Config = dict[str, Any]  # what machine.json holds
-    Jupyter = subprocess.Popen[bytes] | "Kept"
+    Jupyter: TypeAlias = "subprocess.Popen[bytes] | Kept"
 
 CONFIG = "/etc/vml/machine.json"
 SETUP = "/etc/vml/setup"

