@@ -315,6 +315,8 @@ class Keeper:
                 run.followers[client] = time.monotonic()
                 of_it = [each for each in seen if each.startswith(run.request + ":")]
                 answer.append(run.told(of_it[0] if of_it else ""))
+        if answer:
+            self._later(name, ASKED_S + 1)  # for one that asked and did not stay
         return answer
 
     # what kernels tell
@@ -324,12 +326,14 @@ class Keeper:
         _, parts = session.feed_identities(parts)
         header, parent = json.loads(parts[1]), json.loads(parts[2])
         kind = header["msg_type"]
-        content = json.loads(parts[4]) if kind == "status" or kernel.requests else {}
-        runs = [kernel.requests[parent["msg_id"]]] if parent.get("msg_id") in kernel.requests else []
-        if kind == "update_display_data":
+        content = json.loads(parts[4]) if kind == "status" else {}
+        if content.get("execution_state") == "starting" or kind == "update_display_data":
             runs = list(kernel.runs.values())
-        elif kind == "status" and content["execution_state"] == "starting":
-            runs = list(kernel.runs.values())  # a kernel that starts anew ends nothing that was begun before
+        else:
+            runs = [kernel.requests[parent["msg_id"]]] if parent.get("msg_id") in kernel.requests else []
+        if runs and not content:
+            content = json.loads(parts[4])
+        if content.get("execution_state") == "starting":  # which ends whatever was begun before
             for run in runs:
                 run.end()
         for run in runs:
@@ -337,8 +341,6 @@ class Keeper:
             if not kernel.attended(run) and run.kept != run.version and run.count is not None:
                 soon = 0.0 if run.state == "ended" else kernel.last + EVERY_S - time.monotonic()
                 self._later(name, max(soon, 0.0))
-        if runs:
-            self._bound()
 
     # what is written
 
