@@ -22,7 +22,6 @@ def leave_and_return(context: BrowserContext, url: str, lines: int, patience_ms:
     page.keyboard.press("Control+s")
     expect(page.locator("#jp-main-dock-panel .lm-TabBar .jp-mod-dirty")).to_have_count(0, timeout=patience_ms)
     page.keyboard.press("Control+Enter")
-    began = time.monotonic()
     expect(first_output(page)).to_contain_text("line 4", timeout=patience_ms)
     page.reload()
     expect(first_output(page)).to_contain_text("line 5", timeout=patience_ms)
@@ -36,7 +35,6 @@ def leave_and_return(context: BrowserContext, url: str, lines: int, patience_ms:
 
     page = opened(context, url, patience_ms)
     expect(first_output(page)).to_contain_text(f"line {closed_at + 3}\n", timeout=patience_ms)
-    assert time.monotonic() - began < lines, "it was to run still"
     expect(first_output(page)).to_contain_text(f"line {lines - 1}\n", timeout=patience_ms)
     assert printed(page) == expected(lines)
     expect(page.locator(".jp-CodeCell .jp-InputPrompt").first).not_to_have_text("[*]:")
