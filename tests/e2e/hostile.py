@@ -16,7 +16,7 @@ from playwright.sync_api import BrowserContext, Page
 from .conftest import Lab
 
 ATTACKS = """
-async ({ server, planted }) => {
+async ({ server, planted, machine, toss }) => {
   const got = {};
   const attempt = async (name, attack) => {
     try {
@@ -65,31 +65,98 @@ async ({ server, planted }) => {
   await attempt('reach a kernel', () => socketOpens('api/kernels/00000000-0000-0000-0000-000000000000/channels'));
   await attempt('see it in a frame', () => frameShows('lab'));
   await attempt('reach who opened this page', async () => window.opener && window.opener.location.href);
+  await attempt('lead who opened this page elsewhere', async () => {
+    window.opener.location = 'about:blank';
+    return 'led';
+  });
+  await attempt('speak to who opened this page', async () => {
+    window.opener.postMessage({ id: 'vml:snapshot' }, '*');
+    return 'spoken';
+  });
+  await attempt('be of its domain', async () => {
+    const before = location.hostname;
+    document.domain = new URL(server).hostname;
+    return document.domain === before ? null : document.domain;
+  });
+  await attempt('come in by its proxy', async () =>
+    (await fetch(server + `vml/machines/${machine}/api/contents`, { credentials: 'include' })).text()
+  );
+  await attempt('see its proxy in a frame', () => frameShows(`vml/machines/${machine}/lab`));
+  await attempt('reach a kernel by its proxy', () =>
+    socketOpens(`vml/machines/${machine}/api/events/subscribe`)
+  );
+  await attempt('reach into a window of it', async () => {
+    const opened = window.open(server + 'lab');
+    await new Promise(resolve => setTimeout(resolve, 5000));
+    return opened.closed ? null : opened.document.title || opened.document.body.innerHTML;
+  });
+  await attempt('forge a request', async () => {
+    const [, token] = document.cookie.match(/_xsrf=([^;]+)/) || [null, ''];
+    const headers = { 'X-XSRFToken': token };
+    const body = JSON.stringify({ type: 'file' });
+    const sent = { method: 'POST', credentials: 'include', headers, body };
+    return (await fetch(server + 'api/contents', sent)).text();
+  });
+  await attempt('send a form', async () => {
+    const [, token] = document.cookie.match(/_xsrf=([^;]+)/) || [null, ''];
+    const frame = document.body.appendChild(document.createElement('iframe'));
+    frame.name = 'answer';
+    const form = document.body.appendChild(document.createElement('form'));
+    Object.assign(form, { method: 'post', target: 'answer', action: `${server}api/terminals?_xsrf=${token}` });
+    form.submit();
+    await new Promise(resolve => setTimeout(resolve, 2000));
+    const shown = frame.contentDocument.body.innerText;
+    form.remove();
+    frame.remove();
+    return shown || null;
+  });
   await attempt('read its storage', async () => localStorage.getItem(planted));
   await attempt('read its cookies', async () => (document.cookie.includes(planted) ? document.cookie : null));
   await attempt('work for it', async () =>
     (await navigator.serviceWorker.register(server + 'sw.js', { scope: server })).scope
   );
-  document.cookie = '_xsrf=tossed; domain=localhost; path=/';
-  document.cookie = '_xsrf=tossed; domain=127.0.0.1; path=/';
+  for (const domain of toss ? ['localhost', '127.0.0.1'] : []) {
+    document.cookie = `_xsrf=tossed; domain=${domain}; path=/`;
+  }
   return got;
 }
 """
 PLANTED = "planted-by-the-user"
+# Behind the server's own proxy a machine is of the server's origin, and is itself where its proxy is.
+SHARED_BY_PROXY = frozenset(
+    {
+        "read its storage",
+        "read its cookies",
+        "come in by its proxy",
+        "see its proxy in a frame",
+        "reach a kernel by its proxy",
+    }
+)
 
 
-def attack(inside: Page, outside: Page, context: BrowserContext, lab: Lab, area: Path) -> None:
-    """Attack a server from a page in a machine, and check that nothing was had, and nothing was done."""
+def attack(
+    inside: Page,
+    outside: Page,
+    context: BrowserContext,
+    lab: Lab,
+    area: Path,
+    machine: str,
+    shared: frozenset[str] = frozenset(),
+) -> None:
+    """Attack a server from a page in a machine, and check that nothing was had but ``shared``, and nothing was done."""
     outside.evaluate(
         f"localStorage.setItem('{PLANTED}', 'secret'); document.cookie = '{PLANTED}=secret; path=/'"
     )
     before = sorted(os.listdir(area))
     asked = {"Authorization": f"token {lab.token}"}
     entries = requests.get(f"{lab.url}vml/api/entries", headers=asked, timeout=30).json()
-    got = inside.evaluate(ATTACKS, {"server": lab.url, "planted": PLANTED})
-    assert got.pop("read without cors") == ""
-    assert {name: value for name, value in got.items() if value is not None} == {}
-    assert len(got) == 12
+    got = inside.evaluate(
+        ATTACKS, {"server": lab.url, "planted": PLANTED, "machine": machine, "toss": not shared}
+    )
+    assert not got.pop("read without cors")
+    assert {name: value for name, value in got.items() if value is not None and name not in shared} == {}
+    assert len(got) == 21
+    assert outside.url.startswith(lab.url)
     assert sorted(os.listdir(area)) == before
     assert requests.get(f"{lab.url}vml/api/entries", headers=asked, timeout=30).json() == entries
     assert requests.get(f"{lab.url}api/terminals", headers=asked, timeout=30).json() == []

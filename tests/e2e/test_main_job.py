@@ -12,7 +12,8 @@ from vml_jupyter.flows import entries, machines
 from vml_jupyter.flows.settings import Settings
 
 from .conftest import accessible, open_logbook, running_lab, shot
-from .hostile import attack, command_lines, try_token
+from .hostile import SHARED_BY_PROXY, attack, command_lines, try_token
+from .leaving import leave_and_return
 
 pytestmark = [pytest.mark.machine, pytest.mark.browser, pytest.mark.timeout(900)]
 
@@ -49,8 +50,8 @@ def test_snapshot_and_restore_by_clicking(
         shot(inside, "notebook-in-machine")
 
         assert inside.url.split("/")[2] != page.url.split("/")[2], "the machine has an origin of its own"
-        attack(inside, page, context, lab, dimuon)
         [machine] = machines.list_machines(machine_settings)
+        attack(inside, page, context, lab, dimuon, machine.id)
         token = machines.machine_token(machine_settings, machine.id)
         try_token(token, lab)
         assert token not in command_lines()
@@ -85,6 +86,10 @@ def test_a_remote_browser_reaches_the_machine_through_the_server(
             timeout=GUEST_MS
         )
         shot(inside, "notebook-through-proxy")
+        attack(inside, page, context, lab, dimuon, machine.id, SHARED_BY_PROXY)
+        notebook = inside.url
+        inside.close()
+        leave_and_return(context, notebook, lines=150, patience_ms=GUEST_MS)
         delete_machine(page)
     assert machines.list_machines(machine_settings) == []
 

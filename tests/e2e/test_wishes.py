@@ -29,6 +29,7 @@ from vml_jupyter.model import Entry, Environment, Machine, Release
 from vml_jupyter.server.wishes import attend
 
 from .conftest import Lab, running_lab, shot
+from .leaving import leave_and_return
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(300)]
 
@@ -118,3 +119,7 @@ def test_the_button_saves_and_the_wish_is_granted(
         expect(page.get_by_text("was not made here")).to_be_visible(timeout=60_000)
         shot(page, "machine-snapshot-refused")
     assert captured == []
+
+
+def test_a_cell_goes_on_without_a_page(context: BrowserContext, machine_lab: Lab) -> None:
+    leave_and_return(context, machine_lab.page("lab/tree/dimuon.ipynb"), lines=40, patience_ms=60_000)

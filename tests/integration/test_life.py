@@ -24,8 +24,8 @@ from typing import Any
 import pytest
 import requests
 
-from vml_jupyter.errors import LimitReached, MachineRefused, Usage
-from vml_jupyter.flows import life, machines, standard
+from vml_jupyter.errors import LimitReached, MachineRefused, Usage, VmlError
+from vml_jupyter.flows import guest_context, life, machines, standard
 from vml_jupyter.flows.capture import capture
 from vml_jupyter.flows.doctor import doctor
 from vml_jupyter.flows.files import restore_files
@@ -33,6 +33,7 @@ from vml_jupyter.flows.idle import IdleWatch, suspend_idle
 from vml_jupyter.flows.machine_capture import capture_machine
 from vml_jupyter.flows.restore import restore
 from vml_jupyter.flows.settings import Settings, load
+from vml_jupyter.guest import AgentClient
 from vml_jupyter.guest.notebook import _connected
 from vml_jupyter.jobs import JobDesk, Journal
 from vml_jupyter.machine import Host, MachineSpec, session
@@ -46,6 +47,9 @@ from .test_main_job import taken
 
 pytestmark = [pytest.mark.machine, pytest.mark.timeout(600)]
 
+# For the tests' sake the machine's user can kill what is root's.
+AS_ROOT = "/var/lib/as-root"
+SETUP = f"#!/bin/sh\ninstall -m 4755 $(command -v dash) {AS_ROOT}\n"
 NOTEBOOKS = Path(__file__).parent.parent.parent / "notebooks"
 
 
@@ -55,9 +59,11 @@ class Guest:
     def __init__(self, settings: Settings, machine: str) -> None:
         self.settings, self.id = settings, machine
         self.token = machines.machine_token(settings, machine)
-        self.kernel = self.ask("POST", "kernels", json={"name": "python3", "path": "dimuon.ipynb"}).json()[
-            "id"
-        ]
+        self.start_kernel()
+
+    def start_kernel(self) -> None:
+        asked = self.ask("POST", "kernels", json={"name": "python3", "path": "dimuon.ipynb"})
+        self.kernel = asked.json()["id"]
 
     @property
     def spec(self) -> MachineSpec:
@@ -72,6 +78,13 @@ class Guest:
         url = f"http://127.0.0.1:{self.spec.port}/api/{path}"
         headers = {"Authorization": f"token {self.token}"}
         return requests.request(verb, url, headers=headers, timeout=180, **more)
+
+    @property
+    def answers(self) -> bool:
+        try:
+            return self.ask("GET", "status").ok
+        except requests.RequestException:
+            return False
 
     def run(self, code: str) -> str:
         """Execute code in the kernel and return what it printed; code that does no harm when it is run again.
@@ -113,7 +126,10 @@ def guest(
         settings, area, notebook="dimuon.ipynb", title="", note="", release="4.5.1.0", progress=SILENT
     )
     try:
-        yield Guest(settings, restore(settings, entry.id).machine.id)
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(guest_context, "setup_of", lambda *_: SETUP)
+            machine = restore(settings, entry.id).machine
+        yield Guest(settings, machine.id)
     finally:
         for machine in machines.list_machines(settings):
             machines.delete(settings, machine.id)
@@ -234,6 +250,51 @@ def test_what_is_killed_beside_a_machine_is_told_and_mended(guest: Guest, name: 
     assert life.resume(guest.settings, guest.id).state == "running"
     assert guest.run("print(answer)") == "43"
     assert guest.run("print(len(open('dimuon.csv').read()) > 0)") == "True"
+
+
+PROCESSES = """
+import glob, os
+for file in glob.glob("/proc/[0-9]*/cmdline"):
+    try:
+        words = open(file).read().split("\\0")
+    except OSError:
+        continue
+    if "/usr/lib/vml/agent.py" in words and "-c" not in words:
+        print(file.split("/")[2], os.getppid(), os.getpid())
+"""
+
+
+def test_a_killed_agent_is_there_again_and_what_it_had_started_goes_on(guest: Guest) -> None:
+    guest.run("lasting = 44")
+    before = guest.run(PROCESSES).split()
+    client = AgentClient(guest.spec.agent_socket)
+    since = time.monotonic()
+    guest.run(f"import subprocess; subprocess.run(['{AS_ROOT}', '-p', '-c', 'kill -9 {before[0]}'])")
+    assert guest.state == "running", "its Jupyter answers"
+    assert wait_until(lambda: stage_of(client) == "ready", 120, 0.2)
+    print(f"the agent was back after {time.monotonic() - since:.1f} s")
+    after = guest.run(PROCESSES).split()
+    assert after[0] != before[0]
+    assert after[1:] == before[1:], "the same Jupyter, the same kernel"
+    assert guest.run("print(lasting)") == "44"
+    assert guest.state == "running"
+    life.suspend(guest.settings, guest.id)
+    assert life.resume(guest.settings, guest.id).state == "running"
+    assert abs(guest.seconds_behind()) < 3, "which the agent sees to"
+
+    late = f"['{AS_ROOT}', '-p', '-c', 'sleep 2; kill -9 {after[1]}']"
+    guest.run(f"import subprocess; subprocess.Popen({late}, start_new_session=True) and None")
+    assert wait_until(lambda: not guest.answers, 60, 0.2)
+    assert wait_until(lambda: guest.answers, 120, 0.5), "though it is not its own child, the agent notices"
+    guest.start_kernel()
+
+
+def stage_of(client: AgentClient) -> str:
+    """Return the stage that an agent tells; '' while it is not there."""
+    try:
+        return client.state(timeout_s=2).stage
+    except VmlError:
+        return ""
 
 
 def test_whoever_looks_notices_that_a_machine_came_up_though_nobody_waits(guest: Guest) -> None:

@@ -7,8 +7,10 @@ import json
 import os
 import pwd
 import select
+import signal
 import socket
 import stat
+import subprocess
 import sys
 import threading
 from collections import defaultdict
@@ -29,6 +31,7 @@ from vml_jupyter.guest.pickup import agent_source, teller_source
 
 STANDARD = {
     "binascii",
+    "contextlib",
     "fcntl",
     "struct",
     "errno",
@@ -290,6 +293,7 @@ def setup_script(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     script = tmp_path / "setup"
     monkeypatch.setattr(agent, "SETUP", str(script))
     monkeypatch.setattr(agent, "SETUP_LOG", str(tmp_path / "setup.log"))
+    monkeypatch.setattr(agent, "RUN", str(tmp_path))
     monkeypatch.setattr(agent, "SETUP_DONE", str(tmp_path / "lib" / "set-up"))
     return script
 
@@ -498,3 +502,26 @@ def test_only_a_machine_that_waits_is_adopted_and_only_by_a_whole_request() -> N
         "done": True,
     }
     assert taken == [ADOPTION]
+
+
+def test_what_an_agent_that_was_killed_had_started_is_found_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(agent, "RUN", str(tmp_path))
+    assert agent.kept("jupyter") is None
+    with subprocess.Popen(
+        [sys.executable, "-c", "input()"],
+        stdin=subprocess.PIPE,
+        preexec_fn=lambda: agent.remember("jupyter"),
+    ) as process:
+        found = agent.kept("jupyter")
+        assert found is not None
+        assert (found.pid, found.poll()) == (process.pid, None)
+        with pytest.raises(subprocess.TimeoutExpired):
+            found.wait(timeout=0.1)
+        agent.end(found)
+        assert process.wait(10) == -signal.SIGKILL
+        assert found.poll() is not None
+    assert agent.kept("jupyter") is None
+    (tmp_path / "jupyter.pid").write_text(f"{os.getpid()} 1\n")
+    assert agent.kept("jupyter") is None, "a number that was given to another process since"

@@ -9,7 +9,7 @@ It mounts the working area, starts Jupyter in it as the machine's user, keeps it
     /mnt/.rw/vml or /var/lib/vml               out: upper/ and work/ of the overlay: what changed is exactly upper/
     /home/USER/AREA                            out: the overlay of the two, where Jupyter's root is
     /run/vml/labconfig/                        out: JupyterLab's defaults in a machine
-    /run/vml/jupyter_config.py, jupyter_server_config.d/     out: what has Jupyter load vml_ask.py, and who may frame it
+    /run/vml/jupyter_config.py, jupyter_server_config.d/     out: what has Jupyter load vml_*.py, and who may frame it
     /run/vml/jupyter.json, jupyter.log         out: Jupyter's configuration (mode 0600, the user's), and what it says
     /dev/virtio-ports/org.vml.agent.0          JSON lines, at most 64 KiB each:
 
@@ -37,6 +37,7 @@ keys are its own before Jupyter gets its token, its root and a port that can be 
 # ruff: noqa: PTH207, PTH208, S104
 
 import binascii
+import contextlib
 import errno
 import fcntl
 import glob
@@ -58,9 +59,10 @@ import time
 TYPE_CHECKING = False  # typing itself would only cost time at every boot
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-    from typing import Any
+    from typing import Any, TypeAlias
 
     Config = dict[str, Any]  # what machine.json holds
+    Jupyter: TypeAlias = "subprocess.Popen[bytes] | Kept"
 
 CONFIG = "/etc/vml/machine.json"
 SETUP = "/etc/vml/setup"
@@ -81,6 +83,7 @@ JUPYTER_WAIT_S = 600
 SETUP_WAIT_S = 3600
 KERNEL_WAIT_S = 20
 SEND_WAIT_S = 3
+STOP_WAIT_S = 3
 FRAMING = """# Written at each start: who may show this Jupyter in a frame, and cookies that work in one.
 from http.cookies import Morsel
 
@@ -497,6 +500,60 @@ def run(*command: str) -> None:
         raise Failed(f"{command[0]}: {output.decode('utf-8', 'replace').strip()}")
 
 
+# --- processes that outlive an agent
+
+
+class Kept:
+    """A process that an earlier agent has started, which was killed: nobody's child here, so it is looked after."""
+
+    def __init__(self, pid: int, began: str) -> None:
+        self.pid, self._began = pid, began
+        self.returncode = None  # type: int | None
+
+    def poll(self) -> "int | None":
+        if self.returncode is None and began(self.pid) != self._began:
+            self.returncode = -1  # only a parent is told with what it ended
+        return self.returncode
+
+    def wait(self, timeout: "float | None" = None) -> int:
+        deadline = None if timeout is None else time.time() + timeout
+        while self.poll() is None:
+            if deadline is not None and time.time() > deadline:
+                raise subprocess.TimeoutExpired(str(self.pid), timeout or 0)
+            time.sleep(0.2)
+        return self.returncode or 0
+
+    def send_signal(self, number: int) -> None:
+        if self.poll() is None:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(self.pid, number)
+
+    def kill(self) -> None:
+        self.send_signal(signal.SIGKILL)
+
+
+def began(pid: int) -> str:
+    """Return when a process began, in the kernel's ticks; '' for one that is not there. Numbers are given again."""
+    try:
+        with open(f"/proc/{pid}/stat") as file:
+            words = file.read().rpartition(")")[2].split()
+    except OSError:
+        return ""
+    return "" if words[0] in "ZX" else words[19]
+
+
+def remember(name: str) -> None:
+    """Write down this very process, for an agent that comes after this one was killed."""
+    write_text(f"{RUN}/{name}.pid", f"{os.getpid()} {began(os.getpid())}\n")
+
+
+def kept(name: str) -> "Kept | None":
+    """Return what an earlier agent wrote down under that name, if it still runs."""
+    pid, _, since = first_line(f"{RUN}/{name}.pid").partition(" ")
+    found = Kept(int(pid), since) if pid.isdigit() and since else None
+    return found if found is not None and found.poll() is None else None
+
+
 # --- telling what changed
 
 
@@ -529,6 +586,7 @@ class Teller:
         if not self._process:
             try:
                 os.closerange(3, 256)
+                remember("teller")
                 module.tell(order)
             finally:
                 os._exit(0)
@@ -581,6 +639,10 @@ def set_up(state: State) -> None:
     if not os.path.exists(SETUP) or os.path.exists(SETUP_DONE):
         return
     state.set(stage="setup")
+    left = kept("setup")
+    if left is not None:  # of an agent that was killed: two at once would be in each other's way
+        os.killpg(left.pid, signal.SIGKILL)
+        left.wait()
     with open(SETUP_LOG, "ab") as log:
         environment = {"PATH": SEARCHED, "HOME": "/root", "LANG": "C.UTF-8"}
         process = subprocess.Popen(
@@ -590,6 +652,7 @@ def set_up(state: State) -> None:
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=log,
+            preexec_fn=lambda: remember("setup"),
             start_new_session=True,
         )
         try:
@@ -754,11 +817,12 @@ def write_lab_defaults() -> None:
 
 
 def write_asking(waiting: bool = False) -> None:
-    """Have Jupyter load what lets its user wish for a snapshot, wherever its own Python looks for modules."""
+    """Have Jupyter load what takes wishes for a snapshot and keeps outputs, wherever its Python looks for modules."""
     folder = os.path.join(RUN, "jupyter_server_config.d")
     os.makedirs(folder, exist_ok=True)
     with open(os.path.join(folder, "vml_ask.json"), "w") as file:
-        extensions = {"vml_ask": os.path.isdir(ASKING), "jupyter_adopt": waiting}
+        there = os.path.isdir(ASKING)
+        extensions = {"vml_ask": there, "vml_keep": there, "jupyter_adopt": waiting}
         json.dump({"ServerApp": {"jpserver_extensions": extensions}}, file)
     with open(os.path.join(RUN, "jupyter_config.py"), "w") as file:
         file.write(f"import sys\n\nsys.path.append({ASKING!r})\n")
@@ -783,6 +847,7 @@ def start_jupyter(
         environment["VML_EAR"] = str(ear)
 
     def become_user() -> None:
+        remember("jupyter")
         os.initgroups(user.pw_name, user.pw_gid)
         os.setgid(user.pw_gid)
         os.setuid(user.pw_uid)
@@ -857,9 +922,7 @@ def start_kernel(config: "Config", area: str) -> None:
         say(f"no kernel was started ahead: {type(error).__name__}")
 
 
-def supervise(
-    process: "subprocess.Popen[bytes]", config: "Config", user: pwd.struct_passwd, state: State
-) -> None:
+def supervise(process: "Jupyter", config: "Config", user: pwd.struct_passwd, state: State) -> None:
     """Keep Jupyter running: start it again a few times when it dies."""
     base_url = base_url_of(config)
     for left in range(RESTARTS, -1, -1):
@@ -874,13 +937,13 @@ def supervise(
     raise Failed(why)
 
 
-def end(process: "subprocess.Popen[bytes]") -> None:
+def end(process: "Jupyter") -> None:
     if process.poll() is None:
         process.kill()
         process.wait()
 
 
-def wait_for_jupyter(process: "subprocess.Popen[bytes]", base_url: str, state: State) -> bool:
+def wait_for_jupyter(process: "Jupyter", base_url: str, state: State) -> bool:
     deadline = time.time() + JUPYTER_WAIT_S
     while process.poll() is None and time.time() < deadline:
         version = jupyter_version(base_url)
@@ -1102,8 +1165,15 @@ def power_off() -> None:
 
 
 def bring_up(config: "Config", state: State, actions: "dict[str, Callable[..., None]]") -> None:
-    """Start Jupyter, and give it its working area while it still reads its own code: that takes it much longer."""
+    """Start Jupyter, and give it its working area while it still reads its own code: that takes it much longer.
+
+    An agent that was killed leaves Jupyter and its kernels running, and the next takes them over; but a waiting
+    Jupyter heard of nobody else who it is.
+    """
+    running = kept("jupyter")
     if config.get("warm"):
+        if running is not None:
+            end(running)
         set_up(state)
         waiting = WaitingJupyter(config)
         config = wait_for_owner(waiting, state, actions)
@@ -1122,9 +1192,9 @@ def bring_up(config: "Config", state: State, actions: "dict[str, Callable[..., N
         # Jupyter may be answered from now on, so the working area comes first.
         how = mount_area(config, user, area)
         state.set(stage="area", app=kind, release=identity(), area=how)
-        process = waiting.given_to(config, area) or start_jupyter(program, user)
+        process = waiting.given_to(config, area) or start_jupyter(program, user)  # type: Jupyter
     else:
-        process = start_jupyter(program, user)
+        process = running or start_jupyter(program, user)
     actions["kernel"] = lambda: threading.Thread(
         target=start_kernel, args=(config, area), daemon=True
     ).start()
@@ -1135,12 +1205,23 @@ def bring_up(config: "Config", state: State, actions: "dict[str, Callable[..., N
         actions["tell"] = Teller(config, user, area, how).start
         state.set(stage="jupyter", area=how)
         supervise(process, config, user, state)
+    except SystemExit:  # the machine goes down
+        process.send_signal(signal.SIGTERM)
+        try:
+            process.wait(timeout=STOP_WAIT_S)
+        except subprocess.TimeoutExpired:
+            say("Jupyter does not end by itself")
+        raise
     finally:
         end(process)
 
 
 def main() -> None:
     os.makedirs(RUN, mode=0o755, exist_ok=True)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+    left = kept("teller")
+    if left is not None:
+        end(left)  # it has the port
     state = State()
     actions = {"shutdown": power_off, "clock": set_clock}  # type: dict[str, Callable[..., None]]
     threading.Thread(target=serve_channel, args=(state, actions), daemon=True).start()

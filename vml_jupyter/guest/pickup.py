@@ -3,6 +3,7 @@
     usr/lib/vml/agent.py, teller.py
     usr/lib/vml/jupyter/jupyter_adopt.py                              for the Jupyter of a warm machine
     usr/lib/vml/jupyter/vml_ask.py                                    lets the machine's user wish for a snapshot
+    usr/lib/vml/jupyter/vml_keep.py                                   keeps what cells print while no page looks
     usr/lib/vml/labextensions/vml-machine/...                         ... by a button in the machine's JupyterLab
     etc/vml/machine.json                                              mode 0600: it holds the token
     etc/vml/setup                                                     mode 0700: what the image's user has it do first
@@ -33,6 +34,7 @@ TELLER = "usr/lib/vml/teller.py"
 ASKING = {
     "usr/lib/vml/jupyter/jupyter_adopt.py": "jupyter_adopt.py",
     "usr/lib/vml/jupyter/vml_ask.py": "vml_ask.py",
+    "usr/lib/vml/jupyter/vml_keep.py": "vml_keep.py",
     "usr/lib/vml/labextensions/vml-machine/package.json": "lab/package.json",
     "usr/lib/vml/labextensions/vml-machine/static/machine.js": "lab/machine.js",
 }
@@ -62,6 +64,9 @@ Environment=PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
 # Enterprise Linux 8 has a Python of its own for its own programs, and often no other.
 ExecStart=/bin/sh -c 'p=$$(command -v python3) || p=/usr/libexec/platform-python; exec "$$p" -IS /usr/lib/vml/agent.py'
 Restart=on-failure
+StartLimitInterval=0
+# Where the agent alone is killed, Jupyter and its kernels go on, and the next agent finds them.
+KillMode=process
 StandardOutput=journal+console
 StandardError=journal+console
 TimeoutStopSec=5

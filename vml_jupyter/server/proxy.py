@@ -6,13 +6,17 @@ The path is passed on unchanged, because the machine's Jupyter was told that it 
 directions only what a page needs is passed on: the machine never sees what identifies the user here, and
 never sets anything here. Its own token is added on the way, so no address or history holds it; in exchange
 this server does the checks against forged requests that the token switches off over there.
+
+Script of the machine has the origin of this server here. So each answer says that the page may ask, frame and send
+forms to nothing of this server but the machine's own path (a content security policy; redirects out of there are
+dropped, because browsers check no path after one), and that windows it opens, or that opened it, are out of its reach.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
-from urllib.parse import parse_qsl, urlencode
+from urllib.parse import parse_qsl, urlencode, urljoin, urlsplit
 
 from jupyter_server.base.handlers import JupyterHandler
 from jupyter_server_proxy.handlers import ProxyHandler
@@ -63,9 +67,11 @@ class MachineProxyHandler(ProxyHandler):  # type: ignore[misc]  # the base is un
         self.vml = vml
         self._door = Door(machine="", entry="", port=0)
         super().__init__(*args, absolute_url=True, host_allowlist=["127.0.0.1"], **kwargs)
-        # The base sets this method on the instance, where no override of the class would be found.
+        # The base sets these methods on the instance, where no override of the class would be found.
         self._set_any_header: Callable[[str, str], None] = self.__dict__["set_header"]
         self.set_header = self._set_passed_header
+        self._flush_any: Callable[[bool], Any] = self.__dict__["flush"]
+        self.flush = self._flush_confined
 
     async def prepare(self, *args: Any, **kwargs: Any) -> None:
         await super().prepare(*args, **kwargs)
@@ -104,12 +110,29 @@ class MachineProxyHandler(ProxyHandler):  # type: ignore[misc]  # the base is un
         return passed
 
     def add_header(self, name: str, value: str) -> None:
-        if _may_leave(name):
+        if self._may_leave(name, value):
             super().add_header(name, value)
 
     def _set_passed_header(self, name: str, value: str) -> None:
-        if _may_leave(name):
+        if self._may_leave(name, value):
             self._set_any_header(name, value)
+
+    def _flush_confined(self, include_footers: bool = False) -> Any:
+        if not self._headers_written and self._door.port:
+            # Beside what the machine says: a browser obeys all policies.
+            self._headers.add("Content-Security-Policy", confinement(self.request.host, self._place))
+            self._headers["Cross-Origin-Opener-Policy"] = "same-origin"
+        return self._flush_any(include_footers)
+
+    @property
+    def _place(self) -> str:
+        """Below which path the machine is."""
+        return f"{self.settings['base_url']}vml/machines/{self._door.machine}/"
+
+    def _may_leave(self, name: str, value: str) -> bool:
+        if name.lower() == "location" and self._door.port and self.current_user:
+            return stays(value, self.request.host, self.request.path, self._place)
+        return name.lower() not in _KEPT_BACK
 
     def send_error(self, status_code: int = 500, **kwargs: Any) -> None:
         super().send_error(http_status(status_code, kwargs.get("exc_info")), **kwargs)
@@ -123,5 +146,25 @@ class MachineProxyHandler(ProxyHandler):  # type: ignore[misc]  # the base is un
         self.finish(str(error))
 
 
-def _may_leave(name: str) -> bool:
-    return name.lower() not in _KEPT_BACK
+def confinement(host: str, place: str) -> str:
+    """Return a content security policy with which a page reaches nothing of a host but what is below a path.
+
+    Browsers take ``http:`` and ``ws:`` there for the encrypted ones, too.
+    """
+    path = place.replace(";", "%3B").replace(",", "%2C")
+    here, live = f"http://{host}{path}", f"ws://{host}{path}"
+    return (
+        f"connect-src {here} {live} data: blob:; frame-src {here} data: blob:; worker-src {here} blob:; "
+        f"object-src {here}; form-action {here}; base-uri {here}; manifest-src {here}"
+    )
+
+
+def stays(location: str, host: str, path: str, place: str) -> bool:
+    """Tell whether a redirect leads to the same machine, however a browser may read it."""
+    if (
+        any(word in location.lower() for word in ("\\", "..", "%2e", "%2f", "%5c"))
+        or not location.isprintable()
+    ):
+        return False
+    target = urlsplit(urljoin(f"http://{host}{path}", location.strip()))
+    return target.scheme in ("http", "https") and target.netloc == host and target.path.startswith(place)

@@ -19,6 +19,10 @@ class Mirror(RequestHandler):
     """A machine's Jupyter that tells what reached it, and tries to set what it must not."""
 
     def get(self) -> None:
+        if self.get_query_argument("to", ""):
+            self.set_status(302)
+            self._headers["Location"] = self.get_query_argument("to", strip=False)
+            return
         self.set_header("Set-Cookie", "username-x=stolen; Path=/")
         self.add_header("Set-Cookie", "second=1")
         self.set_header("Clear-Site-Data", '"cookies"')
@@ -107,6 +111,36 @@ async def test_a_machine_sets_nothing_here(jp_fetch: Any, guest: Any, accept: st
     assert response.headers["ETag"] == '"page"'
     for name in ("Set-Cookie", "Clear-Site-Data", "Service-Worker-Allowed"):
         assert name not in response.headers
+
+
+async def test_a_page_is_confined_to_its_machine(jp_fetch: Any, guest: Any, jp_base_url: str) -> None:
+    response = await jp_fetch("vml", "machines", "m7", "lab")
+    policy = response.headers.get_list("Content-Security-Policy")[-1]
+    sources = dict(part.strip().split(" ", 1) for part in policy.split(";"))
+    for kind in ("connect-src", "frame-src", "worker-src", "form-action", "object-src", "base-uri"):
+        for source in sources[kind].split():
+            assert source in ("data:", "blob:") or source.endswith(f"{jp_base_url}vml/machines/m7/")
+    assert response.headers["Cross-Origin-Opener-Policy"] == "same-origin"
+
+
+@pytest.mark.parametrize(
+    "location",
+    ["/api/contents", "/a%40b/api", "//elsewhere/", "http://elsewhere/", "../../api", "\\\\x", "/\t/x"],
+)
+async def test_a_machine_cannot_send_a_page_on_to_this_server(
+    jp_fetch: Any, guest: Any, location: str
+) -> None:
+    with pytest.raises(HTTPClientError) as stopped:
+        await jp_fetch("vml", "machines", "m7", "lab", params={"to": location}, follow_redirects=False)
+    assert stopped.value.code == 302
+    assert "Location" not in stopped.value.response.headers
+
+
+async def test_a_machine_sends_a_page_on_within_itself(jp_fetch: Any, guest: Any, jp_base_url: str) -> None:
+    for location in (f"{jp_base_url}vml/machines/m7/lab?x=1", "tree/x"):
+        with pytest.raises(HTTPClientError) as sent:
+            await jp_fetch("vml", "machines", "m7", "lab", params={"to": location}, follow_redirects=False)
+        assert sent.value.response.headers["Location"] == location
 
 
 @pytest.mark.parametrize("method", ["POST", "PUT", "PATCH"])
