@@ -16,6 +16,7 @@ from contextlib import suppress
 import msgspec
 
 from vml_jupyter.errors import Foreign, LogbookDamaged, VmlError
+from vml_jupyter.parsing import Parser
 from vml_jupyter.progress import SILENT
 from vml_jupyter.repository import Node, Repository, Snapshot, encoding, keyfile, memory_store, opening
 from vml_jupyter.repository.cipher import Forged, Key
@@ -24,7 +25,6 @@ from vml_jupyter.repository.header import parse_header, read_header
 from vml_jupyter.repository.index import IndexPack, decode_index, encode_index
 from vml_jupyter.repository.node import decode_tree, encode_tree
 from vml_jupyter.repository.pack import OpenPack, PackedBlob
-from vml_jupyter.repository.parsing import Parser
 from vml_jupyter.repository.records import Config, LockRecord, decode_snapshot
 from vml_jupyter.repository.staleness import decode_lock, is_stale
 from vml_jupyter.repository.store import Store

@@ -19,6 +19,7 @@ import msgspec
 from vml_jupyter.errors import NotFound, Usage
 from vml_jupyter.flows.said import FILE, flat, folders, of_file, read_file, values
 from vml_jupyter.flows.setting_table import BY_NAME, SETTINGS, Setting, parsed, shown
+from vml_jupyter.parsing import parse
 from vml_jupyter.replacing import replace_file
 
 _HIDDEN = "(set, not shown)"
@@ -113,7 +114,7 @@ def _change(environ: Mapping[str, str], setting: Setting, key: str, value: Any) 
     file = file_of(environ)
     read_file(file)  # what is not understood is not written over
     try:
-        document = msgspec.json.decode(file.read_bytes(), type=dict[str, Any])
+        document = parse(file.read_bytes(), dict[str, Any])
     except FileNotFoundError:
         document = {}
     _put(document, [*setting.name.split("."), *([key] if key else [])], value)

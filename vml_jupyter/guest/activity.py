@@ -17,6 +17,8 @@ from email.utils import parsedate_to_datetime
 
 import msgspec
 
+from vml_jupyter.parsing import parse
+
 _ANSWER_S = 5.0
 _LIMIT = 1 << 20
 _UNTRACKED = "?no_track_activity=1"
@@ -42,8 +44,8 @@ def activity(port: int, base_url: str, token: str) -> Activity | None:
     try:
         kernels, _ = _get(port, base_url, token, "api/kernels")
         status, now = _get(port, base_url, token, "api/status")
-        states = [kernel.execution_state for kernel in msgspec.json.decode(kernels, type=list[_Kernel])]
-        last = msgspec.json.decode(status, type=_Status).last_activity
+        states = [kernel.execution_state for kernel in parse(kernels, list[_Kernel])]
+        last = parse(status, _Status).last_activity
         idle_s = (now - last).total_seconds()
     except (OSError, http.client.HTTPException, msgspec.DecodeError, ValueError, TypeError):
         return None

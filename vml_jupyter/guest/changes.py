@@ -21,6 +21,7 @@ from msgspec import Meta
 
 from vml_jupyter.errors import Foreign, LimitReached, MachineGone
 from vml_jupyter.guest.client import shown
+from vml_jupyter.parsing import parse
 from vml_jupyter.progress import SILENT, Progress
 from vml_jupyter.snapshot.told import Closed, Folder, Limits, Opened, Part, Row, Same, Wish, checked_folder
 
@@ -274,8 +275,8 @@ def _typed(came: bytes, payload: bytes, kind: bytes, type_: type[_T]) -> _T:
 
 def _decoded(payload: bytes, type_: type[_T]) -> _T:
     try:
-        return msgspec.json.decode(payload, type=type_)
-    except (msgspec.DecodeError, UnicodeError, RecursionError) as error:
+        return parse(payload, type_)
+    except msgspec.DecodeError as error:
         raise Foreign(f"the machine tells what cannot be: {shown(str(error))}") from error
 
 

@@ -16,6 +16,7 @@ from typing import BinaryIO
 import msgspec
 
 from vml_jupyter.errors import RepositoryUnreachable
+from vml_jupyter.parsing import parse
 
 _LARGEST_BYTES = 64 * 1024**3
 _PIECE = 1 << 20
@@ -141,8 +142,8 @@ class Part:
     def _left_plan(self) -> _Plan | None:
         """Return the plan of a part that an earlier download left, None if it was for other bytes."""
         try:
-            plan = msgspec.json.decode(self._plan_path.read_bytes(), type=_Plan)
-        except (OSError, msgspec.DecodeError, UnicodeDecodeError):
+            plan = parse(self._plan_path.read_bytes(), _Plan)
+        except (OSError, msgspec.DecodeError):
             return None
         return plan if plan.sha256 == self._sha256 and plan.validator.isprintable() else None
 

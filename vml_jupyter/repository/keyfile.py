@@ -17,10 +17,10 @@ import os
 import msgspec
 
 from vml_jupyter.errors import LogbookDamaged
+from vml_jupyter.parsing import Parser
 from vml_jupyter.repository import gotime
 from vml_jupyter.repository.cipher import Forged, Key
 from vml_jupyter.repository.identity import hostname, username
-from vml_jupyter.repository.parsing import Parser
 from vml_jupyter.repository.store import Store
 
 SCRYPT_N = 32768

@@ -14,10 +14,10 @@ from collections.abc import Iterable, Sequence
 
 import msgspec
 
+from vml_jupyter.parsing import Parser
 from vml_jupyter.repository import gomode
 from vml_jupyter.repository.gonames import quote_name, unquote_name
 from vml_jupyter.repository.gotime import parse_time
-from vml_jupyter.repository.parsing import Parser
 
 
 class ExtendedAttribute(msgspec.Struct, frozen=True, kw_only=True, gc=False):

@@ -10,9 +10,9 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 import msgspec
 
 from vml_jupyter.errors import LogbookDamaged
+from vml_jupyter.parsing import Parser
 from vml_jupyter.repository.cipher import Buffer
 from vml_jupyter.repository.contents import BlobKey
-from vml_jupyter.repository.parsing import Parser
 
 _BATCH = 256
 _TREES_AT_ONCE = 4096
