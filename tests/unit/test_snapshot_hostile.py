@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import resource
 import shutil
+import sys
 import time
 from collections.abc import Iterator
 from contextlib import suppress
@@ -225,3 +226,40 @@ def test_folders_that_multiply(repository: Repository, target: Path) -> None:
         tree = tree_of(repository, *nodes)
     with pytest.raises(Foreign, match="files and folders"):
         lay(repository, tree, target)
+
+
+def thousands(repository: Repository, folders: int, files: int) -> str:
+    """Save a tree of so many folders that are the same one: a few kB, whatever it comes to."""
+    nodes = (Node(name=str(number), type="file", mode=FILE) for number in range(files))
+    inner = tree_of(repository, *nodes)
+    return tree_of(
+        repository,
+        *(Node(name=str(number), type="dir", mode=FOLDER, subtree=inner) for number in range(folders)),
+    )
+
+
+def test_a_million_files_where_three_were_said(repository: Repository, target: Path) -> None:
+    tree = thousands(repository, 1_000, 1_000)
+    assert plan(repository, tree).nodes == 1_001_000, "by themselves they may be"
+    with pytest.raises(Foreign, match="1000000 files, and its entry says 3"):
+        lay(repository, tree, target, expected=(3, 3))
+
+
+def test_as_many_as_may_be_and_one_more(
+    repository: Repository, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys.modules["vml_jupyter.snapshot.plan"], "_MOST_NODES", 110)
+    lay(repository, thousands(repository, 10, 10), tmp_path / "laid")
+    assert len(list((tmp_path / "laid").rglob("*"))) == 110
+    nodes = [Node(name="one more", type="file", mode=FILE), *repository.tree(thousands(repository, 10, 10))]
+    with pytest.raises(Foreign, match="111 files and folders"):
+        lay(repository, tree_of(repository, *nodes), tmp_path / "other")
+    assert not (tmp_path / "other").exists()
+
+
+def test_ten_million_and_one(repository: Repository, target: Path) -> None:
+    tree = thousands(repository, 1_000, 9_999)
+    assert plan(repository, tree).nodes == 10_000_000
+    top = tree_of(repository, Node(name="d", type="dir", mode=FOLDER, subtree=tree))
+    with pytest.raises(Foreign, match="10000001 files and folders"):
+        lay(repository, top, target)
