@@ -134,6 +134,8 @@ class ChangesClient:
         while left:
             kind, payload = self._frame()
             if kind == b"d":
+                if not payload:  # or it could go on for ever
+                    raise Foreign("the machine sends nothing where bytes of a file were to come")
                 yield payload
             elif kind == b"o":
                 number, row = _decoded(payload, tuple[int, Row])

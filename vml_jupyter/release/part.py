@@ -21,7 +21,7 @@ from vml_jupyter.parsing import parse
 _LARGEST_BYTES = 64 * 1024**3
 _PIECE = 1 << 20
 _HINT = "Name another release repository (VML_RELEASE_URLS)."
-_CONTENT_RANGE = re.compile(r"bytes (\d+)-\d+/(\d+|\*)")
+_CONTENT_RANGE = re.compile(r"bytes ([0-9]{1,18})-[0-9]{1,18}/([0-9]{1,18}|\*)")
 
 
 class _Plan(msgspec.Struct, frozen=True):
@@ -93,7 +93,7 @@ class Part:
         else:
             self.restart()
             length = headers.get("Content-Length", "")
-            total = int(length) if length.isdigit() else None
+            total = int(length) if re.fullmatch(r"[0-9]{1,18}", length) else None
         if total is not None and total > _LARGEST_BYTES:
             raise RepositoryUnreachable(f"the release repository offers an image of {total} bytes", _HINT)
         self._remember(url, headers)
