@@ -133,6 +133,15 @@ def test_git_agrees(tree: Path, rules: dict[str, str]) -> None:
     assert ours == sorted(filter(None, os.fsdecode(listed.stdout).split("\0")))
 
 
+@pytest.mark.parametrize(
+    "rule", ["[z-a]", "[!z-a]*", "/x/[b-a]", "[[:alpha:]-1]", "x\\", "[", "**[z-a]**", "\0"]
+)
+def test_a_rule_that_makes_no_sense_hides_no_other(area: Path, rule: str) -> None:
+    (area / FILE_NAME).write_text(f"{rule}\n*.root\n")
+    assert not [name for name in kept(area) if name.endswith(".root")]
+    assert "a.py" in kept(area)
+
+
 LONG = "a" * 255
 DEEP = "a/" * 1000
 

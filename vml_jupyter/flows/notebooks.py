@@ -100,7 +100,11 @@ def _cells(file: Path) -> list[_Cell]:
 def _converted(raw: bytes) -> _Notebook:
     import nbformat
 
-    text: str = nbformat.writes(nbformat.reads(raw.decode(), as_version=4))  # type: ignore[no-untyped-call]
+    try:
+        text: str = nbformat.writes(nbformat.reads(raw.decode(), as_version=4))  # type: ignore[no-untyped-call]
+    except (AttributeError, LookupError, TypeError, ValueError, RecursionError) as error:
+        # Its converters take for granted that a notebook is one.
+        raise msgspec.DecodeError(f"it cannot be converted: {error}") from error
     return parse(text, _Notebook)
 
 

@@ -278,15 +278,16 @@ class Folder:
         """Return what is known of the machine; nothing where there is none."""
         try:
             record = json.loads(self.file("launch.json").read_text("utf-8"))
+            fields = dict(record.items())
         except FileNotFoundError:
             return {}
-        except (ValueError, RecursionError) as error:
+        except (ValueError, AttributeError, RecursionError) as error:
             raise Refused(
                 "{} is damaged: {}".format(self.file("launch.json"), error), "Say remove, and start again."
             ) from error
-        if record.get("entry") != CONFIG["entry"]:
+        if fields.get("entry") != CONFIG["entry"]:
             raise Refused(f"{self.path} is the folder of another entry", "Name another with --folder.")
-        return dict(record)
+        return fields
 
     def save(self, record: dict[str, Any]) -> None:
         self.write("launch.json", json.dumps(record, indent=1).encode())

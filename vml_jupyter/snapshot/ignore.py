@@ -229,11 +229,12 @@ def _layer(folder: str, file: str, lines: Iterable[str]) -> _Layer | None:
         line = _CLASS.sub(lambda match: _CLASSES.get(match[1], match[0]), _trimmed(line))
         try:
             text, includes = GitIgnoreSpecPattern.pattern_to_regex(line)
-        except ValueError:
+            if text is None or includes is None:
+                continue
+            regex = _compiled(_steady(_exact(line, text), groups))
+        except (ValueError, re.error):  # the second for what Python refuses: "[z-a]"
             continue  # git passes over what it does not understand
-        if text is None or includes is None:
-            continue
-        rules.insert(0, Rule(file, line, not includes, _compiled(_steady(_exact(line, text), groups))))
+        rules.insert(0, Rule(file, line, not includes, regex))
         last = _last_part(line, groups)
         names = None if names is None or last is None else [*names, last]
     if not rules:
