@@ -20,6 +20,7 @@ from vml_jupyter.errors import DiskFull, Foreign, LogbookDamaged, VmlError
 from vml_jupyter.repository import ExtendedAttribute, Node, Repository
 from vml_jupyter.repository.gomode import from_stat
 from vml_jupyter.repository.pack import PackedBlob
+from vml_jupyter.repository.tracing import walk
 from vml_jupyter.snapshot import lay
 from vml_jupyter.snapshot.plan import plan
 
@@ -209,6 +210,28 @@ def test_a_folder_of_millions(repository: Repository, target: Path) -> None:
     repository.flush()
     with pytest.raises(LogbookDamaged, match="too many"):
         lay(repository, tree, target)
+
+
+@pytest.mark.parametrize(
+    ("raw", "what"),
+    [
+        (b'{"nodes":[' + b'{"name":"","type":""},' * 5_000_000 + b"{}]}\n", "too many"),
+        (b'{"nodes":[{"name":"a","type":"file","content":[' + b'"",' * 5_000_000 + b'""]}]}\n', "length"),
+    ],
+)
+def test_a_tree_of_millions_is_no_tree_to_who_follows_them(
+    repository: Repository, raw: bytes, what: str
+) -> None:
+    """Check and prune read less of a node, and refuse what would take gigabytes all the same."""
+    tree, _ = repository.save_blob(raw, "tree")
+    repository.flush()
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    ((_, branches),) = walk(repository.read_trees, [tree])
+    assert isinstance(branches, LogbookDamaged)
+    assert what in branches.message
+    assert (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) << 10 < ENOUGH_BYTES
+    with pytest.raises(LogbookDamaged, match=what):
+        repository.tree(tree)
 
 
 def test_a_million_names_that_are_one(repository: Repository, target: Path) -> None:
