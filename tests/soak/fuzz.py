@@ -57,7 +57,7 @@ def run_one(name: str, corpus: Path, seconds: int) -> int:
     folder.mkdir(parents=True, exist_ok=True)
     for number, seed in enumerate(untrusted.seeds()[name]):
         (folder / f"seed{number}").write_bytes(seed)
-    options = ["-print_final_stats=1", f"-max_total_time={seconds}", "-max_len=4096", "-rss_limit_mb=4096"]
+    options = ["-print_final_stats=1", f"-max_total_time={seconds}", "-max_len=8192", "-rss_limit_mb=4096"]
     atheris.Setup(
         [sys.argv[0], *options, f"-artifact_prefix={corpus / name}-", str(folder)], untrusted.TARGETS[name]
     )

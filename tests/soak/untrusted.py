@@ -14,25 +14,22 @@ from collections.abc import Callable
 from contextlib import suppress
 
 import msgspec
+from untrusted_others import OTHERS, other_seeds
+from untrusted_scene import KEY, PASSWORD, a_repository, look_after
 
 from vml_jupyter.errors import Foreign, LogbookDamaged, VmlError
-from vml_jupyter.progress import SILENT
 from vml_jupyter.repository import Node, Repository, Snapshot, encoding, keyfile, memory_store, opening
 from vml_jupyter.repository.cipher import Forged, Key
-from vml_jupyter.repository.documents import Documents, decode_sealed
+from vml_jupyter.repository.documents import decode_sealed
 from vml_jupyter.repository.header import parse_header, read_header
 from vml_jupyter.repository.index import IndexPack, decode_index, encode_index
 from vml_jupyter.repository.node import decode_tree, encode_tree
 from vml_jupyter.repository.pack import OpenPack, PackedBlob
-from vml_jupyter.repository.parsing import Parser
 from vml_jupyter.repository.records import Config, LockRecord, decode_snapshot
 from vml_jupyter.repository.staleness import decode_lock, is_stale
-from vml_jupyter.repository.store import Store
 from vml_jupyter.snapshot.image.ranges import Unsatisfiable, parse_ranges
 from vml_jupyter.snapshot.plan import plan
 
-KEY = Key.from_bytes(bytes(range(64)))
-PASSWORD = "password"
 _CHEAP = 1 << 20
 _ID = "ab" * 32
 
@@ -46,7 +43,7 @@ def key_file(raw: bytes) -> None:
 
 def config(raw: bytes) -> None:
     with suppress(msgspec.DecodeError):
-        Parser(Config).parse(raw)
+        opening._parser.parse(raw)
 
 
 def master_key(raw: bytes) -> None:
@@ -117,19 +114,19 @@ def ranges(raw: bytes) -> None:
 
 def hostile_index(raw: bytes) -> None:
     """An index file that says anything: nothing but findings and refusals comes of it."""
-    store, documents = _repository()
+    store, documents = a_repository()
     documents.save("index", raw)
-    _look_after(store)
+    look_after(store)
 
 
 def hostile_snapshot(raw: bytes) -> None:
-    store, documents = _repository()
+    store, documents = a_repository()
     documents.save("snapshots", raw)
-    _look_after(store)
+    look_after(store)
 
 
 def hostile_tree(raw: bytes) -> None:
-    store, _ = _repository()
+    store, _ = a_repository()
     repository = Repository.open(store, PASSWORD)
     with suppress(VmlError), repository.lock():
         id, _ = repository.save_blob(raw, "tree")
@@ -137,21 +134,21 @@ def hostile_tree(raw: bytes) -> None:
     with suppress(VmlError):
         plan(repository, id)
     repository.close()
-    _look_after(store)
+    look_after(store)
 
 
 def hostile_pack(raw: bytes) -> None:
     """A pack that is sealed and says anything of itself, which no index file names."""
-    store, _ = _repository()
+    store, _ = a_repository()
     key = opening.open(store, PASSWORD)[0]
     header = b"".join(key.seal(raw))
     store.put(f"data/ab/{_ID}", [raw, header, len(header).to_bytes(4, "little")])
-    _look_after(store)
+    look_after(store)
 
 
 def altered(raw: bytes) -> None:
     """Any object of a repository with some bytes changed, or cut."""
-    store, _ = _repository()
+    store, _ = a_repository()
     names = sorted(
         f"{folder}/{name}" for folder in ("index", "snapshots", "keys") for name in store.list(folder)
     )
@@ -167,58 +164,7 @@ def altered(raw: bytes) -> None:
         if content:
             content[where % len(content)] ^= change
         store.put(name, [bytes(content if change else content[: where % (len(content) + 1)])])
-    _look_after(store)
-
-
-def _look_after(store: Store) -> None:
-    """Do all that reads what is untrusted; errors of ours are the only ones."""
-    with suppress(VmlError):
-        repository = Repository.open(store, PASSWORD)
-        try:
-            repository.upkeep.check(read_data=True)
-            for one in repository.snapshots():
-                with suppress(VmlError):
-                    repository.tree(one.tree)
-            with suppress(VmlError):
-                repository.prune(SILENT)
-            with suppress(VmlError):
-                repository.upkeep.repair_index(read_data=True)
-        finally:
-            repository.close()
-
-
-def _repository() -> tuple[Store, Documents]:
-    """Return a small repository in memory, the same each time."""
-    store = memory_store()
-    for name, content in _model().items():
-        store.put(name, [content])
-    key, found, _ = opening.open(store, PASSWORD)
-    return store, Documents(store, key, found.version)
-
-
-_MODEL: dict[str, bytes] = {}
-
-
-def _model() -> dict[str, bytes]:
-    if not _MODEL:
-        store = memory_store()
-        repository = Repository.create(store, PASSWORD, scrypt_n=2)
-        with repository.lock():
-            blob, _ = repository.save_blob(b"content " * 100)
-            nodes = [
-                Node(name="file", type="file", content=[blob]),
-                Node(name="link", type="symlink", linktarget="/"),
-            ]
-            root = repository.save_tree(nodes)
-            repository.save_snapshot(Snapshot(time="2026-01-01T00:00:00Z", tree=root, tags=["vml"]))
-        repository.close()
-        for folder in ("keys", "index", "snapshots"):
-            _MODEL.update({f"{folder}/{name}": store.get(f"{folder}/{name}") for name in store.list(folder)})
-        _MODEL.update(
-            {f"data/{name[:2]}/{name}": store.get(f"data/{name[:2]}/{name}") for name in store.list("data")}
-        )
-        _MODEL["config"] = store.get("config")
-    return _MODEL
+    look_after(store)
 
 
 TARGETS: dict[str, Callable[[bytes], None]] = {
@@ -243,11 +189,11 @@ TARGETS: dict[str, Callable[[bytes], None]] = {
         hostile_pack,
         altered,
     )
-}
+} | OTHERS
 
 
 def seeds() -> dict[str, list[bytes]]:
-    """Return genuine input of each target."""
+    """Return genuine input of each target, and JSON also with something nested in it."""
     blobs = [PackedBlob(_ID, "data", 0, 100, 90), PackedBlob("cd" * 32, "data", 100, 50)]
     an_index = encode_index([IndexPack(_ID, blobs)])
     open_pack = OpenPack("data")
@@ -269,7 +215,7 @@ def seeds() -> dict[str, list[bytes]]:
     a_lock = msgspec.json.encode(LockRecord(time="2026-01-01T00:00:00Z", exclusive=True, hostname="x", pid=1))
     a_config = msgspec.json.encode(Config(version=2, id=_ID, chunker_polynomial="25b468838dcb75"))
     frame = encoding.compress(b"content " * 100)
-    return {
+    genuine = {
         "key_file": [keyfile.make_key_file(KEY, PASSWORD, 2)],
         "config": [a_config],
         "master_key": [KEY.to_json()],
@@ -288,4 +234,15 @@ def seeds() -> dict[str, list[bytes]]:
         "hostile_tree": [a_tree],
         "hostile_pack": [header],
         "altered": [bytes(range(16))],
+        **other_seeds(),
     }
+    return {name: found + [put_in(one) for one in found if is_object(one)] for name, found in genuine.items()}
+
+
+def is_object(raw: bytes) -> bool:
+    return raw.startswith(b"{") and raw.rstrip().endswith(b"}")
+
+
+def put_in(raw: bytes) -> bytes:
+    """Return JSON with a field that nobody knows, which is nested deeper than any parser goes."""
+    return raw.rstrip()[:-1] + (b"," if b":" in raw else b"") + b'"zz":' + b"[" * 1500 + b"]" * 1500 + b"}"

@@ -10,11 +10,12 @@ from typing import Any
 
 import pytest
 
-from vml_jupyter.errors import BadArea, NotFound, VmlError, WouldOverwrite
+from vml_jupyter.errors import BadArea, BadNotebook, NotFound, VmlError, WouldOverwrite
 from vml_jupyter.flows.beside import free_name, is_free, restore_free, restore_keeping
 from vml_jupyter.flows.bin import forget
 from vml_jupyter.flows.capture import capture
 from vml_jupyter.flows.changes import ImageChange, NotebookChange, Opaque, TextChange, file_change
+from vml_jupyter.flows.notebook_diff import diff_notebooks
 from vml_jupyter.flows.reading import Content, details, list_folder, read_file
 from vml_jupyter.flows.settings import Settings
 from vml_jupyter.flows.shown import Image, Notebook, Text, shown
@@ -188,3 +189,16 @@ def test_a_link_is_not_moved_aside(settings: Settings, entry: Entry, area: Path)
     with pytest.raises(BadArea):
         restore_keeping(settings, entry.id, file)
     assert file.read_text() == "mine"
+
+
+@pytest.mark.parametrize("depth", [50, 200, 900, 3000])
+def test_a_notebook_whose_outputs_are_nested(depth: int) -> None:
+    """What was read near the bottom of the stack is written again by a web server, which stands higher on it."""
+    data = b"[" * depth + b"]" * depth
+    raw = b'{"nbformat":4,"cells":[{"cell_type":"code","outputs":[{"output_type":"display_data","data":{"x":'
+    raw += data + b"}}]}]}"
+    found = shown(Content(path="a.ipynb", size=len(raw), raw=raw))
+    assert isinstance(found, Notebook if depth == 50 else Text)
+    if depth > 50:
+        with pytest.raises(BadNotebook, match="nested"):
+            diff_notebooks(raw, raw)

@@ -12,6 +12,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -21,6 +22,7 @@ from vml_jupyter.guest import changes
 from vml_jupyter.guest.changes import ChangesClient, changes_of
 from vml_jupyter.repository import Node, Repository, memory_store
 from vml_jupyter.repository.gomode import from_stat
+from vml_jupyter.snapshot import layered
 from vml_jupyter.snapshot.layered import take_changes
 from vml_jupyter.snapshot.told import Limits, Wish
 
@@ -231,6 +233,38 @@ def test_a_whole_talk_gives_a_tree() -> None:
 @given(said=SAID)
 def test_whatever_a_machine_says_ends_in_a_tree_or_is_refused(said: bytes) -> None:
     assert (names_after(said) or set()) <= {b"a", b"b", b".vmlignore", b"d"}
+
+
+def test_nothing_is_not_sent_for_ever() -> None:
+    with guest_says(ONE_FILE + frame(b"d", b"")) as client:
+        client.folders()
+        with pytest.raises(Foreign, match="sends nothing"):
+            list(client.read([Wish(b"a", 1)]))
+
+
+@pytest.mark.parametrize("part", [frame(b"d", b"x" * 1000), frame(b"s", [0, 1]), frame(b"o", [0, row("a")])])
+def test_rules_without_end_are_refused(part: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+    """They are kept in memory until the area is known, so what a machine may say of them is bounded."""
+    monkeypatch.setattr(layered, "_ALL_RULES_BYTES", 5_000 if part[:1] == b"d" else 50)
+    said = folder("", row(".vmlignore")) + frame(b"z") + part * 100 + frame(b"c", [0, False, ""])
+    with (
+        empty_area() as (repository, base),
+        guest_says(said) as client,
+        pytest.raises(Foreign, match="more rules"),
+    ):
+        take_changes(repository, base, client, spool=Path(tempfile.gettempdir()))
+
+
+def test_rules_of_a_restored_entry_that_lie_about_their_size() -> None:
+    said = ONE_FILE + frame(b"d", b"x") + frame(b"c", [0, False, ""])
+    with empty_area() as (repository, base), guest_says(said) as client:
+        blob, _ = repository.save_blob(b"*\n" * (1 << 20))
+        rules = Node(name=".vmlignore", type="file", mode=from_stat(0o100644), size=1, content=[blob])
+        tree = repository.save_tree([rules])
+        repository.flush()
+        base = msgspec.structs.replace(base, subtree=tree)
+        taken = take_changes(repository, base, client, spool=Path(tempfile.gettempdir()))
+        assert {node.name_bytes for node in repository.tree(taken.tree)} == {b"a", b".vmlignore"}
 
 
 def test_pieces_that_were_not_named_cannot_be_had() -> None:

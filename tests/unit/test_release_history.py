@@ -138,6 +138,18 @@ def test_a_bomb_is_not_inflated(base: str, publish: Publish, monkeypatch: pytest
         systems(base)
 
 
+def test_tags_that_say_too_much_together(
+    base: str, publish: Publish, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Rows of a hostile database may share one text of many megabytes."""
+    rows = [_row(f"tag {number}").replace("a description", "x" * 1000) for number in range(20)]
+    publish(TABLE, *rows)
+    assert len(tags(base)) == 20
+    monkeypatch.setattr(room, "_TEXT_LIMIT", 20_000)
+    with pytest.raises(Foreign, match="more than can be kept"):
+        tags(base)
+
+
 def test_a_large_answer_is_not_read_to_its_end(
     base: str, publish: Publish, monkeypatch: pytest.MonkeyPatch
 ) -> None:

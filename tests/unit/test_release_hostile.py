@@ -26,8 +26,11 @@ from vml_jupyter.errors import (
 from vml_jupyter.model import Release
 from vml_jupyter.progress import SILENT, Stopwatch
 from vml_jupyter.release import fetch, latest, reach, web
+from vml_jupyter.release.history import System
 from vml_jupyter.release.names import ImageName
 from vml_jupyter.release.reach import answering
+from vml_jupyter.release.repository import Repository, ask
+from vml_jupyter.release.source import published_size
 
 CONTENT = signed_disk(payload=bytes(range(256)) * 2000)
 RELEASE = Release(system="4.5.0.1", bootloader="2021.05-1", flavour="v4prod")
@@ -235,3 +238,30 @@ def test_dead_servers_do_not_add_up(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     assert time.monotonic() - began < 2.5, "eight servers wait once, not eight times"
     assert len(stuck) == 8
     reach.forget()
+
+
+@pytest.mark.parametrize("length", ["9" * 5000, "\u00b2", "-1", "1e9", ""])
+def test_a_length_that_is_no_number(length: str) -> None:
+    def lie(handler: Handler) -> None:
+        handler.send_response(200)
+        handler.send_header("Content-Length", length)
+        handler.end_headers()
+        handler.close_connection = True
+
+    with hostile(CONTENT, {PATH: lie}) as server:
+        assert published_size(server.url, ImageName(flavour="v4prod", bootloader="2021.05-1")) == 0
+
+
+@pytest.mark.timeout(60)
+def test_a_listing_of_thousands(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each bootloader costs questions, and each with each system would cost memory: both lists are foreign."""
+    names = [f"ucernvm-images.20{number:05}.1-1.cernvm.x86_64" for number in range(20_000)]
+    names.append(f"ucernvm-images.{'9' * 5000}.1-1.cernvm.x86_64")
+    known = [System(Release(system=f"4.5.{number}.0", bootloader=""), 0) for number in range(20_000)]
+    monkeypatch.setattr("vml_jupyter.release.repository.dated_systems", lambda *_, **__: known)
+    monkeypatch.setattr("vml_jupyter.release.repository._MOST_BOOTLOADERS", 5)
+    with hostile(CONTENT, {"/releases/": status(200, "\n".join(names).encode())}) as server:
+        offered = ask(Repository(url=server.url))
+        assert offered is not None
+        assert len(offered.systems) == 20_000
+        assert len(server.asked) < 100

@@ -111,3 +111,10 @@ def test_age_is_not_the_alphabet() -> None:
 )
 def test_the_likeliest_flavour_is_first(release: Release, first: str) -> None:
     assert flavours(release)[0] == first
+
+
+def test_numbers_that_python_does_not_read() -> None:
+    """A server's listing, or an entry, may hold digits without end; ``int`` refuses more than 4,300."""
+    long = "9" * 10_000
+    assert system_key(f"{long}.1") > system_key("4.5.0.1")
+    assert bootloader_key(f"2021.{long}-1") > bootloader_key("2021.05-1")

@@ -9,9 +9,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from untrusted import TARGETS, seeds
+from untrusted_others import COSTLY_OTHERS
 
 SEEDS = seeds()
-COSTLY = ("hostile_index", "hostile_snapshot", "hostile_tree", "hostile_pack", "altered")
+COSTLY = ("hostile_index", "hostile_snapshot", "hostile_tree", "hostile_pack", "altered", *COSTLY_OTHERS)
 ROUNDS = {name: 25 if name in COSTLY else 200 for name in TARGETS}
 EDITS = st.lists(
     st.tuples(st.integers(0, 5000), st.integers(0, 8), st.binary(max_size=8)), min_size=1, max_size=4
@@ -57,7 +58,18 @@ def test_nothing_but_our_own_errors_comes_out(name: str) -> None:
 
 @pytest.mark.parametrize("name", TARGETS)
 @pytest.mark.parametrize(
-    "raw", [b"", b"\0" * 64, b"\xff" * 64, b"{}", b"[]", b'{"packs":null}', b"[" * 10_000]
+    "raw",
+    [
+        b"",
+        b"\0" * 64,
+        b"\xff" * 64,
+        b"{}",
+        b"[]",
+        b'{"packs":null}',
+        b"[" * 10_000,
+        b'{"zz":' + b"[" * 3_000 + b"]" * 3_000 + b"}",
+        b"\x81\xa2zz" + b"\x91" * 3_000 + b"\x01",
+    ],
 )
 def test_what_is_nothing_at_all(name: str, raw: bytes) -> None:
     TARGETS[name](raw)

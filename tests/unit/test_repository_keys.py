@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import pty
@@ -13,7 +14,7 @@ from typing import Any
 import pytest
 from restic_judge import Restic
 
-from vml_jupyter.errors import Ambiguous, LogbookLocked, NotFound, Usage, WrongPassword
+from vml_jupyter.errors import Ambiguous, LogbookDamaged, LogbookLocked, NotFound, Usage, WrongPassword
 from vml_jupyter.repository import Repository
 from vml_jupyter.repository.identity import hostname, username
 
@@ -186,3 +187,16 @@ from vml_jupyter.repository import Repository
 with Repository.open(sys.argv[1], sys.argv[2]).lock():
     os.kill(os.getpid(), signal.SIGKILL)
 """
+
+
+def test_a_key_file_that_would_take_minutes(repository: Repository, folder: Path) -> None:
+    """Key files are not encrypted: one that asks for more work than a password needs is damage, and is not tried."""
+    (key,) = repository.keys.list()
+    record = json.loads((folder / "keys" / key.id).read_bytes())
+    raw = json.dumps({**record, "N": 1 << 18, "r": 8, "p": 64}).encode()
+    costly = hashlib.sha256(raw).hexdigest()
+    (folder / "keys" / costly).write_bytes(raw)
+    assert {one.id: bool(one.damage) for one in repository.keys.list()} == {key.id: False, costly: True}
+    Repository.open(str(folder), PASSWORD).close()
+    with pytest.raises(LogbookDamaged, match="a derivation that this program does not do"):
+        Repository.open(str(folder), "not the password")

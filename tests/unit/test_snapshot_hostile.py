@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import resource
 import shutil
+import sys
 import time
 from collections.abc import Iterator
 from contextlib import suppress
@@ -19,6 +20,7 @@ from vml_jupyter.errors import DiskFull, Foreign, LogbookDamaged, VmlError
 from vml_jupyter.repository import ExtendedAttribute, Node, Repository
 from vml_jupyter.repository.gomode import from_stat
 from vml_jupyter.repository.pack import PackedBlob
+from vml_jupyter.repository.tracing import walk
 from vml_jupyter.snapshot import lay
 from vml_jupyter.snapshot.plan import plan
 
@@ -210,6 +212,28 @@ def test_a_folder_of_millions(repository: Repository, target: Path) -> None:
         lay(repository, tree, target)
 
 
+@pytest.mark.parametrize(
+    ("raw", "what"),
+    [
+        (b'{"nodes":[' + b'{"name":"","type":""},' * 5_000_000 + b"{}]}\n", "too many"),
+        (b'{"nodes":[{"name":"a","type":"file","content":[' + b'"",' * 5_000_000 + b'""]}]}\n', "length"),
+    ],
+)
+def test_a_tree_of_millions_is_no_tree_to_who_follows_them(
+    repository: Repository, raw: bytes, what: str
+) -> None:
+    """Check and prune read less of a node, and refuse what would take gigabytes all the same."""
+    tree, _ = repository.save_blob(raw, "tree")
+    repository.flush()
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    ((_, branches),) = walk(repository.read_trees, [tree])
+    assert isinstance(branches, LogbookDamaged)
+    assert what in branches.message
+    assert (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) << 10 < ENOUGH_BYTES
+    with pytest.raises(LogbookDamaged, match=what):
+        repository.tree(tree)
+
+
 def test_a_million_names_that_are_one(repository: Repository, target: Path) -> None:
     raw = b'{"nodes":[' + b",".join([b'{"name":"a","type":"file"}'] * 300_000) + b"]}\n"
     tree, _ = repository.save_blob(raw, "tree")
@@ -225,3 +249,40 @@ def test_folders_that_multiply(repository: Repository, target: Path) -> None:
         tree = tree_of(repository, *nodes)
     with pytest.raises(Foreign, match="files and folders"):
         lay(repository, tree, target)
+
+
+def thousands(repository: Repository, folders: int, files: int) -> str:
+    """Save a tree of so many folders that are the same one: a few kB, whatever it comes to."""
+    nodes = (Node(name=str(number), type="file", mode=FILE) for number in range(files))
+    inner = tree_of(repository, *nodes)
+    return tree_of(
+        repository,
+        *(Node(name=str(number), type="dir", mode=FOLDER, subtree=inner) for number in range(folders)),
+    )
+
+
+def test_a_million_files_where_three_were_said(repository: Repository, target: Path) -> None:
+    tree = thousands(repository, 1_000, 1_000)
+    assert plan(repository, tree).nodes == 1_001_000, "by themselves they may be"
+    with pytest.raises(Foreign, match="1000000 files, and its entry says 3"):
+        lay(repository, tree, target, expected=(3, 3))
+
+
+def test_as_many_as_may_be_and_one_more(
+    repository: Repository, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys.modules["vml_jupyter.snapshot.plan"], "_MOST_NODES", 110)
+    lay(repository, thousands(repository, 10, 10), tmp_path / "laid")
+    assert len(list((tmp_path / "laid").rglob("*"))) == 110
+    nodes = [Node(name="one more", type="file", mode=FILE), *repository.tree(thousands(repository, 10, 10))]
+    with pytest.raises(Foreign, match="111 files and folders"):
+        lay(repository, tree_of(repository, *nodes), tmp_path / "other")
+    assert not (tmp_path / "other").exists()
+
+
+def test_ten_million_and_one(repository: Repository, target: Path) -> None:
+    tree = thousands(repository, 1_000, 9_999)
+    assert plan(repository, tree).nodes == 10_000_000
+    top = tree_of(repository, Node(name="d", type="dir", mode=FOLDER, subtree=tree))
+    with pytest.raises(Foreign, match="10000001 files and folders"):
+        lay(repository, top, target)

@@ -11,6 +11,7 @@ import hypothesis
 import hypothesis.strategies as st
 import pytest
 
+from vml_jupyter.errors import BadArea
 from vml_jupyter.snapshot import survey
 from vml_jupyter.snapshot.findings import Findings
 from vml_jupyter.snapshot.ignore import DEFAULTS, FILE_NAME, Rules
@@ -97,13 +98,13 @@ FOLDERS = ("a", "b", "a.b", "build", "__pycache__", "sp ce")
 FILES = ("a", "x.py", "x.pyc", "x.root", ".hidden", "#x", "!x", "c d ", "[x]", "\\y", "caf\u00e0", "n\nl")
 FILES = tuple(name for name in FILES if name not in FOLDERS)
 WORDS = r"""* ** a b a.b x.* *.py *.py? x* ? ?? [ab] [!a] [^x]* [ build __pycache__ .* #x \#x \!x !x n* n?l
-sp\ ce \[x] cafà [[:alpha:]]* *.r??t \\y x\.py [a-b] .vmlignore"""
+*.* *x*p* *x*.*p* a*b **.p** *a*a* sp\ ce \[x] cafà [[:alpha:]]* *.r??t \\y x\.py [a-b] .vmlignore"""
 _parts = st.sampled_from([*WORDS.split(), "c d ", "c d\\ ", "sp ce"])
 _patterns = st.builds(
     lambda bang, root, parts, end, tail: f"{bang}{root}{'/'.join(parts)}{end}{tail}",
     st.sampled_from(["", "", "!"]),
     st.sampled_from(["", "", "", "/"]),
-    st.lists(_parts, min_size=1, max_size=3),
+    st.lists(_parts, min_size=1, max_size=4),
     st.sampled_from(["", "", "/"]),
     st.sampled_from(["", "", "", " ", "  ", "\r"]),
 )
@@ -130,3 +131,86 @@ def test_git_agrees(tree: Path, rules: dict[str, str]) -> None:
     )
     ours = [name for name in kept(tree) if not name.startswith(".git/")]
     assert ours == sorted(filter(None, os.fsdecode(listed.stdout).split("\0")))
+
+
+@pytest.mark.parametrize(
+    "rule", ["[z-a]", "[!z-a]*", "/x/[b-a]", "[[:alpha:]-1]", "x\\", "[", "**[z-a]**", "\0"]
+)
+def test_a_rule_that_makes_no_sense_hides_no_other(area: Path, rule: str) -> None:
+    (area / FILE_NAME).write_text(f"{rule}\n*.root\n")
+    assert not [name for name in kept(area) if name.endswith(".root")]
+    assert "a.py" in kept(area)
+
+
+LONG = "a" * 255
+DEEP = "a/" * 1000
+
+
+@pytest.mark.timeout(20)
+@pytest.mark.parametrize("bang", ["", "!"])
+@pytest.mark.parametrize(
+    ("rule", "path"),
+    [
+        ("*a" * 14 + "b", "a" * 60),
+        ("*a" * 100 + "b", LONG),
+        ("a*" * 100 + "b", LONG),
+        ("*[ab]?" * 60 + "b", LONG),
+        ("**a" * 60 + "b", LONG),
+        ("*a" * 100 + "b/", LONG),
+        ("x/" + "*a" * 100 + "b", f"x/{LONG}"),
+        ("**/a/" * 60 + "b", DEEP + "a"),
+        ("/a/**/" * 60 + "b", DEEP + "a"),
+        ("*/**/" * 60 + "b", DEEP + "a"),
+        ("**/a*a*/" * 60 + "b", DEEP + "a"),
+        ("**/" + "*a" * 60 + "b/**", f"{DEEP}{LONG}"),
+    ],
+)
+def test_no_rule_takes_longer_than_its_stars(bang: str, rule: str, path: str) -> None:
+    """A foreign area's rules once took four times as long with each star, and hours with fourteen."""
+    rules = Rules([bang + rule])
+    assert not rules.ignores(path, is_folder=False)
+    assert not rules.ignores(path, is_folder=True)
+    last = rule.rstrip("/*").rpartition("/")[2].replace("*", "").replace("?", "a").replace("[ab]", "a")
+    folders, _, _ = rule.rstrip("/*").rpartition("/")
+    whole = f"{folders.replace('**', 'a').replace('*', 'a')}/{last}".lstrip("/")
+    assert rules.ignores(whole + ("/b" if rule.endswith("**") else ""), is_folder=True) is not bool(bang)
+
+
+@pytest.mark.timeout(60)
+@pytest.mark.parametrize(
+    "text", ["*a" * 2047 + "b\n" + "*a" * 2000, "*a*b\n" * 2_500, "?" * 4_000, "name\n" * 10_000]
+)
+def test_a_file_as_full_as_may_be(tmp_path: Path, text: str) -> None:
+    for number in range(20):
+        (tmp_path / f"{number:a>255}").touch()
+    (tmp_path / FILE_NAME).write_text("# " + "*" * 10_000 + "\n" + "\n" * 20_000 + text)
+    assert len(kept(tmp_path)) == 21
+
+
+@pytest.mark.timeout(20)
+@pytest.mark.parametrize(
+    ("text", "what"),
+    [
+        ("name\n" * 10_001, "10000 rules"),
+        ("x" * 4_097, "4096 bytes"),
+        ("[[:a:]" * 170_000, "4096 bytes"),
+        ("*a*b\n" * 2_501, "5000 wildcards"),
+    ],
+)
+def test_more_than_anybody_writes_is_refused_at_once(tmp_path: Path, text: str, what: str) -> None:
+    (tmp_path / FILE_NAME).write_text(text)
+    with pytest.raises(BadArea, match=f"^{FILE_NAME} has .*{what}"):
+        kept(tmp_path)
+
+
+@pytest.mark.timeout(20)
+def test_rules_of_folders_above_count(tmp_path: Path) -> None:
+    folder = tmp_path
+    for number in range(6):
+        (folder / FILE_NAME).write_text("*a\n" * 900)
+        (folder / f"beside {number}").mkdir()
+        (folder / f"beside {number}" / FILE_NAME).write_text("*b\n" * 400)
+        folder = folder / "sub"
+        folder.mkdir()
+    with pytest.raises(BadArea, match=r"^sub/sub/sub/sub/sub/\.vmlignore has more than 5000 wildcards"):
+        kept(tmp_path)

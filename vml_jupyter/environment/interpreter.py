@@ -16,6 +16,7 @@ import msgspec
 
 from vml_jupyter.environment import remembered
 from vml_jupyter.environment.remembered import Told
+from vml_jupyter.parsing import parse
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -71,8 +72,8 @@ class Interpreter:
         if self._question.status != 0 or not lines:
             return None
         try:
-            version, path = msgspec.json.decode(lines[-1], type=tuple[str, list[str]])
-        except (msgspec.DecodeError, UnicodeDecodeError):
+            version, path = parse(lines[-1], tuple[str, list[str]])
+        except msgspec.DecodeError:
             return None
         told = Told(version, [folder for folder in path if folder.startswith("/")])
         if self._cache:

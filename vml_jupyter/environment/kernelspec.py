@@ -19,6 +19,8 @@ from pathlib import Path
 
 import msgspec
 
+from vml_jupyter.parsing import parse
+
 _NAME = r"[A-Za-z0-9][A-Za-z0-9._-]{0,200}"
 _THIS = frozenset(("python", "python{}".format(*sys.version_info), "python{}.{}".format(*sys.version_info)))
 _PYTHON = r"python(\d+(\.\d+)?)?t?"
@@ -87,8 +89,8 @@ def kernel_of(notebook: Path | None, environ: Mapping[str, str], *, in_kernel: b
 def kernelspec_of(notebook: Path) -> str:
     """Return the name of the kernel that a notebook was written for, '' where it does not say."""
     try:
-        document = msgspec.json.decode(notebook.read_bytes(), type=_Notebook)
-    except (OSError, msgspec.DecodeError, UnicodeDecodeError):
+        document = parse(notebook.read_bytes(), _Notebook)
+    except (OSError, msgspec.DecodeError):
         return ""
     if document.metadata is None or document.metadata.kernelspec is None:
         return ""
@@ -102,7 +104,7 @@ def _installed(name: str) -> _Spec | None:
 
     for folder in jupyter_path("kernels"):
         try:
-            return msgspec.json.decode((Path(folder) / name / "kernel.json").read_bytes(), type=_Spec)
+            return parse((Path(folder) / name / "kernel.json").read_bytes(), _Spec)
         except (OSError, ValueError):
             continue
     return None

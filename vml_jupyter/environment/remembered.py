@@ -19,6 +19,7 @@ from pathlib import Path
 
 import msgspec
 
+from vml_jupyter.parsing import parse
 from vml_jupyter.replacing import replace_file
 
 _FORMAT = 1
@@ -42,8 +43,8 @@ class _File(msgspec.Struct):
 def recall(cache: Path, about: list[str]) -> Told | None:
     """Return what was remembered about this very question, None where it is unknown or out of date."""
     try:
-        found = msgspec.json.decode(_file(cache, about).read_bytes(), type=_File)
-    except (OSError, msgspec.DecodeError, UnicodeDecodeError):
+        found = parse(_file(cache, about).read_bytes(), _File)
+    except (OSError, msgspec.DecodeError):
         return None
     known = found.format == _FORMAT and found.about == about
     return found.told if known and found.stamps == _stamps(file for file, _ in found.stamps) else None

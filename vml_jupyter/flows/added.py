@@ -19,6 +19,7 @@ import msgspec
 from vml_jupyter.errors import DigestMismatch, NotFound, ReleaseNotFound, Usage, WouldOverwrite
 from vml_jupyter.flows.settings import Settings
 from vml_jupyter.model import Release
+from vml_jupyter.parsing import parse
 from vml_jupyter.progress import SILENT, Progress
 from vml_jupyter.release import AvailableRelease, digest, fetch_file, recall
 
@@ -48,10 +49,10 @@ def added_images(settings: Settings) -> list[AddedImage]:
         Usage: The file cannot be understood.
     """
     try:
-        return msgspec.json.decode(_table(settings).read_bytes(), type=list[AddedImage])
+        return parse(_table(settings).read_bytes(), list[AddedImage])
     except FileNotFoundError:
         return []
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except msgspec.DecodeError as error:
         raise Usage(
             f"{_table(settings)} cannot be understood: {error}", "Mend it, or move it away."
         ) from error

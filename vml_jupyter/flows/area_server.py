@@ -27,6 +27,7 @@ import msgspec
 from vml_jupyter.errors import PortTaken, VmlError
 from vml_jupyter.machine import Host
 from vml_jupyter.model import Arrival
+from vml_jupyter.parsing import parse
 from vml_jupyter.replacing import replace_file
 from vml_jupyter.repository import Metered, Node, Repository, open_store
 from vml_jupyter.snapshot.block_serving import BlockServer
@@ -76,7 +77,7 @@ class Served(msgspec.Struct, frozen=True, kw_only=True):
 def main() -> int:
     gc.disable()  # a hundred thousand records and no cycles among them
     folder = Path(sys.argv[1])
-    order = msgspec.json.decode(os.environ.pop(ORDER), type=Order)
+    order = parse(os.environ.pop(ORDER), Order)
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())

@@ -26,6 +26,7 @@ from vml_jupyter.machine import companion
 from vml_jupyter.machine.runtime import runtime_folder
 from vml_jupyter.machine.session import SESSION
 from vml_jupyter.model import Arrival, Entry
+from vml_jupyter.parsing import parse
 from vml_jupyter.repository import Node
 from vml_jupyter.snapshot.image import AreaImage, Kept
 
@@ -70,7 +71,7 @@ def image_of(settings: Settings, source: Source) -> Iterator[AreaImage]:
 def arrival(folder: Path) -> Arrival | None:
     """Return how much of its working area has come over to a machine; None where nobody serves one."""
     try:
-        return msgspec.json.decode((folder / ARRIVED).read_bytes(), type=Arrival)
+        return parse((folder / ARRIVED).read_bytes(), Arrival)
     except (OSError, msgspec.DecodeError):
         return None
 
@@ -145,7 +146,7 @@ def source_of(folder: Path) -> Source:
         MachineRefused: The machine's folder does not tell any more.
     """
     try:
-        return msgspec.json.decode((folder / "source.json").read_bytes(), type=Source)
+        return parse((folder / "source.json").read_bytes(), Source)
     except (OSError, msgspec.DecodeError) as error:
         raise MachineRefused(
             f"the machine in {folder} no longer knows its working area",
@@ -181,6 +182,6 @@ def socket_url(socket: str) -> str:
 
 def _answer(file: Path) -> Served | None:
     try:
-        return msgspec.json.decode(file.read_bytes(), type=Served)
+        return parse(file.read_bytes(), Served)
     except FileNotFoundError:
         return None

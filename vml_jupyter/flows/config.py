@@ -27,6 +27,7 @@ from vml_jupyter.flows.setting_table import (
     require_no_secret,
     shown,
 )
+from vml_jupyter.parsing import parse
 from vml_jupyter.replacing import replace_file
 
 _HIDDEN = "(set, not shown)"
@@ -122,7 +123,7 @@ def _change(environ: Mapping[str, str], setting: Setting, key: str, value: Any) 
     file = file_of(environ)
     read_file(file)  # what is not understood is not written over
     try:
-        document = msgspec.json.decode(file.read_bytes(), type=dict[str, Any])
+        document = parse(file.read_bytes(), dict[str, Any])
     except FileNotFoundError:
         document = {}
     _put(document, [*setting.name.split("."), *([key] if key else [])], value)

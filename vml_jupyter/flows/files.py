@@ -33,8 +33,8 @@ def restore_files(settings: Settings, entry_id: str, target: Path, progress: Pro
         entry = logbook.find(entry_id)
         area = logbook.area_node(entry)
         progress.stage("lay", f"Writing the files of {entry.id}")
+        expected = entry.files, entry.bytes
         try:
-            expected = entry.files, entry.bytes
             laid = lay(logbook.repository, entry.tree, target, progress, area, expected)
             remember(settings, target, entry)
             return laid
@@ -42,7 +42,7 @@ def restore_files(settings: Settings, entry_id: str, target: Path, progress: Pro
             progress.stage("salvage", "Something is damaged: looking for what is whole")
             salvage = Salvage(logbook.repository, entry.tree, progress)
         progress.stage("lay", f"Writing the other files of {entry.id}")
-        lay(salvage.repository(), entry.tree, target, progress, area)
+        lay(salvage.repository(), entry.tree, target, progress, area, expected)
     shown = ", ".join(salvage.lost[:_LOST_SHOWN]) + (", ..." if len(salvage.lost) > _LOST_SHOWN else "")
     raise LogbookDamaged(
         f"{len(salvage.lost)} files of the entry {entry.id} are damaged and were not written: {shown}",

@@ -22,6 +22,7 @@ from vml_jupyter.flows.trust import trusted
 from vml_jupyter.logbook import Logbook
 from vml_jupyter.logbook.document import encode_record
 from vml_jupyter.model import Entry, Query
+from vml_jupyter.parsing import parse
 from vml_jupyter.progress import SILENT, Progress
 from vml_jupyter.repository import Repository
 from vml_jupyter.repository.archive import Archive
@@ -107,8 +108,8 @@ def import_file(
 
 def _manifest(archive: Archive) -> Manifest:
     try:
-        manifest = msgspec.json.decode(archive.read("manifest.json", _MANIFEST_BYTES), type=Manifest)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        manifest = parse(archive.read("manifest.json", _MANIFEST_BYTES), Manifest)
+    except msgspec.DecodeError as error:
         raise Foreign(f"the manifest in {archive.label} cannot be read: {error}", _ODD) from error
     if manifest.format != FORMAT:
         raise Foreign(

@@ -21,6 +21,7 @@ import msgspec
 
 from vml_jupyter.errors import Foreign, NotAllowed, NotFound
 from vml_jupyter.flows.settings import Settings
+from vml_jupyter.parsing import parse
 from vml_jupyter.replacing import replace_file
 
 T = TypeVar("T")
@@ -145,7 +146,7 @@ class Records:
 
     def _read(self, file: Path, type_: type[T]) -> T | None:
         try:
-            return msgspec.json.decode(file.read_bytes(), type=type_)
+            return parse(file.read_bytes(), type_)
         except FileNotFoundError:
             return None
         except msgspec.DecodeError as error:

@@ -34,6 +34,7 @@ from vml_jupyter.guest.changes import changes_of
 from vml_jupyter.logbook import Logbook, checked
 from vml_jupyter.machine import MachineSpec
 from vml_jupyter.model import Checkout, Entry, new_entry_id
+from vml_jupyter.parsing import parse
 from vml_jupyter.progress import SILENT, Progress
 from vml_jupyter.replacing import replace_file
 from vml_jupyter.repository import Node, Repository
@@ -239,7 +240,7 @@ def git_of(repository: Repository, tree: str, restored: Entry | None) -> tuple[C
 
 def _captured(spec: MachineSpec) -> list[str]:
     try:
-        return msgspec.json.decode(_history(spec).read_bytes(), type=list[str])
+        return parse(_history(spec).read_bytes(), list[str])
     except (OSError, msgspec.DecodeError):
         return []
 

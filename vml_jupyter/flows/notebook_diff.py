@@ -20,6 +20,7 @@ import msgspec
 from msgspec import Meta
 
 from vml_jupyter.errors import BadNotebook
+from vml_jupyter.parsing import is_shallow, parse
 
 LARGEST_BYTES = 64 << 20
 _Cells = Annotated[list["_Cell"], Meta(max_length=10_000)]
@@ -139,9 +140,14 @@ def _read(raw: bytes) -> _Notebook:
             "the notebook is too large to be compared cell by cell", "Compare its files instead"
         )
     try:
-        return msgspec.json.decode(raw, type=_Notebook)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        found = parse(raw, _Notebook)
+    except msgspec.DecodeError as error:
         raise BadNotebook(f"this is no notebook: {str(error)[:200]}", "Compare its files instead") from error
+    outputs = [output for cell in found.cells for output in cell.outputs]
+    loose = [found.metadata, *(cell.metadata for cell in found.cells)]
+    if not is_shallow([*loose, *([output.data, output.metadata] for output in outputs)]):
+        raise BadNotebook("this is no notebook: it is nested too deeply", "Compare its files instead")
+    return found
 
 
 def _as_v4(notebook: _Notebook) -> dict[str, Any]:

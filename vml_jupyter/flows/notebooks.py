@@ -7,6 +7,7 @@ from pathlib import Path, PurePosixPath
 import msgspec
 
 from vml_jupyter.errors import BadArea, BadNotebook
+from vml_jupyter.parsing import parse
 
 
 def checked_area(area: Path) -> Path:
@@ -84,12 +85,12 @@ def _cells(file: Path) -> list[_Cell]:
     """Read a notebook; only an old one costs the import of nbformat, which is most of a command's time."""
     try:
         raw = file.read_bytes()
-        found = msgspec.json.decode(raw, type=_Notebook)
+        found = parse(raw, _Notebook)
         if found.cells is None and found.worksheets is not None:
             found = _converted(raw)
     except PermissionError as error:
         raise BadNotebook(f"the notebook {file} cannot be read", "Ask its owner for the right to.") from error
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except msgspec.DecodeError as error:
         raise _none(file, str(error)) from error
     if found.cells is None:
         raise _none(file, "it has no cells")
@@ -99,8 +100,12 @@ def _cells(file: Path) -> list[_Cell]:
 def _converted(raw: bytes) -> _Notebook:
     import nbformat
 
-    text: str = nbformat.writes(nbformat.reads(raw.decode(), as_version=4))  # type: ignore[no-untyped-call]
-    return msgspec.json.decode(text, type=_Notebook)
+    try:
+        text: str = nbformat.writes(nbformat.reads(raw.decode(), as_version=4))  # type: ignore[no-untyped-call]
+    except (AttributeError, LookupError, TypeError, ValueError, RecursionError) as error:
+        # Its converters take for granted that a notebook is one.
+        raise msgspec.DecodeError(f"it cannot be converted: {error}") from error
+    return parse(text, _Notebook)
 
 
 def _none(file: Path, why: str) -> BadNotebook:

@@ -19,6 +19,7 @@ from vml_jupyter.errors import Ambiguous, NotFound
 from vml_jupyter.flows.settings import Settings
 from vml_jupyter.logbook import Logbook
 from vml_jupyter.model import Entry, Query
+from vml_jupyter.parsing import parse
 from vml_jupyter.replacing import replace_file
 from vml_jupyter.repository.gotime import now
 
@@ -40,7 +41,7 @@ def continued(settings: Settings, logbook: Logbook, area: Path) -> Entry | None:
     """Return the entry that ``area``, an absolute path, continues; None where it is the first of its kind."""
     last = next(iter(logbook.listed(Query(area=str(area), outside=True, limit=1)).entries), None)
     try:
-        origin = msgspec.json.decode(_file(settings, str(area)).read_bytes(), type=_Origin)
+        origin = parse(_file(settings, str(area)).read_bytes(), _Origin)
     except (OSError, msgspec.DecodeError):
         return last
     if origin.area != str(area) or (last is not None and last.time >= origin.time):

@@ -16,6 +16,7 @@ import platformdirs
 
 from vml_jupyter.errors import Usage
 from vml_jupyter.flows.setting_table import BY_NAME, SETTINGS, Setting, checked, parsed
+from vml_jupyter.parsing import parse
 
 FILE = "config.json"
 
@@ -53,7 +54,7 @@ def read_file(file: Path) -> dict[str, Any]:
         Usage: It cannot be understood; says why.
     """
     try:
-        raw = msgspec.json.decode(file.read_bytes(), type=dict[str, Any])
+        raw = parse(file.read_bytes(), dict[str, Any])
         return {name: _in_file(name, value) for name, value in flat(raw)}
     except FileNotFoundError:
         return {}

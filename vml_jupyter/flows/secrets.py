@@ -11,11 +11,12 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Iterable, Iterator
-from typing import Protocol
+from typing import Any, Protocol
 
 import msgspec
 
 from vml_jupyter.flows.secret_patterns import kinds_in
+from vml_jupyter.parsing import parse
 from vml_jupyter.progress import SILENT, Progress
 
 FILE_BYTES = 4 << 20
@@ -140,9 +141,9 @@ def _in_text(path: str, data: bytes, deadline: float) -> Iterator[Finding]:
 def _cells(text: str) -> list[tuple[str, str]] | None:
     """Return the cells of a notebook by number: source and what they printed; None where it is none."""
     try:
-        cells = msgspec.json.decode(text.encode())["cells"]
+        cells = parse(text.encode(), dict[str, Any])["cells"]
         return [(f"cell {number}", "\n".join(_texts(cell))) for number, cell in enumerate(cells, 1)]
-    except (msgspec.DecodeError, RecursionError, UnicodeError, KeyError, TypeError, AttributeError):
+    except (msgspec.DecodeError, UnicodeError, KeyError, TypeError, AttributeError):
         return None
 
 

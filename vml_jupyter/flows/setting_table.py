@@ -308,7 +308,7 @@ def parsed(setting: Setting, words: list[str], said_by: str) -> Any:
         else:
             value = json.loads(text)
         return checked(setting, value)
-    except (ValueError, KeyError) as error:  # msgspec's and json's are both of these
+    except (ValueError, KeyError, RecursionError) as error:  # msgspec's and json's are all of these
         raise Usage(
             f"{said_by} is {masked_of(setting, text)!r}, not {setting.wants}",
             f"What it is for: {setting.help}.",

@@ -18,6 +18,7 @@ from msgspec import Meta
 
 from vml_jupyter.errors import BadNotebook
 from vml_jupyter.flows.reading import Content
+from vml_jupyter.parsing import is_shallow, parse
 
 MOST_BYTES = 32 << 20
 _MOST_TEXT = 2 << 20
@@ -120,9 +121,12 @@ def notebook_of(raw: bytes) -> Notebook:
         BadNotebook: It is none.
     """
     try:
-        found = msgspec.json.decode(raw, type=_RawNotebook)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        found = parse(raw, _RawNotebook)
+    except msgspec.DecodeError as error:
         raise BadNotebook(f"this is no notebook: {str(error)[:200]}", "Open it as a text.") from error
+    loose = [cell.attachments for cell in found.cells]
+    if not is_shallow([*loose, *(output.data for cell in found.cells for output in cell.outputs)]):
+        raise BadNotebook("this is no notebook: its outputs are nested too deeply", "Open it as a text.")
     return Notebook(cells=list(map(_cell, found.cells)), language=_language(found.metadata))
 
 

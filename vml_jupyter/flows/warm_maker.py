@@ -22,6 +22,7 @@ from vml_jupyter.errors import Cancelled, VmlError
 from vml_jupyter.flows.settings import Settings, load
 from vml_jupyter.flows.warm import Recipe
 from vml_jupyter.flows.warming import make
+from vml_jupyter.parsing import parse
 from vml_jupyter.progress import SILENT, Progress
 
 _PATIENCE_S = 1800.0
@@ -75,7 +76,7 @@ def make_when_idle(settings: Settings, recipe: Recipe, progress: Progress = SILE
 
 
 def main() -> int:
-    recipe = msgspec.json.decode(sys.argv[1], type=Recipe, dec_hook=lambda _, text: Path(text))
+    recipe = parse(sys.argv[1], Recipe, lambda _, text: Path(text))
     signal.signal(signal.SIGTERM, _interrupt)
     try:
         print(make_when_idle(load(), recipe) or "another process makes one")

@@ -17,6 +17,8 @@ from email.utils import parsedate_to_datetime
 
 import msgspec
 
+from vml_jupyter.parsing import parse
+
 _ANSWER_S = 5.0
 _LIMIT = 1 << 20
 _UNTRACKED = "?no_track_activity=1"
@@ -42,10 +44,17 @@ def activity(port: int, base_url: str, token: str) -> Activity | None:
     try:
         kernels, _ = _get(port, base_url, token, "api/kernels")
         status, now = _get(port, base_url, token, "api/status")
-        states = [kernel.execution_state for kernel in msgspec.json.decode(kernels, type=list[_Kernel])]
-        last = msgspec.json.decode(status, type=_Status).last_activity
-        idle_s = (now - last).total_seconds()
-    except (OSError, http.client.HTTPException, msgspec.DecodeError, ValueError, TypeError):
+    except (OSError, http.client.HTTPException, ValueError, TypeError):
+        return None
+    return judged(kernels, status, now)
+
+
+def judged(kernels: bytes, status: bytes, now: datetime.datetime) -> Activity | None:
+    """Return what two answers mean at the guest's own time; None where they mean nothing."""
+    try:
+        states = [kernel.execution_state for kernel in parse(kernels, list[_Kernel])]
+        idle_s = (now - parse(status, _Status).last_activity).total_seconds()
+    except (msgspec.DecodeError, TypeError, OverflowError):
         return None
     return Activity(busy="busy" in states, idle_s=max(0.0, idle_s))
 

@@ -175,7 +175,7 @@ def answer(line: bytes, state: State, actions: "dict[str, Callable[..., None]]")
     """Return the answer to one request line, as a dictionary."""
     try:
         request = json.loads(line.decode("utf-8"))
-    except ValueError:
+    except (ValueError, RecursionError):
         return {"v": 1, "id": None, "error": "not JSON"}
     if not isinstance(request, dict):
         return {"v": 1, "id": None, "error": "not an object"}
@@ -890,7 +890,7 @@ def jupyter_version(base_url: str) -> str:
         return ""
     try:
         return str(json.loads(body.decode("utf-8")).get("version", "unknown"))
-    except (ValueError, AttributeError):
+    except (ValueError, AttributeError, RecursionError):
         return ""
 
 
@@ -918,7 +918,7 @@ def start_kernel(config: "Config", area: str) -> None:
         answered.read(LINE_LIMIT)
         link.close()
         say(f"kernel: {answered.status}")
-    except (OSError, ValueError, KeyError, TypeError, http.client.HTTPException) as error:
+    except (OSError, ValueError, KeyError, TypeError, RecursionError, http.client.HTTPException) as error:
         say(f"no kernel was started ahead: {type(error).__name__}")
 
 
@@ -1030,7 +1030,7 @@ class WaitingJupyter:
             self._mouth.settimeout(patience_s)
             self._mouth.sendall(json.dumps(wish).encode("ascii") + b"\n")
             answer = json.loads(self._heard.readline(LINE_LIMIT) or "{}")
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError, RecursionError) as error:
             say(f"Jupyter does not listen: {error!r}")
             return False
         if answer.get("error"):

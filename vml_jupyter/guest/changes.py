@@ -21,6 +21,7 @@ from msgspec import Meta
 
 from vml_jupyter.errors import Foreign, LimitReached, MachineGone
 from vml_jupyter.guest.client import shown
+from vml_jupyter.parsing import parse
 from vml_jupyter.progress import SILENT, Progress
 from vml_jupyter.snapshot.told import Closed, Folder, Limits, Opened, Part, Row, Same, Wish, checked_folder
 
@@ -135,6 +136,8 @@ class ChangesClient:
         while left:
             kind, payload = self._frame()
             if kind == b"d":
+                if not payload:  # or it could go on for ever
+                    raise Foreign("the machine sends nothing where bytes of a file were to come")
                 yield payload
             elif kind == b"o":
                 number, row = _decoded(payload, tuple[int, Row])
@@ -276,8 +279,8 @@ def _typed(came: bytes, payload: bytes, kind: bytes, type_: type[_T]) -> _T:
 
 def _decoded(payload: bytes, type_: type[_T]) -> _T:
     try:
-        return msgspec.json.decode(payload, type=type_)
-    except (msgspec.DecodeError, UnicodeError, RecursionError) as error:
+        return parse(payload, type_)
+    except msgspec.DecodeError as error:
         raise Foreign(f"the machine tells what cannot be: {shown(str(error))}") from error
 
 

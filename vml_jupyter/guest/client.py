@@ -18,6 +18,7 @@ import msgspec
 
 from vml_jupyter.errors import Foreign, MachineGone
 from vml_jupyter.guest.pickup import GuestConfig
+from vml_jupyter.parsing import parse
 
 LINE_LIMIT = 64 * 1024
 
@@ -187,6 +188,6 @@ def _decode(line: bytes) -> _Answer | None:
     if len(line) > LINE_LIMIT:
         raise Foreign("the agent's answer is too long")
     try:
-        return msgspec.json.decode(line, type=_Answer)
-    except (msgspec.DecodeError, UnicodeError):
+        return parse(line, _Answer)
+    except msgspec.DecodeError:
         return None

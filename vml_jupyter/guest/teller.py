@@ -513,7 +513,7 @@ def ask_jupyter(order: "dict[str, Any]", what: str) -> "list[dict[str, Any]]":
         link.request("GET", order["base_url"] + what + "?no_track_activity=1", headers=headers)
         answered = json.loads(link.getresponse().read(1 << 20).decode("utf-8"))
         link.close()
-    except (OSError, ValueError, http.client.HTTPException):
+    except (OSError, ValueError, RecursionError, http.client.HTTPException):
         return []
     return [each for each in answered if isinstance(each, dict)] if isinstance(answered, list) else []
 
@@ -530,7 +530,7 @@ def python_of(program: str, environ: "dict[str, str]", order: "dict[str, Any]") 
     try:
         with open(order["pythons"]) as file:
             known = json.load(file)
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         known = {}
     if key not in known:
         answer = ask_python(program, environ, order["user"])
@@ -578,7 +578,7 @@ def ask_python(program: str, environ: "dict[str, str]", user: str) -> "list[Any]
         answer = process.communicate(timeout=PYTHON_S)[0]
         version, path = json.loads(answer.decode("utf-8", "replace").splitlines()[-1])
         return [str(version), [str(folder) for folder in path]]
-    except (subprocess.TimeoutExpired, ValueError, IndexError, TypeError):
+    except (subprocess.TimeoutExpired, ValueError, RecursionError, IndexError, TypeError):
         process.kill()
         process.wait()
         return None

@@ -16,12 +16,13 @@ from pathlib import Path
 import msgspec
 
 from vml_jupyter.jobs.job import Stage
+from vml_jupyter.parsing import Parser
 from vml_jupyter.replacing import replace_file
 
 _RUNS = 3
 _KEYS = 200
 
-_decoder = msgspec.json.Decoder(dict[str, list[dict[str, float]]])
+_parser = Parser(dict[str, list[dict[str, float]]])
 
 
 class Estimates:
@@ -58,8 +59,8 @@ class Estimates:
 
     def _load(self) -> dict[str, list[dict[str, float]]]:
         try:
-            return _decoder.decode(self._file.read_bytes()) if self._file else {}
-        except (OSError, msgspec.DecodeError, UnicodeDecodeError):
+            return _parser.parse(self._file.read_bytes()) if self._file else {}
+        except (OSError, msgspec.DecodeError):
             return {}
 
 

@@ -22,6 +22,7 @@ from typing import BinaryIO
 import msgspec
 
 from vml_jupyter.jobs.job import Failure, Job, now
+from vml_jupyter.parsing import parse
 
 _INTERRUPTED = Failure(
     code="interrupted",
@@ -133,7 +134,7 @@ def _read(lines: Iterable[bytes]) -> Iterable[Job]:
     jobs: dict[str, Job] = {}
     for line in lines:
         try:
-            job = msgspec.json.decode(line, type=Job)
+            job = parse(line, Job)
         except msgspec.DecodeError:
             continue
         jobs[job.id] = job

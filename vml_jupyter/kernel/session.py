@@ -14,6 +14,8 @@ from typing import Any
 
 import msgspec
 
+from vml_jupyter.parsing import parse
+
 
 class _Cell(msgspec.Struct):
     cell_type: str = ""
@@ -76,8 +78,8 @@ class Session:
         inputs = self._shell.history_manager.input_hist_raw
         running = inputs[-1].strip() if inputs else ""
         try:
-            cells = msgspec.json.decode(file.read_bytes(), type=_Notebook).cells
-        except (OSError, msgspec.DecodeError, UnicodeDecodeError):
+            cells = parse(file.read_bytes(), _Notebook).cells
+        except (OSError, msgspec.DecodeError):
             return True
         saved = {"".join(cell.source).strip() for cell in cells if cell.cell_type == "code"}
         return not running or running in saved

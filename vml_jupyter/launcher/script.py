@@ -203,7 +203,7 @@ class Server:
         if answer.status >= 500 or answer.status == 429 or 300 <= answer.status < 400:
             raise OSError("it answers %d" % answer.status)
         message, hint = "the server says no (%d)" % answer.status, ""
-        with contextlib.suppress(ValueError, AttributeError):
+        with contextlib.suppress(ValueError, AttributeError, RecursionError):
             said = json.loads(answer.read(JSON_LIMIT))
             message, hint = str(said.get("message", message))[:500], str(said.get("hint", ""))[:500]
         raise Refused(message, hint)
@@ -278,15 +278,16 @@ class Folder:
         """Return what is known of the machine; nothing where there is none."""
         try:
             record = json.loads(self.file("launch.json").read_text("utf-8"))
+            fields = dict(record.items())
         except FileNotFoundError:
             return {}
-        except ValueError as error:
+        except (ValueError, AttributeError, RecursionError) as error:
             raise Refused(
                 "{} is damaged: {}".format(self.file("launch.json"), error), "Say remove, and start again."
             ) from error
-        if record.get("entry") != CONFIG["entry"]:
+        if fields.get("entry") != CONFIG["entry"]:
             raise Refused(f"{self.path} is the folder of another entry", "Name another with --folder.")
-        return dict(record)
+        return fields
 
     def save(self, record: dict[str, Any]) -> None:
         self.write("launch.json", json.dumps(record, indent=1).encode())

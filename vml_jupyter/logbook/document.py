@@ -17,6 +17,7 @@ import msgspec
 
 from vml_jupyter.errors import LogbookDamaged, Usage
 from vml_jupyter.model import Entry
+from vml_jupyter.parsing import Parser
 from vml_jupyter.repository import Node, Repository, Snapshot
 from vml_jupyter.repository.gomode import from_stat
 from vml_jupyter.repository.gotime import now
@@ -32,8 +33,7 @@ _FOLDER_MODE = from_stat(0o040755)
 _FILE_MODE = from_stat(0o100644)
 _MAXIMUM_BYTES = 4 << 20
 _ID = re.compile(r"[0-9A-Za-z_-]{1,64}")
-# Made here for the reason that ``parsing.Parser`` gives.
-_decoder = msgspec.json.Decoder(Entry)
+_parser = Parser(Entry)
 _TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,9})?Z", re.ASCII)
 
 
@@ -84,7 +84,7 @@ def checked(entry: Entry) -> Entry:
     """
     try:
         record = encode_record(entry)
-        _decoder.decode(record)
+        _parser.parse(record)
     except msgspec.ValidationError as error:
         raise Usage(f"the entry cannot be written like this: {error}", "Make it shorter") from error
     if len(record) > _MAXIMUM_BYTES:
@@ -143,8 +143,8 @@ def load_entry(repository: Repository, snapshot: Snapshot) -> Entry:
     if sum(map(repository.blob_size, content)) > _MAXIMUM_BYTES:
         raise _damaged(snapshot, "its record is larger than any that VML writes")
     try:
-        entry = _decoder.decode(b"".join(map(repository.blob, content)))
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        entry = _parser.parse(b"".join(map(repository.blob, content)))
+    except msgspec.DecodeError as error:
         raise _damaged(snapshot, f"its record is not understood: {error}") from error
     if entry.id != entry_id_of(snapshot):
         raise _damaged(snapshot, "its record is that of another entry")

@@ -20,6 +20,7 @@ import msgspec
 
 from vml_jupyter.errors import LogbookDamaged
 from vml_jupyter.model import Entry
+from vml_jupyter.parsing import Parser, parse
 from vml_jupyter.replacing import replace_file
 from vml_jupyter.repository import Repository
 
@@ -46,7 +47,7 @@ class Row(msgspec.Struct, frozen=True, array_like=True):
 
     def load(self) -> Entry:
         """Return the entry, without the packages of its environment."""
-        return msgspec.json.decode(self.summary, type=Entry)
+        return parse(self.summary, Entry)
 
 
 class _File(msgspec.Struct):
@@ -55,7 +56,7 @@ class _File(msgspec.Struct):
     rows: list[Row]
 
 
-_decoder = msgspec.json.Decoder(_File)  # made here for the reason that ``parsing.Parser`` gives
+_parser = Parser(_File)
 Read = Callable[[Iterable[str]], list[Row]]
 
 
@@ -104,8 +105,8 @@ class Register:
         if self._file is None:
             return {}
         try:
-            file = _decoder.decode(self._repository.unseal(self._file.read_bytes()))
-        except (OSError, LogbookDamaged, msgspec.DecodeError, UnicodeDecodeError):
+            file = _parser.parse(self._repository.unseal(self._file.read_bytes()))
+        except (OSError, LogbookDamaged, msgspec.DecodeError):
             return {}
         if (file.format, file.repository) != (_FORMAT, self._repository.id):
             return {}

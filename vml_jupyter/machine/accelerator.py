@@ -26,6 +26,7 @@ from pathlib import Path
 import msgspec
 
 from vml_jupyter.errors import NoAccelerator, ToolMissing
+from vml_jupyter.parsing import parse
 
 QEMU = "qemu-system-x86_64"
 
@@ -198,6 +199,6 @@ def _key(program: str) -> str:
 
 def _read(path: Path) -> dict[str, Accelerator]:
     try:
-        return msgspec.json.decode(path.read_bytes(), type=dict[str, Accelerator])
+        return parse(path.read_bytes(), dict[str, Accelerator])
     except (OSError, msgspec.DecodeError):
         return {}

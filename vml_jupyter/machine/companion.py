@@ -24,6 +24,7 @@ import msgspec
 
 from vml_jupyter.errors import ToolMissing
 from vml_jupyter.machine.waiting import wait_until
+from vml_jupyter.parsing import parse
 
 _TERM_S = 3.0
 _KILL_S = 5.0
@@ -154,7 +155,7 @@ def _stat(pid: int) -> list[str]:
 
 def _read(path: Path) -> _Record | None:
     try:
-        return msgspec.json.decode(path.read_bytes(), type=_Record)
+        return parse(path.read_bytes(), _Record)
     except (OSError, msgspec.DecodeError):
         return None
 

@@ -14,6 +14,7 @@ import msgspec
 
 from vml_jupyter.errors import VmlError
 from vml_jupyter.machine.host import Hypervisor
+from vml_jupyter.parsing import parse
 
 
 class LibvirtAnswer(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -30,7 +31,7 @@ def ask_libvirt(uri: str, data: Path, timeout_s: float) -> LibvirtAnswer:
     command = [sys.executable, "-m", "vml_jupyter.machine.libvirt_check", uri, str(data)]
     try:
         done = subprocess.run(command, capture_output=True, timeout=timeout_s, check=False)
-        return msgspec.json.decode(done.stdout, type=LibvirtAnswer)
+        return parse(done.stdout, LibvirtAnswer)
     except subprocess.TimeoutExpired:
         return LibvirtAnswer(error=f"libvirt does not answer at {uri} within {timeout_s:.0f} s")
     except msgspec.DecodeError:

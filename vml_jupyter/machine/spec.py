@@ -29,6 +29,7 @@ import msgspec
 from vml_jupyter.errors import Foreign
 from vml_jupyter.machine.runtime import runtime_folder
 from vml_jupyter.model import Difference, Machine, Release, Shape
+from vml_jupyter.parsing import parse
 
 
 class MachineSpec(msgspec.Struct, frozen=True, kw_only=True):
@@ -164,8 +165,8 @@ def decode_spec(text: str) -> MachineSpec:
         Foreign: It is none.
     """
     try:
-        return msgspec.json.decode(text, type=MachineSpec, dec_hook=_text_to_path)
-    except (msgspec.DecodeError, UnicodeError) as error:
+        return parse(text, MachineSpec, _text_to_path)
+    except msgspec.DecodeError as error:
         raise Foreign(f"a machine's record cannot be read: {error}") from error
 
 
@@ -179,7 +180,7 @@ def save_spec(spec: MachineSpec) -> None:
 def with_secrets(spec: MachineSpec) -> MachineSpec:
     """Return the machine with the secrets that its folder keeps; without any where it keeps none."""
     try:
-        secrets = msgspec.json.decode((spec.folder / "secrets.json").read_bytes(), type=Secrets)
+        secrets = parse((spec.folder / "secrets.json").read_bytes(), Secrets)
     except (OSError, msgspec.DecodeError):
         return spec
     return msgspec.structs.replace(spec, token=secrets.token, area_cookie=secrets.area_cookie)

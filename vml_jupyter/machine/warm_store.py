@@ -29,6 +29,7 @@ import msgspec
 
 from vml_jupyter.machine.warm import Frozen
 from vml_jupyter.model import Release, Shape
+from vml_jupyter.parsing import parse
 
 _KEY = re.compile(r"[0-9a-f]{16}")
 _RECORD = "state.json"
@@ -191,7 +192,7 @@ def _fault(folder: Path, state: WarmState | None, facts: Mapping[str, str]) -> s
 
 def _read(folder: Path) -> WarmState | None:
     try:
-        return msgspec.json.decode((folder / _RECORD).read_bytes(), type=WarmState)
+        return parse((folder / _RECORD).read_bytes(), WarmState)
     except (OSError, msgspec.DecodeError):
         return None
 

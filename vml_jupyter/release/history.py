@@ -42,6 +42,7 @@ STRATUM_ONES = (
 _HISTORY_LIMIT = 32 * 1024 * 1024
 _DATABASE_LIMIT = 256 * 1024 * 1024
 _TAG_LIMIT = 20_000
+_TEXT_LIMIT = 16 * 1024 * 1024
 _STEP_LIMIT = 2_000  # times 10,000 instructions of SQLite's machine
 _NEEDS = re.compile(r"\buCernVM (\d+\.\d+-\d+)")
 
@@ -148,13 +149,21 @@ def _select(connection: sqlite3.Connection) -> list[Tag]:
         " CAST(timestamp AS INTEGER), CAST(description AS TEXT) FROM tags LIMIT ?",
         (_TAG_LIMIT,),
     )
-    return [
-        Tag(
-            name=name or "",
-            root_hash=root_hash if OBJECT.fullmatch(root_hash or "") else "",
-            revision=revision or 0,
-            time=time or 0,
-            description=description or "",
+    found: list[Tag] = []
+    length = 0
+    for name, root_hash, revision, time, description in rows:
+        # Rows of a database that is made to do harm may share one long text, which then is there once for each.
+        length += len(name or "") + len(root_hash or "") + len(description or "")
+        if length > _TEXT_LIMIT:
+            raise Foreign("the repository's history says more than can be kept")
+        root_hash = root_hash if OBJECT.fullmatch(root_hash or "") else ""
+        found.append(
+            Tag(
+                name=name or "",
+                root_hash=root_hash,
+                revision=revision or 0,
+                time=time or 0,
+                description=description or "",
+            )
         )
-        for name, root_hash, revision, time, description in rows
-    ]
+    return found

@@ -14,6 +14,7 @@ from typing import Any, Generic, TypeVar
 
 import msgspec
 
+from vml_jupyter.parsing import parse
 from vml_jupyter.replacing import replace_file
 
 T = TypeVar("T")
@@ -62,8 +63,8 @@ def file_key(file: Path) -> str:
 def read_json(file: Path, kind: Any) -> Any:
     """Return what a file holds, None where it is absent or damaged."""
     try:
-        return msgspec.json.decode(file.read_bytes(), type=kind)
-    except (OSError, msgspec.DecodeError, UnicodeDecodeError):
+        return parse(file.read_bytes(), kind)
+    except (OSError, msgspec.DecodeError):
         return None
 
 

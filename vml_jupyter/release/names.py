@@ -29,6 +29,7 @@ _FILE = re.compile(
 _HUMAN = re.compile(
     rf"cernvm(?P<major>[34])-micro-(?P<bootloader>{_BOOTLOADER})\.(?P<extension>[a-z0-9]+(?:\.gz)?)"
 )
+_NUMBER = r"\d{1,18}"  # Python refuses to read a number of 5,000 digits
 _SYSTEM = r"\d{1,4}(?:\.\d{1,6}){2,3}"
 _TYPED = re.compile(
     rf"(?:CernVM[ -]?|cernvm-system-)?(?P<system>{_SYSTEM})"
@@ -82,7 +83,7 @@ def parse_bootloader(text: str) -> str:
 
 def bootloader_key(bootloader: str) -> tuple[int, ...]:
     """Return what sorts bootloaders by age: ``2.6-7`` before ``2018.06-1`` before ``2021.05-1``."""
-    return tuple(int(number) for number in re.findall(r"\d+", bootloader))
+    return tuple(int(number) for number in re.findall(_NUMBER, bootloader))
 
 
 def parse_tag(tag: str) -> str:
@@ -93,7 +94,7 @@ def parse_tag(tag: str) -> str:
 
 def system_key(system: str) -> tuple[int, ...]:
     """Return what sorts systems by age: 4.5.0.1 before 4.10.0.0."""
-    return tuple(int(number) for number in re.findall(r"\d+", system))
+    return tuple(int(number) for number in re.findall(_NUMBER, system))
 
 
 def parse_release(text: str) -> Release:

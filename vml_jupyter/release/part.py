@@ -16,11 +16,12 @@ from typing import BinaryIO
 import msgspec
 
 from vml_jupyter.errors import RepositoryUnreachable
+from vml_jupyter.parsing import parse
 
 _LARGEST_BYTES = 64 * 1024**3
 _PIECE = 1 << 20
 _HINT = "Name another release repository (VML_RELEASE_URLS)."
-_CONTENT_RANGE = re.compile(r"bytes (\d+)-\d+/(\d+|\*)")
+_CONTENT_RANGE = re.compile(r"bytes ([0-9]{1,18})-[0-9]{1,18}/([0-9]{1,18}|\*)")
 
 
 class _Plan(msgspec.Struct, frozen=True):
@@ -92,7 +93,7 @@ class Part:
         else:
             self.restart()
             length = headers.get("Content-Length", "")
-            total = int(length) if length.isdigit() else None
+            total = int(length) if re.fullmatch(r"[0-9]{1,18}", length) else None
         if total is not None and total > _LARGEST_BYTES:
             raise RepositoryUnreachable(f"the release repository offers an image of {total} bytes", _HINT)
         self._remember(url, headers)
@@ -141,8 +142,8 @@ class Part:
     def _left_plan(self) -> _Plan | None:
         """Return the plan of a part that an earlier download left, None if it was for other bytes."""
         try:
-            plan = msgspec.json.decode(self._plan_path.read_bytes(), type=_Plan)
-        except (OSError, msgspec.DecodeError, UnicodeDecodeError):
+            plan = parse(self._plan_path.read_bytes(), _Plan)
+        except (OSError, msgspec.DecodeError):
             return None
         return plan if plan.sha256 == self._sha256 and plan.validator.isprintable() else None
 

@@ -24,6 +24,8 @@ from vml_jupyter.release.memory import read_json, write_whole
 from vml_jupyter.release.names import ImageName, flavours
 from vml_jupyter.release.source import bootloaders, latest, published_image, published_size
 
+_MOST_BOOTLOADERS = 100  # of which each costs some questions; CernVM has published a few dozen
+
 
 class Repository(msgspec.Struct, frozen=True, kw_only=True):
     """Where releases come from: a line of the table of sources.
@@ -107,8 +109,10 @@ def _ask(repository: Repository, remembered: Offered | None, wanted: Sequence[Re
     address = _first_that_answers(addresses)
     known = _systems(servers, repository.keys)
     listed = bootloaders(address)
-    pairs = {(bootloader, system.release.system) for bootloader in listed for system in known}
-    pairs |= {(release.bootloader, release.system) for release in wanted if release.bootloader}
+    # One system of each kind that differs in its images: a foreign list may have thousands of both.
+    kinds = {_slot(listed[0], system.release.system): system.release.system for system in known}
+    pairs = [(bootloader, system) for bootloader in listed[:_MOST_BOOTLOADERS] for system in kinds.values()]
+    pairs += [(release.bootloader, release.system) for release in wanted if release.bootloader]
     slots = {_slot(*pair): pair for pair in pairs}
     old = remembered.offers if remembered else {}
     offers = {}

@@ -16,7 +16,7 @@ from itertools import product
 from vml_jupyter.errors import Foreign, ReleaseNotFound, RepositoryUnreachable
 from vml_jupyter.model import Release
 from vml_jupyter.release.names import ImageName, bootloader_key, flavours, parse_bootloader
-from vml_jupyter.release.web import SMALL_FILE_S, get, read_bounded
+from vml_jupyter.release.web import SMALL_FILE_S, get, read_bounded, stated_length
 
 CERNVM = "https://cernvm.cern.ch"
 # Those that are signed first; the others are used where a repository has nothing better.
@@ -78,8 +78,7 @@ def published_size(base_url: str, image: ImageName) -> int:
     """Return the size of a published image in bytes, 0 where the server does not say."""
     try:
         with get(f"{base_url.rstrip('/')}/{image.path()}", method="HEAD") as response:
-            length = response.headers.get("Content-Length", "")
-            return int(length) if length.isdigit() else 0
+            return stated_length(response) or 0
     except (ReleaseNotFound, RepositoryUnreachable):
         return 0
 

@@ -6,6 +6,7 @@ redirects: at most 5, never to another scheme than http(s), never from https bac
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -88,7 +89,7 @@ def body(response: requests.Response, url: str) -> Iterator[bytes]:
     Raises:
         RepositoryUnreachable: It ends early, falls silent, or trickles.
     """
-    expected = response.headers.get("Content-Length", "")
+    expected = stated_length(response)
     arrived = before = 0
     since = time.monotonic()
     with translated(url):
@@ -101,8 +102,14 @@ def body(response: requests.Response, url: str) -> Iterator[bytes]:
                 if arrived - before < STALL_BYTES:
                     raise Stalled
                 since, before = now, arrived
-        if expected.isdigit() and arrived < int(expected):
+        if expected is not None and arrived < expected:
             raise requests.ConnectionError(f"{url} ended after {arrived} of {expected} bytes")
+
+
+def stated_length(response: requests.Response) -> int | None:
+    """Return how many bytes the body is said to have, None where nothing or nonsense is said."""
+    said = response.headers.get("Content-Length", "")
+    return int(said) if re.fullmatch(r"[0-9]{1,18}", said) else None
 
 
 def read_bounded(url: str, limit_bytes: int, timeout_s: float = SMALL_FILE_S) -> bytes:

@@ -19,7 +19,7 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 from cryptography.hazmat.primitives.poly1305 import Poly1305
 
-from vml_jupyter.repository.parsing import Parser
+from vml_jupyter.parsing import Parser
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.ciphers import CipherContext

@@ -18,9 +18,9 @@ from concurrent.futures import ThreadPoolExecutor
 import msgspec
 
 from vml_jupyter.errors import LogbookDamaged
+from vml_jupyter.parsing import Parser
 from vml_jupyter.repository.documents import is_id
 from vml_jupyter.repository.pack import Kind, PackedBlob
-from vml_jupyter.repository.parsing import Parser
 
 BLOBS_PER_FILE = 50_000
 _READERS = 8

@@ -17,10 +17,10 @@ import os
 import msgspec
 
 from vml_jupyter.errors import LogbookDamaged
+from vml_jupyter.parsing import Parser
 from vml_jupyter.repository import gotime
 from vml_jupyter.repository.cipher import Forged, Key
 from vml_jupyter.repository.identity import hostname, username
-from vml_jupyter.repository.parsing import Parser
 from vml_jupyter.repository.store import Store
 
 SCRYPT_N = 32768
@@ -32,6 +32,7 @@ SCRYPT_N_GENERATED = 1024
 _R = 8
 _P = 1
 _SALT_BYTES = 64
+_MAXIMUM_WORK = 1 << 24  # N r p: about 5 s; restic settles for half a second
 _MAXIMUM_MEMORY = 1 << 30  # OpenSSL's limit for scrypt is 32 MiB unless told otherwise
 
 
@@ -96,6 +97,7 @@ def parse_key_file(raw: bytes, where: str) -> KeyFile:
         raise LogbookDamaged(f"{where} is damaged: {error}") from error
     memory = 128 * record.r * (record.n + record.p + 2)
     reasonable = record.r >= 1 and 1 <= record.p <= 128 and memory <= _MAXIMUM_MEMORY
+    reasonable = reasonable and record.n * record.r * record.p <= _MAXIMUM_WORK
     if record.kdf != "scrypt" or record.n < 2 or record.n & (record.n - 1) or not reasonable:
         raise LogbookDamaged(f"{where} asks for a derivation that this program does not do")
     return record

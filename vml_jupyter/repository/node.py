@@ -11,13 +11,18 @@ bytes and JSON is not: ``name_bytes`` undoes it. Source of the format: restic's 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from typing import Annotated
 
 import msgspec
+from msgspec import Meta
 
+from vml_jupyter.parsing import Parser
 from vml_jupyter.repository import gomode
 from vml_jupyter.repository.gonames import quote_name, unquote_name
 from vml_jupyter.repository.gotime import parse_time
-from vml_jupyter.repository.parsing import Parser
+
+# Of a name of one letter, half a gigabyte of JSON would hold a hundred million.
+BlobId = Annotated[str, Meta(min_length=64, max_length=64)]
 
 
 class ExtendedAttribute(msgspec.Struct, frozen=True, kw_only=True, gc=False):
@@ -51,7 +56,7 @@ class Node(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=Fal
     linktarget_raw: bytes | None = None
     extended_attributes: list[ExtendedAttribute] | None = None
     device: int = 0
-    content: list[str] | None = None
+    content: list[BlobId] | None = None
     subtree: str | None = None
 
     @property
@@ -113,14 +118,23 @@ def join_tree(nodes: Iterable[tuple[bytes, bytes]]) -> bytes:
     return b'{"nodes":[%b]}\n' % b",".join(json for _, json in sorted(nodes))
 
 
+def require_bounded(raw: bytes | memoryview) -> None:
+    """Refuse a tree blob of more things than any folder has, before a single one takes memory.
+
+    Raises:
+        msgspec.ValidationError: It is such.
+    """
+    if len(raw) > _MOST_OBJECTS and bytes(raw).count(b"{") > _MOST_OBJECTS:
+        raise msgspec.ValidationError("it holds too many things")
+
+
 def decode_tree(raw: bytes) -> tuple[Node, ...]:
     """Return the nodes of a tree blob.
 
     Raises:
         msgspec.DecodeError: The bytes are no tree, or one that no folder gives.
     """
-    if raw.count(b"{") > _MOST_OBJECTS:  # before a single one takes memory
-        raise msgspec.ValidationError("it holds too many things")
+    require_bounded(raw)
     return tuple(_parser.parse(raw).nodes or ())
 
 

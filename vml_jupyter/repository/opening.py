@@ -17,10 +17,10 @@ from dataclasses import replace
 import msgspec
 
 from vml_jupyter.errors import LogbookDamaged, LogbookMissing, WouldOverwrite, WrongPassword
+from vml_jupyter.parsing import Parser
 from vml_jupyter.repository import keyfile, polynomial
 from vml_jupyter.repository.cipher import Forged, Key
 from vml_jupyter.repository.documents import Documents, decode_sealed, is_id
-from vml_jupyter.repository.parsing import Parser
 from vml_jupyter.repository.records import Config
 from vml_jupyter.repository.store import Store
 

@@ -7,7 +7,7 @@ from typing import Annotated
 import msgspec
 
 from vml_jupyter.errors import LogbookDamaged
-from vml_jupyter.repository.parsing import Parser
+from vml_jupyter.parsing import Parser
 
 
 class Config(msgspec.Struct, frozen=True, kw_only=True):

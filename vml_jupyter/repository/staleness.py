@@ -10,9 +10,9 @@ import time
 import msgspec
 
 from vml_jupyter.errors import Foreign, LogbookDamaged
+from vml_jupyter.parsing import Parser
 from vml_jupyter.repository import gotime
 from vml_jupyter.repository.identity import hostname, process_exists, process_space
-from vml_jupyter.repository.parsing import Parser
 from vml_jupyter.repository.records import LockRecord
 
 STALE_S = 30 * 60

@@ -10,9 +10,10 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 import msgspec
 
 from vml_jupyter.errors import LogbookDamaged
+from vml_jupyter.parsing import Parser
 from vml_jupyter.repository.cipher import Buffer
 from vml_jupyter.repository.contents import BlobKey
-from vml_jupyter.repository.parsing import Parser
+from vml_jupyter.repository.node import BlobId, require_bounded
 
 _BATCH = 256
 _TREES_AT_ONCE = 4096
@@ -23,7 +24,7 @@ class Branch(msgspec.Struct, frozen=True, gc=False):
 
     name: str
     type: str
-    content: list[str] | None = None
+    content: list[BlobId] | None = None
     subtree: str | None = None
 
 
@@ -76,6 +77,7 @@ def _read_batch(read: ReadTrees, ids: Sequence[str]) -> Iterator[tuple[str, Bran
 
 def _decode(id: str, raw: Buffer) -> Branches:
     try:
+        require_bounded(raw)
         return _parser.parse(raw).nodes or ()
     except msgspec.DecodeError as error:
         raise LogbookDamaged(f"the tree {id[:12]} is no tree: {error}") from error

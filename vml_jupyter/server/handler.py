@@ -19,6 +19,7 @@ from tornado import web
 
 from vml_jupyter.errors import Usage, VmlError
 from vml_jupyter.jobs import Failure
+from vml_jupyter.parsing import parse
 
 if TYPE_CHECKING:
     from vml_jupyter.server.app import VmlExtension
@@ -43,7 +44,7 @@ class VmlHandler(ExtensionHandlerMixin, APIHandler):
             Usage: It is not JSON, or not of this shape.
         """
         try:
-            return msgspec.json.decode(self.request.body or b"{}", type=type_)
+            return parse(self.request.body or b"{}", type_)
         except msgspec.DecodeError as error:
             raise Usage(
                 f"The request cannot be understood: {error}",

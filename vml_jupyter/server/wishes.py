@@ -23,6 +23,7 @@ from tornado.httpclient import AsyncHTTPClient, HTTPClientError, HTTPResponse
 
 from vml_jupyter.errors import VmlError
 from vml_jupyter.model import Machine
+from vml_jupyter.parsing import parse
 from vml_jupyter.server.machines import CaptureRequest, capture
 
 if TYPE_CHECKING:
@@ -82,7 +83,7 @@ async def attend(vml: VmlExtension, machine: Machine, log: logging.Logger) -> No
             answer = await _ask(machine, token, f"?wait={_WAIT_S}&no_track_activity=1")
             waited_s = time.monotonic() - asked
             if answer.code == HTTPStatus.OK:
-                await _grant(vml, machine, token, msgspec.json.decode(answer.body, type=Wish))
+                await _grant(vml, machine, token, parse(answer.body, Wish))
                 # A machine that wishes without end fills no logbook.
                 rest_s = _REST_S if waited_s > _SELDOM_S else min(2 * rest_s, _LONGEST_REST_S)
                 await _rest(rest_s)

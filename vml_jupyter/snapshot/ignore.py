@@ -16,7 +16,8 @@ import os
 import re
 import warnings
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import count
 from pathlib import Path
 from typing import NamedTuple
 
@@ -37,7 +38,12 @@ DEFAULTS = (
     ".Trash-*/",
 )
 
-_LARGEST = 1 << 20
+LARGEST = 1 << 20
+_LONGEST_LINE, _MOST_LINES, _MOST_WILDCARDS = 4096, 10_000, 5_000
+"""Of one file; wildcards of all files that speak of one path."""
+_STAR = "[^/]*"  # what pathspec makes of "*" in a name; neither can be part of anything else it makes
+_FOLDERS, _FOLDERS_FIRST = "(?:/.+)?", "(?:.+/)?"  # and of "**" between folders, and in front
+_PART_END = "(?=/|\\Z)"
 _MARK = "(?P<ps_d>/)"  # where pathspec notes that what matched is a folder
 _CLASS = re.compile(r"(?<=[\[!^\]])\[:([a-z]+):\](?=.*\])")  # which pathspec does not know
 _CLASSES = {
@@ -89,6 +95,7 @@ class Rules:
             ("", FILE_NAME, list(lines)),
         ]
         self._layers: dict[str, tuple[_Layer, ...]] = {"": ()}
+        self._wildcards = {"": 0}
         self._here: tuple[str, tuple[_Layer, ...]] = ("", ())
         self.counts: Counter[Rule] = Counter()
 
@@ -125,9 +132,14 @@ class Rules:
             self.heed(relative, text)
 
     def heed(self, relative: str, text: str) -> None:
-        """Heed rules that stand in a folder, each byte of them as a character."""
-        relative = _as_bytes(relative)
+        """Heed rules that stand in a folder, each byte of them as a character.
+
+        Raises:
+            BadArea: They are more than anybody writes by hand: each is tried on every name.
+        """
         lines = text.removeprefix("\xef\xbb\xbf").split("\n")
+        self._require_bounded(relative, [line for line in lines if line.strip() and not line.startswith("#")])
+        relative = _as_bytes(relative)
         self._pending.append((relative, relative + FILE_NAME, lines))
 
     def ignores(self, relative: str, is_folder: bool) -> bool:
@@ -146,6 +158,24 @@ class Rules:
                 self.counts[rule] += not rule.keeps
                 return not rule.keeps
         return False
+
+    def _require_bounded(self, relative: str, lines: Sequence[str]) -> None:
+        above = relative[: relative.rstrip("/").rfind("/") + 1]
+        while above not in self._wildcards:
+            above = above[: above.rstrip("/").rfind("/") + 1]
+        wildcards = sum(line.count("*") + line.count("?") + line.count("[") for line in lines)
+        wildcards += self._wildcards[above] if relative else 0
+        self._wildcards[relative] = wildcards
+        for is_so, what in (
+            (len(lines) > _MOST_LINES, f"has more than {_MOST_LINES} rules"),
+            (
+                max(map(len, lines), default=0) > _LONGEST_LINE,
+                f"has a line of more than {_LONGEST_LINE} bytes",
+            ),
+            (wildcards > _MOST_WILDCARDS, f"has more than {_MOST_WILDCARDS} wildcards, with those above it"),
+        ):
+            if is_so:
+                raise BadArea(f"{relative}{FILE_NAME} {what}", "Make it shorter")
 
     def _heed(self) -> None:
         """Compile what was read since: a walk that meets nothing new asks for no rule, and pays for none."""
@@ -179,12 +209,12 @@ def _read(relative: str, folder: int) -> str | None:
         raise BadArea(f"{relative}{FILE_NAME} cannot be read: {why}", "Make it a readable file") from error
     with open(descriptor, "rb") as file:  # noqa: PTH123 - a descriptor, no path
         try:
-            text = file.read(_LARGEST + 1).decode("latin-1")
+            text = file.read(LARGEST + 1).decode("latin-1")
         except OSError as error:
             raise BadArea(
                 f"{relative}{FILE_NAME} cannot be read: {error.strerror}", "Make it a readable file"
             ) from error
-    if len(text) > _LARGEST:
+    if len(text) > LARGEST:
         raise BadArea(f"{relative}{FILE_NAME} is larger than a list of rules can be", "Make it shorter")
     return text
 
@@ -194,16 +224,18 @@ def _layer(folder: str, file: str, lines: Iterable[str]) -> _Layer | None:
 
     rules: list[Rule] = []
     names: list[str] | None = []
+    groups = count()
     for line in lines:
         line = _CLASS.sub(lambda match: _CLASSES.get(match[1], match[0]), _trimmed(line))
         try:
             text, includes = GitIgnoreSpecPattern.pattern_to_regex(line)
-        except ValueError:
+            if text is None or includes is None:
+                continue
+            regex = _compiled(_steady(_exact(line, text), groups))
+        except (ValueError, re.error):  # the second for what Python refuses: "[z-a]"
             continue  # git passes over what it does not understand
-        if text is None or includes is None:
-            continue
-        rules.insert(0, Rule(file, line, not includes, _compiled(_exact(line, text))))
-        last = _last_part(line)
+        rules.insert(0, Rule(file, line, not includes, regex))
+        last = _last_part(line, groups)
         names = None if names is None or last is None else [*names, last]
     if not rules:
         return None
@@ -233,7 +265,44 @@ def _exact(line: str, text: str) -> str:
     return text.replace(_MARK, "/.+/\\Z" if below else "/\\Z").replace("|$)", "|\\Z)")
 
 
-def _last_part(line: str) -> str | None:
+def _steady(text: str, groups: Iterator[int]) -> str:
+    """Make an expression take a time in proportion to the path, however many stars are in it.
+
+    ``*a*a*a*b`` tries every way to spread the ``a`` over a name of many, which takes hours. But where another star
+    follows, the first place that fits is as good as any, so it is taken for good; likewise of folders between ``**``.
+    """
+    if text.count(_STAR) + text.count(_FOLDERS) < 2 or not text.startswith("^"):
+        return text
+    end = next(end for end in ("(?:/\\Z|\\Z)", "/.+/\\Z", "/\\Z", "/.") if text.endswith(end))
+    body = text.removeprefix("^").removesuffix(end)
+    loose = "(?:.+?/)??" if body.startswith(_FOLDERS_FIRST) else ""
+    first, *others = body.removeprefix(_FOLDERS_FIRST).split(_FOLDERS)
+    runs = [loose + _steady_parts(first, groups)]
+    runs += ["(?:/.+?)??" + _steady_parts(run, groups) for run in others]
+    last = runs.pop() if end.startswith("(?:") or end == "/\\Z" else ""  # that one stands at the path's end
+    return "^" + "".join(_for_good(run + _PART_END, groups) for run in runs) + last + end
+
+
+def _steady_parts(run: str, groups: Iterator[int]) -> str:
+    """Make an expression for parts of a path, with ``/`` between them, try each part's stars one after the other."""
+    return "".join(
+        _steady_part(part, groups) if _STAR in part else part for part in re.split(r"(?<!\[\^)(/)", run)
+    )
+
+
+def _steady_part(part: str, groups: Iterator[int]) -> str:
+    first, *between, last = part.split(_STAR)
+    steady = (_for_good(f"{_STAR}?{piece}", groups) for piece in between if piece)
+    return first + "".join(steady) + _STAR + last
+
+
+def _for_good(text: str, groups: Iterator[int]) -> str:
+    """Make an expression that is not tried in another way once it has matched; ``(?>)`` needs Python 3.11."""
+    name = f"g{next(groups)}"
+    return f"(?=(?P<{name}>{text}))(?P={name})"
+
+
+def _last_part(line: str, groups: Iterator[int]) -> str | None:
     """Return an expression for the names that a rule may match, None where it may match any."""
     body = line.removeprefix("!").rstrip("/")
     last = body.rpartition("/")[2]
@@ -242,4 +311,4 @@ def _last_part(line: str) -> str | None:
     from pathspec.patterns.gitignore.spec import GitIgnoreSpecPattern
 
     text, _ = GitIgnoreSpecPattern.pattern_to_regex(f"/{last}/")
-    return None if text is None else text.removeprefix("^").removesuffix(_MARK)
+    return None if text is None else _steady_parts(text.removeprefix("^").removesuffix(_MARK), groups)

@@ -58,7 +58,8 @@ def lay(
         target: A folder that does not exist yet or is empty.
         progress: Told the bytes done and the total.
         folder: What the area itself was: mode, times, owner and attributes for ``target``; nobody else's if None.
-        expected: Files and bytes that somebody says it has; processes that write so much start meanwhile.
+        expected: Files and bytes that its entry says it has; processes that write so much start meanwhile, and a tree
+            of far more files is refused.
 
     Raises:
         WouldOverwrite: ``target`` holds something.
@@ -77,7 +78,7 @@ def lay(
         with staging(target) as root, ExitStack() as ending:
             places = Places(root)
             writers = ending.enter_context(_writers(repository, root, places, *expected))
-            total = plan(repository, tree)
+            total = plan(repository, tree, expected[0])
             if folder is not None:
                 check(folder)
             require_room(target.parent, total)

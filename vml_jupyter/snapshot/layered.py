@@ -13,18 +13,19 @@ from pathlib import Path
 
 import msgspec
 
+from vml_jupyter.errors import Foreign
 from vml_jupyter.progress import SILENT, Progress
 from vml_jupyter.repository import Node, Repository
 from vml_jupyter.repository.node import encode_tree
 from vml_jupyter.snapshot.findings import Findings, printable
-from vml_jupyter.snapshot.ignore import FILE_NAME
+from vml_jupyter.snapshot.ignore import FILE_NAME, LARGEST
 from vml_jupyter.snapshot.intake import Intake, Read
 from vml_jupyter.snapshot.overlaid import Nodes, Overlaid, Overlay, Owner, keeps_time
 from vml_jupyter.snapshot.take import Taken
 from vml_jupyter.snapshot.told import Changes, Closed, Folder, Limits, Wish
 
 _RULES = FILE_NAME.encode()
-_LARGEST_RULES = 1 << 20
+_ALL_RULES_BYTES = 16 << 20
 _ATTEMPTS = 3
 _WISHES = 500
 _PIECES = 8_000
@@ -95,24 +96,34 @@ def count(repository: Repository, tree: str | None) -> tuple[int, int]:
 
 
 def _own_rules(told: Mapping[bytes, Folder], changes: Changes) -> dict[bytes, bytes]:
-    """Read the ``.vmlignore`` files that the machine tells of; one that it removed has no rules."""
+    """Read the ``.vmlignore`` files that the machine tells of; one that it removed has no rules.
+
+    Raises:
+        Foreign: They are more than anybody writes.
+    """
     texts: dict[bytes, bytes] = {}
     wanted: list[bytes] = []
+    heard = 0
     for path, folder in told.items():
         for row in folder.rows:
             if row.name_bytes == _RULES:
                 texts[path] = b""
-                if row.kind == "f" and row.size <= _LARGEST_RULES:
+                if row.kind == "f" and row.size <= LARGEST:
                     wanted.append(path)
     for start in range(0, len(wanted), _WISHES):
         some = wanted[start : start + _WISHES]
         wishes = [Wish(path + b"/" + _RULES if path else _RULES) for path in some]
         place = 0
         for part in changes.read(wishes):
+            heard += len(part) if isinstance(part, bytes) else 1
+            if heard > _ALL_RULES_BYTES:
+                raise Foreign(
+                    f"the machine tells of more rules than {_ALL_RULES_BYTES >> 20} MiB of {FILE_NAME}"
+                )
             if isinstance(part, Closed):
                 place = min(place + 1, len(some) - 1)
             elif isinstance(part, bytes):
-                texts[some[place]] = (texts[some[place]] + part)[:_LARGEST_RULES]
+                texts[some[place]] = (texts[some[place]] + part)[:LARGEST]
     return texts
 
 

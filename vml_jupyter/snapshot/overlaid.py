@@ -20,7 +20,7 @@ from vml_jupyter.repository.gonames import quote_name
 from vml_jupyter.repository.gotime import format_time
 from vml_jupyter.snapshot.descriptor import DEEPEST
 from vml_jupyter.snapshot.findings import Findings
-from vml_jupyter.snapshot.ignore import FILE_NAME, Rules
+from vml_jupyter.snapshot.ignore import FILE_NAME, LARGEST, Rules
 from vml_jupyter.snapshot.told import Folder, Row, Wish
 
 _RULES = FILE_NAME.encode()
@@ -173,8 +173,10 @@ class Overlay:
         """Heed the rules that stand in a folder now, the machine's or those that it was made of."""
         text = self._own_rules.get(grown.path)
         node = grown.nodes.get(_RULES)
-        if text is None and node is not None and node.type == "file" and node.size <= 1 << 20:
-            text = b"".join(map(self._repository.blob, node.content or ()))
+        if text is None and node is not None and node.type == "file":
+            content = node.content or ()
+            if sum(map(self._repository.blob_size, content)) <= LARGEST:  # its own size may be a lie
+                text = b"".join(map(self._repository.blob, content))
         if text is not None:
             self._rules.heed(relative, text.decode("latin-1"))
 

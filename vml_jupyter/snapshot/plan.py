@@ -23,7 +23,9 @@ _LONGEST_VALUE = 64 << 10
 _ID_END = 2**32
 _DEVICE_END = 2**64
 _LIKELY_HOLES = 3
-_MOST_NODES = 1_000_000_000
+_MOST_NODES = 10_000_000
+"""Ten times what anybody was seen to keep; a few kB of trees that repeat themselves come to any number."""
+_MANY_FILES = 100_000
 _HINT = "The snapshot was not written by VML or restic; do not trust it"
 _KINDS = frozenset(("file", "dir", "symlink", "dev", "chardev", "fifo", "socket", "irregular"))
 
@@ -53,8 +55,14 @@ class Total:
     depth: int = 0
 
 
-def plan(source: Source, tree: str) -> Total:
+def plan(source: Source, tree: str, stated_files: int = 0) -> Total:
     """Return the totals of a tree.
+
+    Args:
+        source: Where it lies.
+        tree: Its id.
+        stated_files: How many files its entry says that it has, 0 where nothing says so. More than twice as many, and
+            more than a hundred thousand, are somebody's trick: who asked for it saw the smaller number.
 
     Raises:
         Foreign: A name or a node in it is not what a snapshot may hold.
@@ -76,7 +84,13 @@ def plan(source: Source, tree: str) -> Total:
         id = way.pop()
         waiting.pop()
         totals[id] = _sum(source, source.tree(id), totals, holes)
-    return totals[tree]
+    total = totals[tree]
+    much = 2 * stated_files + _MANY_FILES
+    _require(
+        not stated_files or total.files <= much,
+        f"it holds {total.files} files, and its entry says {stated_files}",
+    )
+    return total
 
 
 def check(node: Node) -> None:

@@ -21,6 +21,7 @@ from pathlib import Path
 
 import msgspec
 
+from vml_jupyter.parsing import Parser
 from vml_jupyter.replacing import replace_file
 
 _FORMAT = 1
@@ -49,7 +50,7 @@ class FolderState(msgspec.Struct, array_like=True, frozen=True, gc=False):
         return {entry[0]: entry[1] for entry in self.listed()}
 
     def listed(self) -> list[Entry]:
-        return msgspec.msgpack.decode(self.entries, type=list[Entry])
+        return _listings.parse(self.entries)
 
 
 class _File(msgspec.Struct, array_like=True):
@@ -63,7 +64,8 @@ class _File(msgspec.Struct, array_like=True):
 
 
 _encoder = msgspec.msgpack.Encoder()
-_decoder = msgspec.msgpack.Decoder(_File)
+_parser = Parser(_File, packed=True)
+_listings = Parser(list[Entry], packed=True)
 
 
 def encode_entries(entries: list[Entry]) -> msgspec.Raw | None:
@@ -136,7 +138,7 @@ class States:
             raw = whole[_DIGEST_BYTES:]
             if hashlib.sha256(raw).digest() != whole[:_DIGEST_BYTES]:
                 return None
-            file = _decoder.decode(raw)
-        except (OSError, msgspec.DecodeError, UnicodeDecodeError):
+            file = _parser.parse(raw)
+        except (OSError, msgspec.DecodeError):
             return None
         return file if (file.format, file.repository, file.area, file.rules) == self._identity else None

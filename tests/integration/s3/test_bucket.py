@@ -109,8 +109,10 @@ def _offsets(image: object, length: int) -> Iterator[int]:
         at = metadata.find(both, at + 1)
 
 
-def test_a_connection_that_breaks_once_is_made_good(vml: Run, area: Path, traffic: Traffic) -> None:
-    """Each request of a snapshot goes wrong at its first try, each in another way."""
+def test_a_connection_that_breaks_once_is_made_good(
+    vml: Run, place: str, area: Path, traffic: Traffic
+) -> None:
+    """Each request of a snapshot goes wrong at its first try, each in another way; restic calls it clean after."""
     vml("snapshot", area)
     ways = itertools.cycle((Fault.CUT_UPLOAD, Fault.CUT_DOWNLOAD, Fault.LOST_ANSWER, Fault.SLOW_DOWN))
     tried: set[tuple[str, str]] = set()
@@ -127,6 +129,7 @@ def test_a_connection_that_breaks_once_is_made_good(vml: Run, area: Path, traffi
     assert traffic.faults == len(tried) > 10
     traffic.fault = lambda method, path: None
     assert len(json.loads(vml("list").stdout)["entries"]) == 2
+    Restic(place, PASSWORD).check()  # type: ignore[arg-type]  # a URL does as well
 
 
 def test_a_prune_gives_the_room_back(

@@ -19,6 +19,7 @@ from pathlib import Path
 import msgspec
 
 from vml_jupyter.errors import VmlError
+from vml_jupyter.parsing import Parser
 from vml_jupyter.replacing import replace_file
 from vml_jupyter.snapshot.image.extents import Extents
 from vml_jupyter.snapshot.image.layout import Laid
@@ -50,8 +51,8 @@ class _Order(msgspec.Struct, frozen=True):
 
 
 _encoder = msgspec.msgpack.Encoder()
-_layouts = msgspec.msgpack.Decoder(_Layout)
-_orders = msgspec.msgpack.Decoder(_Order)
+_layouts = Parser(_Layout, packed=True)
+_orders = Parser(_Order, packed=True)
 
 
 class _Known:
@@ -83,7 +84,7 @@ class Kept:
     def layout(self, etag: str) -> Laid | None:
         """Return the layout of this name; None where it is not kept."""
         try:
-            kept = _layouts.decode(self._read(self._layouts / _checked(etag)))
+            kept = _layouts.parse(self._read(self._layouts / _checked(etag)))
             if (kept.format, kept.order, kept.etag) == (_FORMAT, sys.byteorder, etag):
                 return _Known(kept)
         except (OSError, VmlError, ValueError, msgspec.DecodeError):
@@ -109,7 +110,7 @@ class Kept:
     def order(self, tree: str) -> list[str]:
         """Return the blobs of a tree that were read when it was opened, in that order."""
         try:
-            kept = _orders.decode(self._read(self._opened / _checked(tree)))
+            kept = _orders.parse(self._read(self._opened / _checked(tree)))
         except (OSError, VmlError, ValueError, msgspec.DecodeError):
             return []
         return kept.blobs[:_FOLLOWED] if (kept.format, kept.tree) == (_FORMAT, tree) else []
