@@ -2,7 +2,8 @@
 
     stdin   {"words": [...], "environ": {...}, "kill_after_s": 0.2 | null, "with_children": false,
              "out": FILE, "err": FILE}      one a line
-    stdout  {"status": 0, "seconds": 0.31}      status is negative where a signal ended it
+    stdout  {"status": 0, "begun": 1712.5, "seconds": 0.31}   status is negative where a signal ended it,
+                                                              begun is time.monotonic()
 
 Started as ``python -m durability.zygote``, with the shim preloaded or not. It has one thread
 only, so a fork of it is whole.
@@ -10,22 +11,41 @@ only, so a fork of it is whole.
 
 from __future__ import annotations
 
+import gc
+import importlib
 import json
 import os
+import pkgutil
 import select
 import signal
 import sys
+import threading
 import time
 from contextlib import suppress
 from typing import Any
 
 from vml_jupyter.cli import main as cli
-from vml_jupyter.flows import capture, entries, restore  # noqa: F401 - imported once, for all forks
+
+_ROOMS = ("repository", "snapshot", "logbook", "flows", "api", "cli")
+_OTHERS = ("fastcdc", "obstore", "obstore.store", "pathspec", "pathspec.patterns")
 
 
 def main() -> None:
+    _import_all()
     for line in sys.stdin:
         print(json.dumps(_run(json.loads(line))), flush=True)
+
+
+def _import_all() -> None:
+    """Import once, for all forks, what a verb imports when it needs it: most of the time that a short verb takes."""
+    for room in _ROOMS:
+        package = importlib.import_module(f"vml_jupyter.{room}")
+        for module in pkgutil.iter_modules(package.__path__, f"{package.__name__}."):
+            importlib.import_module(module.name)
+    for name in _OTHERS:
+        importlib.import_module(name)
+    assert threading.active_count() == 1
+    gc.freeze()  # what no collector touches stays shared with the forks
 
 
 def _run(order: dict[str, Any]) -> dict[str, Any]:
@@ -44,7 +64,8 @@ def _run(order: dict[str, Any]) -> dict[str, Any]:
         _, status = os.waitpid(child, 0)
     finally:
         os.close(descriptor)
-    return {"status": os.waitstatus_to_exitcode(status), "seconds": time.monotonic() - begun}
+    seconds = time.monotonic() - begun
+    return {"status": os.waitstatus_to_exitcode(status), "begun": begun, "seconds": seconds}
 
 
 def _be_vml(order: dict[str, Any]) -> None:
