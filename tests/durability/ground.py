@@ -81,6 +81,7 @@ class Ground:
     entries: dict[str, Manifest] = field(default_factory=dict)
     references: dict[str, Sizes] = field(default_factory=dict)
     counts: dict[tuple[str, str], int] = field(default_factory=dict)
+    usual: dict[str, tuple[float, float]] = field(default_factory=dict)
     large_bytes: int = 18 << 20  # so much that files are read by several processes
 
     def __post_init__(self) -> None:

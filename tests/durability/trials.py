@@ -194,15 +194,18 @@ def kill(ground: Ground, verb: str, count: int, seed: int) -> Report:
 def _usual(play: Play) -> tuple[float, float]:
     """Return when a run makes its first writing call, and when it ends: seconds, medians.
 
-    The first is 0 where the shim sees none, as in a bucket.
+    The first is 0 where the shim sees none, as in a bucket. Found out once.
     """
+    if play.verb in play.ground.usual:
+        return play.ground.usual[play.verb]
     firsts, ends = [], []
     for _ in range(_RUNS):
         trial = play.begin()
         done = trial.vml(*play.words, **faults(trial.kept))
         firsts.append(max(calls_seen(trial.kept).first - done.begun, 0.0))
         ends.append(done.seconds)
-    return statistics.median(firsts), statistics.median(ends)
+    play.ground.usual[play.verb] = statistics.median(firsts), statistics.median(ends)
+    return play.ground.usual[play.verb]
 
 
 def kill_at_calls(ground: Ground, verb: str, share: Share | None = None) -> Report:

@@ -32,8 +32,9 @@ _OTHERS = ("fastcdc", "obstore", "obstore.store", "pathspec", "pathspec.patterns
 
 def main() -> None:
     _import_all()
-    for line in sys.stdin:
-        print(json.dumps(_run(json.loads(line))), flush=True)
+    with suppress(BrokenPipeError):  # who gave the orders was ended
+        for line in sys.stdin:
+            print(json.dumps(_run(json.loads(line))), flush=True)
 
 
 def _import_all() -> None:

@@ -137,7 +137,7 @@ class BucketStore:
     def _again(self, ask: Callable[[], _T]) -> _T:
         """Ask until the answer comes whole: obstore does so itself for reading and writing, but not for these.
 
-        Nor where a server's no is cut off, as of a file that is not there. What it has asked for long is not asked again.
+        Nor where a server's no is cut off, as that a file is not there. What it has asked for long is not asked again.
         """
         for number in range(1, _TRIES):
             begun = time.monotonic()

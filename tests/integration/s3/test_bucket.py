@@ -129,6 +129,14 @@ def test_a_connection_that_breaks_once_is_made_good(vml: Run, area: Path, traffi
     assert len(json.loads(vml("list").stdout)["entries"]) == 2
 
 
+def test_a_no_that_is_cut_off_is_asked_for_again(vml: Run, area: Path, traffic: Traffic) -> None:
+    """The first request of a first snapshot asks for a file that is not there."""
+    with traffic.failing(Fault.CUT_DOWNLOAD, 1):
+        vml("snapshot", area)
+    assert traffic.faults == 1
+    assert traffic.requests[0].status == 404
+
+
 def test_a_prune_gives_the_room_back(
     vml: Run,
     place: str,
