@@ -42,7 +42,7 @@ def main() -> int:
             _do_all(Path(name), arguments, table, crowds)
     finally:
         seconds = time.monotonic() - begun
-        print("", table.markdown(), "", *crowds, sep="\n")
+        print("", table.markdown() if table.cells else "Nothing is counted yet.", "", *crowds, sep="\n")
         borne = table.total - len(table.failures)
         print(
             f"{borne} of {table.total} borne, {seconds / 60:.1f} minutes, seed {arguments.seed}", flush=True
