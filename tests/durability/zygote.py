@@ -11,6 +11,7 @@ only, so a fork of it is whole.
 
 from __future__ import annotations
 
+import ctypes
 import gc
 import importlib
 import json
@@ -26,15 +27,23 @@ from typing import Any
 
 from vml_jupyter.cli import main as cli
 
+_LIBC = ctypes.CDLL(None)
+_PR_SET_PDEATHSIG = 1
 _ROOMS = ("repository", "snapshot", "logbook", "flows", "api", "cli")
 _OTHERS = ("fastcdc", "obstore", "obstore.store", "pathspec", "pathspec.patterns")
 
 
 def main() -> None:
+    _end_with_parent()
     _import_all()
     with suppress(BrokenPipeError):  # who gave the orders was ended
         for line in sys.stdin:
             print(json.dumps(_run(json.loads(line))), flush=True)
+
+
+def _end_with_parent() -> None:
+    """End when whoever began this process does: a run that is ended early leaves nobody who writes."""
+    _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 def _import_all() -> None:
@@ -71,6 +80,7 @@ def _run(order: dict[str, Any]) -> dict[str, Any]:
 
 def _be_vml(order: dict[str, Any]) -> None:
     status = 70
+    _end_with_parent()
     os.setpgid(0, 0)  # both sides do, so that it is done before either goes on
     try:
         os.environ.update(order["environ"])
