@@ -17,7 +17,7 @@ help:
 	@echo "make lint    ruff, mypy, import-linter, eslint, prettier, stylelint"
 	@echo "make unit    the tests that boot nothing"
 	@echo "make bench   the product beside its peers: bench-logbook (BENCH='--only first,restore'), bench-restore (RESTORE='--sizes 10')"
-	@echo "make soak    hours: fuzz the parsers (SECONDS=60 each), every accident of the durability tests, a full area over S3, a cloud image, 30 restores"
+	@echo "make soak    hours: fuzz the parsers (SECONDS=60 each), every accident of the durability tests (SOAK='--jobs 2'), a full area over S3, a cloud image, 30 restores"
 	@echo "make docs    the documentation, in artefacts/docs"
 	@echo "make mini    build the small release that tests and demo boot"
 
@@ -79,7 +79,7 @@ bench: packages mini
 	@status=0; $(MAKE) bench-logbook || status=1; $(MAKE) bench-restore || status=1; exit $$status
 
 bench-logbook: $(VENV)/.ready
-	@sh .ci/packages bench
+	@sh .ci/packages bench s3
 	@$(BIN)/python -m bench.logbook $(BENCH)
 
 bench-growth: $(VENV)/.ready
@@ -99,7 +99,7 @@ bench-capture: packages mini
 soak: packages $(VENV)/.ready
 	SKIP_JUPYTER_BUILDER=1 $(BIN)/python -m pip install -q -c constraints.txt --no-build-isolation -e ".[soak]"
 	$(BIN)/python tests/soak/fuzz.py --seconds $(or $(SECONDS),60)
-	$(BIN)/python tests/soak/s3_traffic.py
+	$(BIN)/python -m bench.logbook --only s3-bytes,s3-writes,s3-inside,s3-inside-writes
 	cd tests && ../$(BIN)/python -m durability $(SOAK)
 	cd tests/soak && ../../$(BIN)/python -m cloud
 	$(BIN)/python tests/soak/restores.py

@@ -17,9 +17,9 @@ from pathlib import Path
 
 import platformdirs
 
-from bench import areas, growth
+from bench import areas, bucket, growth
 from bench.peers import PEERS, Peer, Vml
-from bench.rows import ROWS, Results, Row
+from bench.rows import BUCKET_ROWS, ROWS, Results, Row
 from bench.table import markdown, write_json
 from bench.works import Bench, measure_area, measure_large, measure_list, measure_many
 
@@ -56,6 +56,8 @@ def _measure(bench: Bench, arguments: argparse.Namespace) -> None:
         measure_many(bench, areas.many(arguments.areas, round(100_000 * scale)))
     if bench.wants("list"):
         measure_list(bench, round(10_000 * scale))
+    if bench.wants(*(row.name for row in BUCKET_ROWS)):
+        bucket.measure_bucket(bench, areas.area_a(arguments.areas, scale))
     if bench.wants("memory-large"):
         size_bytes = round(arguments.large * 1000 * scale) * areas.MB
         with areas.large(arguments.areas, size_bytes) as area:
@@ -63,14 +65,26 @@ def _measure(bench: Bench, arguments: argparse.Namespace) -> None:
 
 
 def _measure_growth(bench: Bench, arguments: argparse.Namespace) -> None:
-    up_to = {"files": arguments.growth_files, "gb": arguments.growth_gb}
+    up_to = {
+        "files": arguments.growth_files,
+        "gb": arguments.growth_gb,
+        "entries": arguments.growth_entries,
+    }
     growth.measure_growth(bench, arguments.areas, arguments.scale, up_to)
 
 
 def _chosen(only: str | None) -> list[Row]:
+    """Return the rows that are asked for; of all, those over S3 only where its server is installed."""
     names = only.split(",") if only else [row.name for row in ROWS]
     if unknown := set(names) - {row.name for row in ROWS}:
         raise SystemExit(f"no such rows: {', '.join(sorted(unknown))}")
+    over_s3 = {row.name for row in BUCKET_ROWS} & set(names)
+    if over_s3 and (missing := bucket.missing()):
+        said = f"not installed: {', '.join(missing)}. `sh .ci/packages s3` installs the S3 server."
+        if only:
+            raise SystemExit(said)
+        print(f"Nothing is measured over S3: {said}", file=sys.stderr)
+        names = [name for name in names if name not in over_s3]
     return [row for row in ROWS if row.name in names]
 
 
@@ -116,6 +130,13 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument(
         "--growth-gb", type=float, default=1.0, metavar="GB", help="largest file measured (default: 1)"
+    )
+    parser.add_argument(
+        "--growth-entries",
+        type=float,
+        default=1e4,
+        metavar="N",
+        help="longest list measured (default: 10000)",
     )
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures here as well")
     parser.add_argument("--print-only", action="store_true", help="exit with 0 even where a limit is missed")

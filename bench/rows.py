@@ -13,8 +13,8 @@ from bench.peers import Vml
 class Row:
     """One row.
 
-    ``unit`` is ``s`` or ``MB`` (10^6 bytes). ``limit`` is a ratio to the best rival where ``relative``, else
-    an absolute value in the unit; None where there is none.
+    ``unit`` is ``s``, ``MB`` (10^6 bytes) or ``requests``. ``limit`` is a ratio to the best rival where
+    ``relative``, else an absolute value in the unit; None where there is none.
     """
 
     name: str
@@ -35,7 +35,13 @@ ROWS = (
     Row("many-first", "first snapshot of many files of 1 kB", "s", 0.6),
     Row("many-unchanged", "many files of 1 kB unchanged", "s", 0.3),
     Row("list", "list many entries, index warm", "s", 0.5, relative=False),
+    Row("s3-bytes", "up to S3 for a file of 1 MB changed in A", "MB", 1.1 + 64 * 1024 / 1e6, relative=False),
+    Row("s3-writes", "requests that write for it", "requests", 10, relative=False),
+    Row("s3-inside", "up to S3 for 1 MB overwritten inside a file of 50 MB", "MB"),
+    Row("s3-inside-writes", "requests that write for that", "requests"),
 )
+BUCKET_ROWS = tuple(row for row in ROWS if row.name.startswith("s3-"))
+"""What needs an S3 server."""
 
 
 @dataclass

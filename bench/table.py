@@ -44,7 +44,7 @@ def markdown(rows: Iterable[Row], results: Results, tools: Mapping[str, str]) ->
             f"{row.work}{_scope(row, results)}",
             *(_cell(results.spread(row.name, tool), row.unit) for tool in tools),
             "" if ratio is None else f"{ratio:.2f}",
-            "" if row.limit is None else f"{row.limit:g}" + ("" if row.relative else f" {row.unit}"),
+            "" if row.limit is None else f"{row.limit:.4g}" + ("" if row.relative else f" {row.unit}"),
             _MARKS[results.held(row)],
         ]
         lines.append(f"| {' | '.join(cells)} |")
@@ -99,9 +99,13 @@ def _cell(spread: Spread | None, unit: str) -> str:
     if spread is None:
         return "-"
     if len(spread.values) == 1:
-        return f"{_number(spread.median)} {unit}"
-    return f"{_number(spread.median)} {unit} ({_number(spread.least)}-{_number(spread.most)})"
+        return f"{_number(spread.median, unit)} {unit}"
+    return (
+        f"{_number(spread.median, unit)} {unit} ({_number(spread.least, unit)}-{_number(spread.most, unit)})"
+    )
 
 
-def _number(value: float) -> str:
+def _number(value: float, unit: str) -> str:
+    if unit == "requests":
+        return f"{value:g}"
     return f"{value:.2f}" if value < 100 else f"{value:.0f}"

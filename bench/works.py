@@ -107,10 +107,11 @@ def measure_large(bench: Bench, area: Area) -> None:
         peer.remove()
 
 
-def measure_list(bench: Bench, count: int) -> None:
+def measure_list(bench: Bench, count: int, row: str = "list") -> None:
     """Measure the listing of many entries; restic lists the same repository, with its cache warm too."""
     say(f"making {count} entries")
-    bench.results.scope["list"] = f"{count:,} entries"
+    if row == "list":
+        bench.results.scope[row] = f"{count:,} entries"
     ours = Vml(bench.scratch / "list" / Vml.name)
     made = run([sys.executable, "-m", "bench.entries", str(count)], ours.environ)
     lists: dict[str, Callable[[], Figure]] = {Vml.name: lambda: ours.run("list", "--json")}
@@ -124,7 +125,7 @@ def measure_list(bench: Bench, count: int) -> None:
         for name in rotated(list(lists), number):
             figure = lists[name]()
             _require_all(figure, count)
-            bench.clock("list", name, figure)
+            bench.clock(row, name, figure)
     shutil.rmtree(bench.scratch / "list")
 
 

@@ -1,7 +1,10 @@
-"""The full count of accidents: ``make soak``. Prints one line for each kind; ends at the first that is not borne.
+"""The full count of accidents: ``make soak``. Prints a line for each part, and one table in the end.
 
-python -m durability [--kills 200] [--every 1] [--verbs snapshot forget empty prune] [--only kill calls fail crowd s3]
-                     [--kinds ENOSPC EIO ENOSPC+ EIO+] [--rounds 5]
+python -m durability [--jobs 2] [--kills 200] [--every 1] [--s3-every 1] [--verbs create snapshot forget empty prune]
+                     [--only kill calls fail s3 crowd s3-crowd] [--kinds ENOSPC EIO fsync ENOSPC+ EIO+ fsync+]
+                     [--rounds 5] [--json FILE]
+
+The exit status is 1 where something was not borne. Everything lies in memory (``--folder`` for elsewhere).
 """
 
 from __future__ import annotations
@@ -12,100 +15,121 @@ import signal
 import sys
 import tempfile
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
-from radosgw import gateway
-from s3_proxy import Fault, Traffic, proxy
+from radosgw import Gateway, gateway
 
-from durability import trials
+from durability import cells, trials
+from durability.cells import Part, Table
 from durability.crowd import Crowd
-from durability.ground import Ground
-from durability.places import Bucket, Folder
-from durability.victim import compile_shim, runner
+from durability.victim import compile_shim
 
-_LOST = (Fault.CUT_UPLOAD, Fault.CUT_DOWNLOAD, Fault.LOST_ANSWER, Fault.SLOW_DOWN)
-_ALL = ("kill", "calls", "fail", "crowd", "s3", "s3-crowd")
+_ALL = ("kill", "calls", "fail", "s3", "crowd", "s3-crowd")
+_MEMORY = Path("/dev/shm")
 
 
 def main() -> int:
     arguments = _arguments()
-    signal.signal(signal.SIGTERM, _end)
-    with tempfile.TemporaryDirectory(prefix="vml-soak-", ignore_cleanup_errors=True) as name:
-        folder = Path(name)
-        if {"kill", "calls", "fail"} & set(arguments.only):
-            _in_a_folder(folder, arguments)
-        if "crowd" in arguments.only:
-            _let_work(Crowd(folder / "crowd", str(folder / "crowd" / "logbook"), {}, arguments.rounds))
-        if {"s3", "s3-crowd"} & set(arguments.only):
-            _over_s3(folder, arguments)
-    return 0
+    signal.signal(
+        signal.SIGTERM, lambda number, frame: sys.exit(128 + number)
+    )  # what was done is told all the same
+    begun, table, crowds = time.monotonic(), Table(), []
+    try:
+        with tempfile.TemporaryDirectory(
+            prefix="vml-soak-", dir=arguments.folder, ignore_cleanup_errors=True
+        ) as name:
+            _do_all(Path(name), arguments, table, crowds)
+    finally:
+        seconds = time.monotonic() - begun
+        print("", table.markdown() if table.cells else "Nothing is counted yet.", "", *crowds, sep="\n")
+        borne = table.total - len(table.failures)
+        print(
+            f"{borne} of {table.total} borne, {seconds / 60:.1f} minutes, seed {arguments.seed}", flush=True
+        )
+        if arguments.json:
+            table.write_json(arguments.json, seed=arguments.seed, seconds=seconds, crowds=crowds)
+    return 1 if table.failures else 0
 
 
-def _in_a_folder(folder: Path, arguments: argparse.Namespace) -> None:
-    with runner(folder / "run", compile_shim(folder)) as vml:
-        ground = Ground(folder / "ground", Folder(), vml)
-        for verb in arguments.verbs:
-            if "kill" in arguments.only:
-                _say(trials.kill(ground, verb, arguments.kills, arguments.seed))
-            if "calls" in arguments.only:
-                _say(trials.kill_at_calls(ground, verb, arguments.every))
-            if "fail" in arguments.only:
-                kinds = [trials.KIND_NAMES[name] for name in arguments.kinds]
-                for report in trials.fail(ground, verb, arguments.every, kinds):
-                    _say(report)
+def _do_all(folder: Path, arguments: argparse.Namespace, table: Table, crowds: list[str]) -> None:
+    shim = compile_shim(folder)
+    ours = cells.folder_parts(
+        arguments.verbs, arguments.only, arguments.kinds, arguments.kills, arguments.seed, arguments.every,
+        arguments.jobs,
+    )  # fmt: skip
+    _work(ours, folder / "in a folder", shim, arguments, table)
+    if "crowd" in arguments.only:
+        _let_work(Crowd(folder / "crowd", str(folder / "crowd" / "logbook"), {}, arguments.rounds), crowds)
+    if {"s3", "s3-crowd"} & set(arguments.only):
+        (folder / "ceph").mkdir()
+        with gateway(folder / "ceph") as server:
+            _over_s3(folder, shim, server, arguments, table, crowds)
 
 
-def _over_s3(folder: Path, arguments: argparse.Namespace) -> None:
-    (folder / "ceph").mkdir()
-    with gateway(folder / "ceph") as server, proxy(server.port) as traffic, runner(folder / "run") as vml:
-        if "s3" in arguments.only:
-            place = Bucket(traffic.endpoint, server.make_bucket(), server.environ())
-            _lose_and_kill(Ground(folder / "ground over S3", place, vml), traffic, arguments)
-        if "s3-crowd" in arguments.only:
-            os.environ.update(server.environ())
-            url = f"s3:{server.endpoint}/{server.make_bucket()}/logbook"
-            _let_work(Crowd(folder / "crowd over S3", url, server.environ(), arguments.rounds))
+def _over_s3(
+    folder: Path, shim: Path, server: Gateway, arguments: argparse.Namespace, table: Table, crowds: list[str]
+) -> None:
+    if "s3" in arguments.only:
+        kills = arguments.kills // 5
+        parts = cells.s3_parts(arguments.verbs, kills, arguments.seed, arguments.s3_every, arguments.jobs)
+        _work(parts, folder / "over S3", shim, arguments, table, server)
+    if "s3-crowd" in arguments.only:
+        os.environ.update(server.environ())
+        url = f"s3:{server.endpoint}/{server.make_bucket()}/logbook"
+        _let_work(Crowd(folder / "crowd over S3", url, server.environ(), arguments.rounds), crowds)
 
 
-def _lose_and_kill(ground: Ground, traffic: Traffic, arguments: argparse.Namespace) -> None:
-    for verb in arguments.verbs:
-        for fault in _LOST:
-            _say(trials.lose(ground, verb, traffic, fault, arguments.every))
-        _say(trials.lose(ground, verb, traffic, Fault.CUT_UPLOAD, 8 * arguments.every, for_good=True))
-        _say(trials.kill(ground, verb, arguments.kills // 5, arguments.seed))
+def _work(
+    parts: Sequence[Part],
+    folder: Path,
+    shim: Path,
+    arguments: argparse.Namespace,
+    table: Table,
+    server: Gateway | None = None,
+) -> None:
+    if not parts:
+        return
+    folder.mkdir()
+    begun = time.monotonic()
+    for part, report in cells.work(parts, arguments.jobs, folder, shim, server):
+        table.add(part, report)
+        if report.total or report.unmet:
+            _say(report)
+    _say(f"{len(parts)} parts in {time.monotonic() - begun:.0f} s")
 
 
-def _let_work(crowd: Crowd) -> None:
+def _let_work(crowd: Crowd, crowds: list[str]) -> None:
     crowd.folder.mkdir()
     crowd.run()
     crowd.judge()
-    _say(f"side by side in {crowd.url}: {crowd}")
+    where = "over S3" if crowd.url.startswith("s3:") else "in a folder"
+    crowds.append(f"Side by side {where}: {crowd}")
+    _say(crowds[-1])
 
 
 def _arguments() -> argparse.Namespace:
-    arguments = argparse.ArgumentParser(prog="python -m durability", description=__doc__)
-    arguments.add_argument("--kills", type=int, default=200, help="random moments for each verb")
-    arguments.add_argument(
-        "--every", type=int, default=1, help="of the writing calls or requests, let the n-th fail"
+    arguments = argparse.ArgumentParser(
+        prog="python -m durability", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
+    arguments.add_argument("--jobs", type=int, default=os.cpu_count(), help="processes (default: one a core)")
+    arguments.add_argument(
+        "--kills", type=int, default=200, help="random moments for each verb; over S3 a fifth of them"
+    )
+    arguments.add_argument("--every", type=int, default=1, help="of the writing calls, let the n-th fail")
+    arguments.add_argument("--s3-every", type=int, default=1, help="of the requests, let the n-th fail")
     arguments.add_argument("--rounds", type=int, default=5, help="snapshots by each of those side by side")
     arguments.add_argument("--seed", type=int, default=time.time_ns() % 1_000_000)
     arguments.add_argument("--verbs", nargs="+", choices=trials.VERBS, default=trials.VERBS)
-    arguments.add_argument(
-        "--kinds",
-        nargs="+",
-        choices=trials.KIND_NAMES,
-        default=list(trials.KIND_NAMES),
-        help="+: and all later ones",
-    )
+    names = [kind.name for kind in trials.KINDS]
+    arguments.add_argument("--kinds", nargs="+", choices=names, default=names, help="+: and all later ones")
     arguments.add_argument("--only", nargs="+", choices=_ALL, default=_ALL)
+    arguments.add_argument("--json", type=Path, metavar="FILE", help="write the counts here as well")
+    arguments.add_argument(
+        "--folder", type=Path, metavar="DIR", default=_MEMORY if _MEMORY.is_dir() else None,
+        help="where the logbooks are made and removed (default: %(default)s)",
+    )  # fmt: skip
     return arguments.parse_args()
-
-
-def _end(number: int, frame: object) -> None:
-    """Tell what was done so far to whoever ends a run that takes too long for them."""
-    _say(f"ended early: {trials.Report.latest}")
-    sys.exit(128 + number)
 
 
 def _say(report: object) -> None:

@@ -1,38 +1,49 @@
 /* Make chosen writing calls below one folder fail, or tell all of them: preloaded into a program under test.
 
        VML_FAULT_FOLDER   calls that touch files below it are looked at; all others pass
-       VML_FAULT_CALLS    which: words of "create write fsync rename mkdir unlink", with commas between
+       VML_FAULT_CALLS    which: words of "create write fsync rename link mkdir unlink chmod truncate", commas between
        VML_FAULT_AT       the number, from 1, of the call that fails; 0 lets all pass
        VML_FAULT_ERRNO    how it fails: 28 is ENOSPC, 5 is EIO; -9 kills all of the program instead, before the call
        VML_FAULT_STICKY   1: all later ones fail as well, as on a disk that is full
        VML_FAULT_TOLD     a file to which one line "CALL PATH" is appended for each call looked at
-       VML_FAULT_COUNT    a file in which the processes of one program count their calls together
+       VML_FAULT_COUNT    a file in which the processes of one program count their calls together, and keep when the
+                          first one was: int64 nanoseconds of CLOCK_MONOTONIC, int32 calls
 
-   A write that fails for want of room writes half first, as real ones do. */
+   A write that fails for want of room writes half first, as real ones do. A file whose fsync fails loses its second
+   half, as the kernel drops what it could not write and tells of it once. */
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
 #include <signal.h>
+#include <stdint.h>
 #include <stdarg.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/types.h>
 #include <sys/uio.h>
+#include <time.h>
 #include <unistd.h>
 
-static atomic_int alone; /* counts where no other process does */
+struct count {
+    int64_t first_ns;
+    atomic_int calls;
+};
+static struct count alone; /* counts where no other process does */
 
 /* Return the number of this call among those of all processes of the program. */
 static int number_of_call(void) {
-    static _Atomic(atomic_int *) shared;
-    atomic_int *seen = atomic_load(&shared);
+    static _Atomic(struct count *) shared;
+    struct count *seen = atomic_load(&shared);
     const char *file = getenv("VML_FAULT_COUNT");
+    struct timespec now;
+    int number;
     if (!seen && file) {
         int descriptor = syscall(SYS_openat, AT_FDCWD, file, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
         if (descriptor < 0 || syscall(SYS_ftruncate, descriptor, sizeof *seen)) abort();
@@ -41,7 +52,13 @@ static int number_of_call(void) {
         syscall(SYS_close, descriptor);
         atomic_store(&shared, seen);
     }
-    return atomic_fetch_add(seen ? seen : &alone, 1) + 1;
+    if (!seen) seen = &alone;
+    number = atomic_fetch_add(&seen->calls, 1) + 1;
+    if (number == 1) {
+        clock_gettime(CLOCK_MONOTONIC, &now);
+        seen->first_ns = now.tv_sec * 1000000000LL + now.tv_nsec;
+    }
+    return number;
 }
 
 static void tell(const char *call, const char *path) {
@@ -56,13 +73,21 @@ static void tell(const char *call, const char *path) {
     syscall(SYS_close, descriptor);
 }
 
+/* Tell whether a word is one of those between the commas: "link" is not in "unlink". */
+static int is_among(const char *words, const char *word) {
+    size_t length = strlen(word);
+    for (const char *found = words; (found = strstr(found, word)); found += length)
+        if ((found == words || found[-1] == ',') && (!found[length] || found[length] == ',')) return 1;
+    return 0;
+}
+
 /* Return the error this call shall end with, 0 for none. */
 static int verdict(const char *call, const char *path) {
     const char *folder = getenv("VML_FAULT_FOLDER"), *calls = getenv("VML_FAULT_CALLS");
     const char *at = getenv("VML_FAULT_AT"), *number = getenv("VML_FAULT_ERRNO");
     const char *sticky = getenv("VML_FAULT_STICKY");
     int kept = errno, count, wanted;
-    if (!folder || strncmp(path, folder, strlen(folder)) || !calls || !strstr(calls, call)) return 0;
+    if (!folder || strncmp(path, folder, strlen(folder)) || !calls || !is_among(calls, call)) return 0;
     count = number_of_call();
     tell(call, path);
     errno = kept;
@@ -157,18 +182,34 @@ ssize_t writev(int descriptor, const struct iovec *pieces, int count) {
     return REAL(writev)(descriptor, pieces, count);
 }
 
+ssize_t pwrite(int descriptor, const void *bytes, size_t count, off_t offset) {
+    FAIL(verdict_fd("write", descriptor));
+    return REAL(pwrite)(descriptor, bytes, count, offset);
+}
+
 ssize_t pwrite64(int descriptor, const void *bytes, size_t count, off_t offset) {
     FAIL(verdict_fd("write", descriptor));
     return REAL(pwrite64)(descriptor, bytes, count, offset);
 }
 
+static int verdict_sync(int descriptor) {
+    char link[64];
+    struct stat status;
+    int failure = verdict_fd("fsync", descriptor);
+    if (failure && !fstat(descriptor, &status) && S_ISREG(status.st_mode)) {
+        snprintf(link, sizeof link, "/proc/self/fd/%d", descriptor);
+        if (syscall(SYS_truncate, link, status.st_size / 2)) abort();
+    }
+    return failure;
+}
+
 int fsync(int descriptor) {
-    FAIL(verdict_fd("fsync", descriptor));
+    FAIL(verdict_sync(descriptor));
     return REAL(fsync)(descriptor);
 }
 
 int fdatasync(int descriptor) {
-    FAIL(verdict_fd("fsync", descriptor));
+    FAIL(verdict_sync(descriptor));
     return REAL(fdatasync)(descriptor);
 }
 
@@ -180,6 +221,61 @@ int rename(const char *old, const char *new) {
 int renameat(int from, const char *old, int to, const char *new) {
     FAIL(verdict_at("rename", to, new));
     return REAL(renameat)(from, old, to, new);
+}
+
+int renameat2(int from, const char *old, int to, const char *new, unsigned flags) {
+    FAIL(verdict_at("rename", to, new));
+    return REAL(renameat2)(from, old, to, new, flags);
+}
+
+int link(const char *old, const char *new) {
+    FAIL(verdict_at("link", AT_FDCWD, new));
+    return REAL(link)(old, new);
+}
+
+int linkat(int from, const char *old, int to, const char *new, int flags) {
+    FAIL(verdict_at("link", to, new));
+    return REAL(linkat)(from, old, to, new, flags);
+}
+
+int chmod(const char *path, mode_t mode) {
+    FAIL(verdict_at("chmod", AT_FDCWD, path));
+    return REAL(chmod)(path, mode);
+}
+
+int fchmod(int descriptor, mode_t mode) {
+    FAIL(verdict_fd("chmod", descriptor));
+    return REAL(fchmod)(descriptor, mode);
+}
+
+int fchmodat(int folder, const char *path, mode_t mode, int flags) {
+    FAIL(verdict_at("chmod", folder, path));
+    return REAL(fchmodat)(folder, path, mode, flags);
+}
+
+int ftruncate(int descriptor, off_t length) {
+    FAIL(verdict_fd("truncate", descriptor));
+    return REAL(ftruncate)(descriptor, length);
+}
+
+int ftruncate64(int descriptor, off64_t length) {
+    FAIL(verdict_fd("truncate", descriptor));
+    return REAL(ftruncate64)(descriptor, length);
+}
+
+int truncate(const char *path, off_t length) {
+    FAIL(verdict_at("truncate", AT_FDCWD, path));
+    return REAL(truncate)(path, length);
+}
+
+int mkdirat(int folder, const char *path, mode_t mode) {
+    FAIL(verdict_at("mkdir", folder, path));
+    return REAL(mkdirat)(folder, path, mode);
+}
+
+int rmdir(const char *path) {
+    FAIL(verdict_at("unlink", AT_FDCWD, path));
+    return REAL(rmdir)(path);
 }
 
 int mkdir(const char *path, mode_t mode) {

@@ -1,6 +1,6 @@
 """The accidents: kills at random moments, and every writing call that fails, each on a fresh copy and judged.
 
-snapshot | forget | empty | prune   x   SIGKILL after a random time | n-th call fails | it and all later ones fail
+create | snapshot | forget | empty | prune   x   SIGKILL after a random time | n-th call fails | all from it on fail
 """
 
 from __future__ import annotations
@@ -9,23 +9,43 @@ import errno
 import random
 import signal
 import statistics
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import ClassVar
 
 from s3_proxy import Fault, Traffic
 
-from durability.ground import Ground, Trial, space_given_back, spread
-from durability.victim import CALLS, Done, faults
+from durability.ground import Ground, Sizes, Trial, spread
+from durability.victim import CALLS, Done, calls_seen, faults
 
-VERBS = ("snapshot", "forget", "empty", "prune")
-"""What changes a logbook; ``empty`` is what removes an entry for good, `vml bin empty`."""
-Kind = tuple[str, bool]
-KINDS: Sequence[Kind] = (("ENOSPC", False), ("EIO", False), ("ENOSPC", True), ("EIO", True))
-"""How a call fails, and whether all later ones do as well."""
-KIND_NAMES = {name + "+" * for_good: (name, for_good) for name, for_good in KINDS}
+VERBS = ("create", "snapshot", "forget", "empty", "prune")
+"""What changes a logbook.
+
+``create`` is the first snapshot, which makes it; ``empty`` removes an entry for good, `vml bin empty`.
+"""
+
+
+@dataclass(frozen=True)
+class Kind:
+    """How a call fails: with which error, which calls are meant, and whether all later ones fail as well."""
+
+    name: str
+    error: int
+    calls: str = CALLS
+    for_good: bool = False
+
+
+KINDS: Sequence[Kind] = (
+    Kind("ENOSPC", errno.ENOSPC),
+    Kind("EIO", errno.EIO),
+    Kind("fsync", errno.EIO, "fsync"),
+    Kind("ENOSPC+", errno.ENOSPC, for_good=True),
+    Kind("EIO+", errno.EIO, for_good=True),
+    Kind("fsync+", errno.EIO, "fsync", for_good=True),
+)
+BY_NAME = {kind.name: kind for kind in KINDS}
 _RUNS = 3
+_TRIES = 3
+_RUNS_PER_KILL = 20
 _REASONS = (
     "Free space",
     "cannot be used",
@@ -35,19 +55,49 @@ _REASONS = (
 )
 
 
+@dataclass(frozen=True)
+class Share:
+    """Which of the calls of a run are looked at: every ``every``-th, and of these every ``parts``-th."""
+
+    every: int = 1
+    part: int = 0
+    parts: int = 1
+
+    def of(self, total: int, first: int = 0) -> Sequence[int]:
+        return range(1, total + 1)[first % self.every :: self.every][self.part :: self.parts]
+
+
 @dataclass
 class Report:
-    """What was done, and where it met the victim."""
+    """What was done to one verb, where it met the victim, and what was not borne.
 
-    title: str
+    ``unmet`` counts runs that had ended before what was to happen to them.
+    """
+
+    accident: str
+    verb: str
     stages: list[str] = field(default_factory=list)
-    latest: ClassVar[Report | None] = None
+    failures: list[str] = field(default_factory=list)
+    unmet: int = 0
 
-    def __post_init__(self) -> None:
-        Report.latest = self
+    @property
+    def total(self) -> int:
+        return len(self.stages) + len(self.failures)
+
+    def judge(self, what: str, play: Play, trial: Trial, done: Done) -> None:
+        """Look at one copy after its accident, and note whether it was borne."""
+        try:
+            stage = trial.stage()
+            play.require_borne(trial)
+        except (AssertionError, OSError, ValueError, KeyError) as error:
+            self.failures.append(f"{self.accident}, {self.verb}, {what}: {error}")
+        else:
+            self.stages.append(("done all the same, " if done.status == 0 else "") + stage)
 
     def __str__(self) -> str:
-        return f"{self.title}: {len(self.stages)} times, all well. {spread(self.stages)}"
+        met = f" ({self.unmet} not met)" if self.unmet else ""
+        borne = f"{len(self.stages)} of {self.total} borne{met}"
+        return "\n  ".join([f"{self.accident}, {self.verb}: {borne}. {spread(self.stages)}", *self.failures])
 
 
 @dataclass
@@ -58,7 +108,7 @@ class Play:
     verb: str
 
     def begin(self) -> Trial:
-        trial = self.ground.begin()
+        trial = self.ground.begin(self.verb)
         if self.verb in ("empty", "prune"):
             trial.succeed("forget", self._leaving)
         if self.verb == "prune":
@@ -67,9 +117,10 @@ class Play:
         return trial
 
     @property
-    def words(self) -> list[str | Path]:
-        lines: dict[str, list[str | Path]] = {
-            "snapshot": ["snapshot", self.ground.next_area],
+    def words(self) -> list[str]:
+        lines = {
+            "create": ["snapshot", str(self.ground.next(self.verb).area)],
+            "snapshot": ["snapshot", str(self.ground.next(self.verb).area)],
             "forget": ["forget", self._leaving],
             "empty": ["bin", "empty"],
             "prune": ["prune"],
@@ -80,21 +131,23 @@ class Play:
     def _leaving(self) -> str:
         return self.ground.ids[0]
 
-    def finish(self, trial: Trial) -> int:
+    def finish(self, trial: Trial) -> Sizes:
         """Judge, go on as a person would, and return the bytes that the repository takes in the end."""
-        listed = trial.judge(self._leaving if self.verb in ("empty", "prune") else None)
+        if self.verb == "create":
+            listed = trial.judge_new()
+        else:
+            listed = trial.judge(self._leaving if self.verb in ("empty", "prune") else None)
         for id in listed:
             if id not in self.ground.entries:
                 trial.succeed("forget", id)  # it had come so far; it is taken once more
         if self.verb == "forget" and self._leaving in listed:
             trial.succeed("forget", self._leaving)
-        trial.succeed("bin", "empty")
-        if self.verb == "prune":
-            trial.succeed("prune")
+        if "config" in trial.names():
+            trial.succeed("bin", "empty")
         trial.take_next()
         return trial.prune()
 
-    def reference_bytes(self) -> int:
+    def reference(self) -> Sizes:
         """Return what the repository takes where nothing happens; found out once."""
         known = self.ground.references
         if self.verb not in known:
@@ -104,111 +157,163 @@ class Play:
             known[self.verb] = self.finish(trial)
         return known[self.verb]
 
-    def require_space_back(self, bytes_now: int, reference_bytes: int) -> None:
-        assert space_given_back(bytes_now, reference_bytes), (
-            f"{bytes_now} bytes, {reference_bytes} without accident"
-        )
+    def require_borne(self, trial: Trial) -> None:
+        self.finish(trial).require_as_small_as(self.reference())
 
 
 def kill(ground: Ground, verb: str, count: int, seed: int) -> Report:
-    """Kill ``verb`` at ``count`` random moments between its start and its usual end."""
+    """Kill ``verb`` ``count`` times at random moments, half of them between its start and its usual end, half
+    between the first writing call and that: a short verb reads most of the time.
+
+    A run that had ended by then is none of them, and another takes its place.
+    """
     play = Play(ground, verb)
-    reference = play.reference_bytes()
-    usual_s = statistics.median(play.begin().vml(*play.words).seconds for _ in range(_RUNS))
+    play.reference()
+    first_s, usual_s = _usual(play)
     chance = random.Random(seed)
-    report = Report(f"SIGKILL in {verb} (seed {seed}, {usual_s * 1000:.0f} ms long)")
-    for number in range(count):
-        moment_s = chance.uniform(0, usual_s)
+    report = Report("SIGKILL", verb)
+    for _ in range(_RUNS_PER_KILL * count):
+        if report.total == count:
+            return report
+        moment_s = chance.uniform(chance.choice((0.0, first_s)), usual_s)
         trial = play.begin()
         # Of a program that is killed by itself, the processes that it began live on for a moment.
         done = trial.vml(*play.words, kill_after_s=moment_s, with_children=chance.random() < 0.5)
-        assert done.status in (0, -signal.SIGKILL), done.err
-        report.stages.append("ended before" if done.status == 0 else trial.stage())
-        try:
-            play.require_space_back(play.finish(trial), reference)
-        except AssertionError as error:
-            raise AssertionError(
-                f"{verb} {number} of seed {seed}, after {moment_s:.4f} s: {error}"
-            ) from error
+        if done.status == 0:
+            report.unmet += 1
+            continue
+        if done.status != -signal.SIGKILL:
+            report.failures.append(f"{verb} failed by itself: {done.err}")
+            continue
+        report.judge(f"after {moment_s:.4f} of {usual_s:.4f} s, seed {seed}", play, trial, done)
+    if report.total < count:
+        report.failures.append(f"{verb} had ended before most kills: {report.total} of {count} met it")
     return report
 
 
-def kill_at_calls(ground: Ground, verb: str, every: int = 1) -> Report:
-    """Kill ``verb`` just before every ``every``-th writing call, and so after the one before."""
-    play = Play(ground, verb)
-    reference = play.reference_bytes()
-    total = len(calls_of(ground, verb))
-    report = Report(f"SIGKILL at a writing call of {verb} ({total} calls)")
-    for at in range(1, total + 1, every):
+def _usual(play: Play) -> tuple[float, float]:
+    """Return when a run makes its first writing call, and when it ends: seconds, medians.
+
+    The first is 0 where the shim sees none, as in a bucket. Found out once.
+    """
+    if play.verb in play.ground.usual:
+        return play.ground.usual[play.verb]
+    firsts, ends = [], []
+    for _ in range(_RUNS):
         trial = play.begin()
-        done = trial.vml(*play.words, **faults(Path(trial.url), at=at, error=-signal.SIGKILL))
-        assert done.status in (0, -signal.SIGKILL), done.err
-        report.stages.append("ended before" if done.status == 0 else trial.stage())
-        try:
-            play.require_space_back(play.finish(trial), reference)
-        except AssertionError as error:
-            raise AssertionError(f"{verb}, killed at call {at}: {error}") from error
+        done = trial.vml(*play.words, **faults(trial.kept))
+        firsts.append(max(calls_seen(trial.kept).first - done.begun, 0.0))
+        ends.append(done.seconds)
+    play.ground.usual[play.verb] = statistics.median(firsts), statistics.median(ends)
+    return play.ground.usual[play.verb]
+
+
+def kill_at_calls(ground: Ground, verb: str, share: Share | None = None) -> Report:
+    """Kill ``verb`` just before every writing call, and so after the one before."""
+    report = Report("SIGKILL at a call", verb)
+    kind = Kind(report.accident, -signal.SIGKILL)
+    _at_calls(report, ground, kind, (share or Share()).of(count_of(ground, verb)))
     return report
+
+
+def fail(ground: Ground, verb: str, kind: Kind, share: Share | None = None) -> Report:
+    """Let every call of ``kind`` fail, one in each run."""
+    report = Report(kind.name, verb)
+    total = count_of(ground, verb, kind.calls)
+    _at_calls(report, ground, kind, (share or Share()).of(total, KINDS.index(kind)))
+    return report
+
+
+def _at_calls(report: Report, ground: Ground, kind: Kind, numbers: Sequence[int]) -> None:
+    """Do what ``kind`` says at each of these calls.
+
+    Several processes write, so the number of calls differs a little from run to run: one that had
+    fewer is made again.
+    """
+    play = Play(ground, report.verb)
+    play.reference()
+    for at in numbers:
+        for _ in range(_TRIES):
+            trial = play.begin()
+            told = faults(trial.kept, calls=kind.calls, at=at, error=kind.error, sticky=kind.for_good)
+            done = trial.vml(*play.words, **told)
+            if calls_seen(trial.kept).calls >= at:
+                _judge_told(report, play, trial, done, f"number {at}", killed=kind.error < 0)
+                break
+        else:
+            report.unmet += 1
+
+
+def _judge_told(
+    report: Report, play: Play, trial: Trial, done: Done, what: str, *, killed: bool = False
+) -> None:
+    try:
+        if killed:
+            assert done.status == -signal.SIGKILL, f"status {done.status}: {done.err}"
+        else:
+            _require_said(done)
+    except AssertionError as error:
+        report.failures.append(f"{report.accident}, {report.verb}, {what}: {error}")
+    else:
+        report.judge(what, play, trial, done)
+
+
+def count_of(ground: Ground, verb: str, calls: str = CALLS) -> int:
+    """Return how many writing calls one run makes; found out once."""
+    if (verb, calls) not in ground.counts:
+        ground.counts[verb, calls] = len(calls_of(ground, verb, calls))
+    return ground.counts[verb, calls]
 
 
 def calls_of(ground: Ground, verb: str, calls: str = CALLS) -> list[str]:
-    """Return the writing calls of one run below the logbook, in their order, each as "CALL PATH"."""
+    """Return the writing calls of one run below what is kept, in their order, each as "CALL PATH"."""
     play = Play(ground, verb)
     trial = play.begin()
     told = ground.trial / "told"
-    done = trial.vml(*play.words, **faults(Path(trial.url), calls=calls, told=told))
+    done = trial.vml(*play.words, **faults(trial.kept, calls=calls, told=told))
     assert done.status == 0, done.err
     return told.read_text().splitlines()
 
 
-def fail(ground: Ground, verb: str, every: int = 1, kinds: Sequence[Kind] = KINDS) -> Iterator[Report]:
-    """Let every call, or every ``every``-th, fail: once and from then on, for want of room and by a bad disk."""
-    play = Play(ground, verb)
-    reference = play.reference_bytes()
-    total = len(calls_of(ground, verb))
-    for name, for_good in kinds:
-        kind = "and all later ones " if for_good else ""
-        report = Report(f"{name} at a writing call {kind}of {verb} ({total} calls)")
-        for at in range(1 + KINDS.index((name, for_good)) % every, total + 1, every):
-            trial = play.begin()
-            told = faults(Path(trial.url), at=at, error=getattr(errno, name), sticky=for_good)
-            done = trial.vml(*play.words, **told)
-            try:
-                _require_said(done)
-                report.stages.append(("done all the same, " if done.status == 0 else "") + trial.stage())
-                play.require_space_back(play.finish(trial), reference)
-            except AssertionError as error:
-                raise AssertionError(f"{report.title}: number {at}: {error}") from error
-        yield report
-
-
 def lose(
-    ground: Ground, verb: str, traffic: Traffic, fault: Fault, every: int = 1, *, for_good: bool = False
+    ground: Ground,
+    verb: str,
+    traffic: Traffic,
+    fault: Fault,
+    share: Share | None = None,
+    *,
+    for_good: bool = False,
 ) -> Report:
-    """Let the connection to the bucket fail at every ``every``-th request: once, or from then on.
+    """Let the connection to the bucket fail at every request: once, or from then on.
 
     Once is made good by asking again; for good ends the run with one clear line.
     """
     play = Play(ground, verb)
-    reference = play.reference_bytes()
-    trial = play.begin()
-    traffic.clear()
-    assert trial.vml(*play.words).status == 0
-    total = len(traffic.requests)
-    kind = "from a request on" if for_good else "at one request"
-    report = Report(f"{fault.name} {kind} of {verb} ({total} requests)")
-    for at in range(1, total + 1, every):
+    play.reference()
+    report = Report(fault.name + "+" * for_good, verb)
+    for at in (share or Share()).of(_requests_of(play, traffic)):
         trial = play.begin()
+        seen = traffic.faults
         with traffic.failing(fault, at, for_good=for_good):
             done = trial.vml(*play.words)
-        try:
-            _require_said(done)
-            assert for_good or done.status == 0, done.err
-            report.stages.append(trial.stage())
-            play.require_space_back(play.finish(trial), reference)
-        except AssertionError as error:
-            raise AssertionError(f"{fault.name} at request {at} of {verb}: {error}") from error
+        if traffic.faults == seen:
+            report.unmet += 1
+        elif done.status and not for_good:
+            report.failures.append(f"{report.accident}, {verb}, request {at}: {done.err}")
+        else:
+            _judge_told(report, play, trial, done, f"request {at}")
     return report
+
+
+def _requests_of(play: Play, traffic: Traffic) -> int:
+    """Return how many requests one run makes; found out once."""
+    counts = play.ground.counts
+    if (play.verb, "requests") not in counts:
+        trial = play.begin()
+        traffic.clear()
+        trial.succeed(*play.words)
+        counts[play.verb, "requests"] = len(traffic.requests)
+    return counts[play.verb, "requests"]
 
 
 def _require_said(done: Done) -> None:

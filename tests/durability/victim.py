@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import struct
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
@@ -13,14 +14,15 @@ from pathlib import Path
 from typing import Any
 
 HERE = Path(__file__).parent
-CALLS = "create,write,fsync,rename,mkdir,unlink"
+CALLS = "create,write,fsync,rename,link,mkdir,unlink,chmod,truncate"
 
 
 @dataclass(frozen=True)
 class Done:
-    """How a run ended; ``status`` is negative where a signal ended it."""
+    """How a run ended; ``status`` is negative where a signal ended it, ``begun`` a ``time.monotonic()``."""
 
     status: int
+    begun: float
     seconds: float
     out: str
     err: str
@@ -59,7 +61,7 @@ class Vml:
         self._process.stdin.write(json.dumps(order) + "\n")
         self._process.stdin.flush()
         answer = json.loads(self._process.stdout.readline())
-        return Done(answer["status"], answer["seconds"], out.read_text(), err.read_text(errors="replace"))
+        return Done(**answer, out=out.read_text(), err=err.read_text(errors="replace"))
 
 
 @contextmanager
@@ -69,7 +71,7 @@ def runner(folder: Path, shim: Path | None = None) -> Iterator[Vml]:
     environ = {**os.environ, "PYTHONPATH": path}
     if shim:
         environ["LD_PRELOAD"] = str(shim)
-    folder.mkdir(exist_ok=True)
+    folder.mkdir(parents=True, exist_ok=True)
     with subprocess.Popen(
         [sys.executable, "-m", "durability.zygote"],
         stdin=subprocess.PIPE,
@@ -104,7 +106,7 @@ def faults(
 ) -> dict[str, str]:
     """Return what tells the shim which call below ``folder`` shall fail; ``at`` 0 lets all pass."""
     told_to = {"VML_FAULT_TOLD": str(told)} if told else {}
-    count = folder.with_name("calls seen")
+    count = _count_file(folder)
     count.unlink(missing_ok=True)
     return {
         "VML_FAULT_COUNT": str(count),
@@ -115,3 +117,24 @@ def faults(
         "VML_FAULT_STICKY": str(int(sticky)),
         **told_to,
     }
+
+
+@dataclass(frozen=True)
+class Seen:
+    """The calls that the shim has counted since ``faults`` told it to, and the ``time.monotonic()`` of the first."""
+
+    calls: int = 0
+    first: float = 0.0
+
+
+def calls_seen(folder: Path) -> Seen:
+    """Return what the shim has counted below ``folder``."""
+    count = _count_file(folder)
+    if not count.exists():
+        return Seen()
+    first_ns, calls = struct.unpack("=qi", count.read_bytes()[:12])
+    return Seen(calls, first_ns / 1e9)
+
+
+def _count_file(folder: Path) -> Path:
+    return folder.with_name("calls seen")

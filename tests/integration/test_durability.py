@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from durability import trials
-from durability.ground import Ground
+from durability.ground import Ground, Sizes
 from durability.places import Folder
-from durability.victim import compile_shim, runner
+from durability.victim import CALLS, compile_shim, faults, runner
 
 
 @pytest.fixture(scope="module")
@@ -19,28 +20,56 @@ def ground(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ground]:
         yield Ground(folder / "ground", Folder(), vml)
 
 
-@pytest.mark.parametrize("verb", ["snapshot", "prune"])
+@pytest.mark.parametrize("verb", ["snapshot", "forget", "prune"])
 def test_killed_at_any_moment(ground: Ground, verb: str, capsys: pytest.CaptureFixture[str]) -> None:
     report = trials.kill(ground, verb, count=2, seed=20)
     _tell(report, capsys)
-    assert len(report.stages) == 2
+    assert (len(report.stages), report.failures) == (2, [])
 
 
 @pytest.mark.parametrize("verb", trials.VERBS)
 def test_killed_between_two_writing_calls(
     ground: Ground, verb: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    report = trials.kill_at_calls(ground, verb, every=_stride(ground, verb, 2))
+    report = trials.kill_at_calls(ground, verb, _sample(ground, verb, CALLS, 2))
     _tell(report, capsys)
     assert report.stages
+    assert not report.failures
 
 
+@pytest.mark.parametrize("kind", ["EIO", "ENOSPC+", "fsync"])
 @pytest.mark.parametrize("verb", trials.VERBS)
-def test_a_disk_that_is_full_or_fails(ground: Ground, verb: str, capsys: pytest.CaptureFixture[str]) -> None:
-    kinds = (("EIO", False), ("ENOSPC", True))
-    for report in trials.fail(ground, verb, _stride(ground, verb, 1), kinds):
-        _tell(report, capsys)
-        assert report.stages
+def test_a_disk_that_is_full_or_fails(
+    ground: Ground, verb: str, kind: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    failing = trials.BY_NAME[kind]
+    report = trials.fail(ground, verb, failing, _sample(ground, verb, failing.calls, 1))
+    _tell(report, capsys)
+    assert report.stages
+    assert not report.failures
+
+
+def test_a_file_whose_fsync_failed_is_hurt(ground: Ground) -> None:
+    """The shim does what a disk may do, so that a writer which names such a file all the same is found."""
+    trial = ground.begin("create")
+    told = faults(trial.kept, at=2, error=errno.EIO, calls="fsync")  # the first is of a folder
+    assert trial.vml("snapshot", trial.next.area, **told).status == 1
+    (file,) = (trial.kept / "config" / "passwords").iterdir()
+    assert file.name.startswith(".")
+    assert 0 < file.stat().st_size < 43
+
+
+def test_a_prune_that_frees_nothing_is_found(ground: Ground) -> None:
+    play = trials.Play(ground, "prune")
+    needed = play.reference()
+    trial = play.begin()  # an entry has left, and nothing was pruned
+    left = sum(trial.names().values())
+    with pytest.raises(AssertionError, match="vml prune leaves"):
+        Sizes(needed.ours + left, needed.restics).require_as_small_as(needed)
+    with pytest.raises(AssertionError, match="vml prune beside restic's leaves"):
+        Sizes(needed.ours + left, needed.restics).require_as_small_as(
+            Sizes(needed.ours + left, needed.restics)
+        )
 
 
 def test_all_is_on_the_disk_before_the_snapshot_names_it(ground: Ground) -> None:
@@ -50,7 +79,7 @@ def test_all_is_on_the_disk_before_the_snapshot_names_it(ground: Ground) -> None
     unsynced_folders: set[str] = set()
     for line in trials.calls_of(ground, "snapshot"):
         call, path = line.split(" ", 1)
-        kind = Path(path).relative_to(ground.trial / "logbook").parts[0]
+        kind = Path(path).relative_to(ground.trial / "kept" / "logbook").parts[0]
         if kind == "locks":
             continue  # after a power cut nobody holds one
         if call == "fsync":
@@ -67,7 +96,7 @@ def test_all_is_on_the_disk_before_the_snapshot_names_it(ground: Ground) -> None
             unsynced_folders.add(str(Path(path).parent))
         elif call == "write":
             synced.discard(path)
-    assert {Path(path).relative_to(ground.trial / "logbook").parts[0] for path in named} == {
+    assert {Path(path).relative_to(ground.trial / "kept" / "logbook").parts[0] for path in named} == {
         "data",
         "index",
         "snapshots",
@@ -76,8 +105,8 @@ def test_all_is_on_the_disk_before_the_snapshot_names_it(ground: Ground) -> None
     assert len([path for path in synced if "/tmp/" in path]) >= len(named), "a file was named without fsync"
 
 
-def _stride(ground: Ground, verb: str, samples: int) -> int:
-    return max(1, len(trials.calls_of(ground, verb)) // samples)
+def _sample(ground: Ground, verb: str, calls: str, samples: int) -> trials.Share:
+    return trials.Share(every=max(1, trials.count_of(ground, verb, calls) // samples))
 
 
 def _tell(report: trials.Report, capsys: pytest.CaptureFixture[str]) -> None:

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
 _TRIES = 4
 _FIRST_PAUSE_S = 0.2
+_LONG_S = 20.0
 _T = TypeVar("_T")
 
 
@@ -81,7 +82,7 @@ class BucketStore:
 
     def get(self, name: str) -> bytes:
         with self._faults():
-            return bytes(obstore.get(self._store, name).bytes())
+            return self._again(lambda: bytes(obstore.get(self._store, name).bytes()))
 
     def get_range(self, name: str, offset: int, length: int) -> bytes:
         return self._windows.read(name, offset, length)
@@ -134,12 +135,16 @@ class BucketStore:
         )
 
     def _again(self, ask: Callable[[], _T]) -> _T:
-        """Ask until the answer comes whole: obstore does so itself for reading and writing, but not for these."""
+        """Ask until the answer comes whole: obstore does so itself for reading and writing, but not for these.
+
+        Nor where a server's no is cut off, as that a file is not there. What it has asked for long is not asked again.
+        """
         for number in range(1, _TRIES):
+            begun = time.monotonic()
             try:
                 return ask()
             except BaseError as error:
-                if not answers.is_broken_connection(error):
+                if not answers.is_broken_connection(error) or time.monotonic() - begun > _LONG_S:
                     raise
             time.sleep(_FIRST_PAUSE_S * 2**number)
         return ask()

@@ -132,6 +132,14 @@ def test_a_connection_that_breaks_once_is_made_good(
     Restic(place, PASSWORD).check()  # type: ignore[arg-type]  # a URL does as well
 
 
+def test_a_no_that_is_cut_off_is_asked_for_again(vml: Run, area: Path, traffic: Traffic) -> None:
+    """The first request of a first snapshot asks for a file that is not there."""
+    with traffic.failing(Fault.CUT_DOWNLOAD, 1):
+        vml("snapshot", area)
+    assert traffic.faults == 1
+    assert traffic.requests[0].status == 404
+
+
 def test_a_prune_gives_the_room_back(
     vml: Run,
     place: str,
