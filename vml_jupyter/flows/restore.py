@@ -16,7 +16,7 @@ from pathlib import Path
 
 import msgspec
 
-from vml_jupyter.errors import ReleaseNotFound, ReleaseUnknown
+from vml_jupyter.errors import DigestMismatch, ReleaseNotFound, ReleaseUnknown
 from vml_jupyter.flows import areas
 from vml_jupyter.flows.context import chosen_pins
 from vml_jupyter.flows.differences import differences
@@ -146,7 +146,7 @@ def _provided(
         for note in require(settings, entry, wanted, pins):
             progress.note(note)
         return wanted, pins, provide(settings, wanted, progress)
-    except (ReleaseNotFound, ReleaseUnknown) as error:
+    except (ReleaseNotFound, ReleaseUnknown, DigestMismatch) as error:
         error.choices = release_choices(settings, recorded)
         raise
 
