@@ -85,10 +85,19 @@ def require(settings: Settings, entry: Entry, release: Release, pins: Sequence[P
     ]
 
 
-def release_choices(settings: Settings, release: Release | None) -> tuple[Choice, ...]:
-    """Return the releases that can be had without asking anybody, those nearest to this one first."""
-    lines = available(settings.image_folders(), settings.repositories(), settings.cache, asking=False)
-    there = [line.release for line in lines if line.state in ("here", "downloadable")]
+def release_choices(settings: Settings, release: Release | None, *, asking: bool) -> tuple[Choice, ...]:
+    """Return the releases that can be had as far as is known, those nearest to this one first.
+
+    Args:
+        settings: Where images and servers are.
+        release: What cannot be had.
+        asking: Whether repositories are asked where nothing is known, as on a computer that is new to all this.
+    """
+    for ask in (False, True) if asking else (False,):
+        lines = available(settings.image_folders(), settings.repositories(), settings.cache, asking=ask)
+        there = [line.release for line in lines if line.state in ("here", "downloadable")]
+        if there:
+            break
     others = [other for other in there if release is None or other.system != release.system]
     near = sorted(others, key=lambda other: _distance(other, release))[:_OFFERED]
     return tuple({"option": "release", "value": other.system, "label": other.label} for other in near)
@@ -105,7 +114,7 @@ class _Knowledge:
         asking: bool,
         anew: bool,
     ) -> None:
-        self._settings = settings
+        self._settings, self._asking = settings, asking
         asked = [pin for release, pins in wanted for pin in (*pins, release and _pin_of(release)) if pin]
         self._answers = ask_pins(
             dict.fromkeys(asked), settings.repositories(), settings.cache, asking=asking, anew=anew
@@ -147,7 +156,8 @@ class _Knowledge:
             if need.kind == "repository"
         ]
         other = release is None or any(need.kind != "repository" for need in gone)
-        return (*(release_choices(self._settings, release) if other else ()), *loose)
+        releases = release_choices(self._settings, release, asking=self._asking) if other else ()
+        return (*releases, *loose)
 
 
 def _pin_of(release: Release) -> Pin | None:

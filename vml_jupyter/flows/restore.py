@@ -147,7 +147,7 @@ def _provided(
             progress.note(note)
         return wanted, pins, provide(settings, wanted, progress)
     except (ReleaseNotFound, ReleaseUnknown, DigestMismatch) as error:
-        error.choices = release_choices(settings, recorded)
+        error.choices = release_choices(settings, recorded, asking=True)
         raise
 
 
