@@ -169,6 +169,20 @@ def test_an_image_that_was_replaced_is_gone(
     assert refused.value.choices == known.choices != ()
 
 
+def test_an_image_that_one_mirror_replaced_another_still_has(
+    user: Settings, take: Take, site: Path, tmp_path: Path
+) -> None:
+    entry = take(msgspec.structs.replace(RELEASE, image_sha256=hashlib.sha256(IMAGE).hexdigest()))
+    shutil.copytree(site, tmp_path / "other")
+    publish(site, SYSTEMS, {"2021.05-1": signed_disk("2021.05-1", payload=bytes(512))})
+    with served(tmp_path / "other") as other:
+        both = user.using(sources=(RepositorySource(url=user.release_urls[0], mirrors=[other]),))
+        image = durability(both, entry).needs[0]
+        assert (image.state, image.where.startswith(other)) == ("downloadable", True)
+        assert entry.environment.release is not None
+        assert provide(both, entry.environment.release).read_bytes() == IMAGE
+
+
 def test_an_image_in_a_flavour_of_its_own(user: Settings, take: Take, site: Path) -> None:
     testing = msgspec.structs.replace(RELEASE, flavour="v4testing")
     assert states(durability(user, take(testing)))["2021.05-1"] == "gone", "v4prod is another"
@@ -316,7 +330,6 @@ def test_a_restore_of_a_system_that_is_gone_names_others(
     user: Settings, take: Take, site: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     entry = take()
-    named_release(user, "4.5.0.1")  # which leaves the list that the choices come from
     publish(site, {system: at for system, at in SYSTEMS.items() if system != "4.5.0.1"}, {})
     monkeypatch.setattr(restoring, "probe_accelerator", nobody)
     with pytest.raises(PinGone, match=r"CernVM 4\.5\.0\.1") as refused:

@@ -11,7 +11,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -96,7 +96,7 @@ class Offered(msgspec.Struct, frozen=True):
 
     def _slots(self, release: Release) -> list[str]:
         booted = replace(release, bootloader=release.bootloader or self.newest)
-        return [_slot(booted), _slot(replace(booted, flavour=""))]
+        return [_slot(booted), _slot(_named(booted))]
 
 
 def ask(
@@ -137,33 +137,34 @@ def _ask(repository: Repository, remembered: Offered | None, wanted: Sequence[Re
     address = _first_that_answers(addresses)
     known = _systems(servers, repository.keys)
     listed = bootloaders(address)
-    slots = dict(_asked_for(listed, known, wanted))
     old = remembered.offers if remembered else {}
+    systems = [Release(system=each.release.system, bootloader=by) for each in known for by in listed]
+    wanted = [release for release in wanted if release.bootloader]
+    usual = {_slot(release): release for release in (*systems, *map(_named, wanted))}
+    offers, unsure = _offers(addresses, usual, old)
+    told = Offered(newest=listed[0], offers=offers, systems=known, unsure=unsure)
+    # The usual image is not always the one that is wanted: another mirror, or another name, may have that.
+    special = {_slot(release): release for release in wanted if not told.offer(release)}
+    special = {slot: release for slot, release in special.items() if slot not in usual}
+    offers, unsure = _offers(addresses, special, old)
+    return replace(told, offers={**told.offers, **offers}, unsure=[*told.unsure, *unsure])
+
+
+def _named(release: Release) -> Release:
+    """Return a release with what its usual image is called by, and no more."""
+    return Release(system=release.system, bootloader=release.bootloader)
+
+
+def _offers(
+    addresses: Sequence[str], asked: Mapping[str, Release], old: Mapping[str, Offer]
+) -> tuple[dict[str, Offer], list[str]]:
+    """Return by slot what is offered for some releases today, and those slots of which nobody could tell."""
     until = time.monotonic() + reach.PATIENCE_S
     with ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="offers") as crew:
-        told = crew.map(lambda slot: _offer_now(addresses, slots[slot], old.get(slot), until), slots)
-        found = dict(zip(slots, told, strict=True))
-    return Offered(
-        newest=listed[0],
-        offers={slot: offer for slot, (offer, _) in found.items() if offer},
-        systems=known,
-        unsure=[slot for slot, (offer, sure) in found.items() if not offer and not sure],
-    )
-
-
-def _asked_for(
-    listed: Sequence[str], systems: Sequence[System], wanted: Sequence[Release]
-) -> Iterator[tuple[str, Release]]:
-    """Yield what is asked for: an image for each bootloader and kind of system, and those that are wanted beside."""
-    for bootloader in listed:
-        for system in systems:
-            release = Release(system=system.release.system, bootloader=bootloader)
-            yield _slot(release), release
-    for release in wanted:
-        if release.bootloader:
-            for flavour in ("", release.flavour):
-                asked = Release(system=release.system, bootloader=release.bootloader, flavour=flavour)
-                yield _slot(asked), asked
+        told = crew.map(lambda slot: _offer_now(addresses, asked[slot], old.get(slot), until), asked)
+        found = dict(zip(asked, told, strict=True))
+    offers = {slot: offer for slot, (offer, _) in found.items() if offer}
+    return offers, [slot for slot, (offer, sure) in found.items() if not offer and not sure]
 
 
 def _offer_now(
@@ -218,6 +219,8 @@ def _offer(addresses: Sequence[str], release: Release) -> tuple[Offer | None, bo
     for address in addresses:
         try:
             image, sha256 = published_image(address, release)
+            if not Offer(image, sha256).serves(release):
+                continue
             # Like a fetch: whoever has the file will do, as its digest tells whether it is the one.
             holders = dict.fromkeys((address, *addresses))
             held = _held([f"{holder.rstrip('/')}/{image.path()}" for holder in holders], image, sha256)
@@ -246,9 +249,10 @@ def _held(urls: Sequence[str], image: ImageName, sha256: str) -> Offer | None:
 def _slot(release: Release) -> str:
     """Return what one image is for: ``2021.05-1 v4prod`` boots every system of CernVM 4, if need be in another flavour.
 
-    Where a release insists on its flavour that is ``2021.05-1/v4testing``.
+    Where a release insists on its flavour, or on the very file, that is ``2021.05-1/v4testing@0123456789abcdef``.
     """
-    return f"{release.bootloader}{'/' if release.flavour else ' '}{flavours(release)[0]}"
+    file = f"@{release.image_sha256.lower()[:16]}" if release.image_sha256 else ""
+    return f"{release.bootloader}{'/' if release.flavour else ' '}{flavours(release)[0]}{file}"
 
 
 def _memory(repository: Repository, cache: Path) -> Path:
