@@ -5,12 +5,10 @@ from __future__ import annotations
 import hashlib
 import io
 import random
-import socket
 import tarfile
 import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -130,34 +128,6 @@ def drips_between_pieces(handler: Handler) -> None:
     handler.drip(b"1;")
 
 
-@contextmanager
-def drips_in_tls() -> Iterator[str]:
-    """Take a connection and promise a record of TLS that comes byte by byte, for 15 s; gives the address."""
-    over = threading.Event()
-
-    def drip() -> None:
-        try:
-            connection, _ = listener.accept()
-            with connection:
-                connection.sendall(b"\x16\x03\x03\x40\x00")
-                for _ in range(300):
-                    if over.wait(0.05):
-                        break
-                    connection.sendall(b"\x02")
-        except OSError:  # the client gave up, which is what the test wants
-            return
-
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        # One connection is the look at who answers.
-        threads = [threading.Thread(target=drip) for _ in range(2)]
-        for thread in threads:
-            thread.start()
-        yield f"https://127.0.0.1:{listener.getsockname()[1]}"
-        over.set()
-        for thread in threads:
-            thread.join(20)
-
-
 @pytest.mark.parametrize("behave", [drips_in_its_head, drips_between_pieces, Handler.trickle])
 def test_a_drip_is_given_up_wherever_it_is(behave: Behave) -> None:
     """A deadline of 0.3 s, two seconds to connect, and room for a busy computer: the drip would take 15 s."""
@@ -165,14 +135,6 @@ def test_a_drip_is_given_up_wherever_it_is(behave: Behave) -> None:
         began = time.monotonic()
         with pytest.raises(RepositoryUnreachable, match="takes too long"):
             latest(slow.url, 0.3)
-        assert time.monotonic() - began < 10
-
-
-def test_a_drip_while_tls_is_spoken_is_given_up() -> None:
-    with drips_in_tls() as url:
-        began = time.monotonic()
-        with pytest.raises(RepositoryUnreachable, match="takes too long"):
-            latest(url, 0.3)
         assert time.monotonic() - began < 10
 
 

@@ -80,8 +80,9 @@ def get(
                     timeout=(reach.PATIENCE_S, patience_s),
                     allow_redirects=False,
                 )
-                deadline.check()  # a head that was cut there looks whole
             with response:
+                with translated(url, deadline):
+                    deadline.check()  # a head that was cut there looks whole
                 if not response.is_redirect:
                     _check_status(response, url)
                     deadline.lift()
