@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import resource
 import statistics
 import subprocess
 import sys
@@ -18,7 +19,6 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
-from bench.capture import processor_s
 from bench.measure import rotated, run
 
 LIMIT_S = 0.2
@@ -71,6 +71,11 @@ def _one(words: Sequence[str], environ: dict[str, str], area: Path) -> tuple[flo
     before = processor_s()
     seconds = run([sys.executable, *words], environ, area).seconds
     return seconds, processor_s() - before
+
+
+def processor_s() -> float:
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
 
 
 if __name__ == "__main__":
