@@ -112,7 +112,10 @@ export function EntryNeeds(props: {
     <UseSignal signal={model.changed}>
       {() => {
         const known = model.durability(entry);
-        if (!known?.needs.length || (props.onlyGone && known.state !== 'gone')) {
+        if (
+          !known?.needs.length ||
+          (props.onlyGone && known.state !== 'gone')
+        ) {
           return null;
         }
         return (
