@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 import shlex
+import statistics
 import subprocess
 import sys
 import time
@@ -48,6 +49,7 @@ NOWHERE = """
 """
 # The text allows a wait of two seconds; the rest is for a busy computer.
 MOST_S = 2.5
+ROUNDS = 3
 
 
 @pytest.mark.skipif(
@@ -73,7 +75,10 @@ def test_restores_in_two_bootloaders_without_network(
         "releases": ["releases", "--json"],
     }
     vml("releases")  # starts libvirt's daemon, which is not what is compared
-    answered = {name: seconds([*shlex.split(VML), *words], environ) for name, words in shown.items()}
+    answered = {
+        name: statistics.median(seconds([*shlex.split(VML), *words], environ) for _ in range(ROUNDS))
+        for name, words in shown.items()
+    }
     session.end_daemon(machine_settings.data)
 
     restores = "\n".join(
@@ -85,11 +90,12 @@ def test_restores_in_two_bootloaders_without_network(
     )
     timed = "\n".join(
         f"""
-        date +%s.%N >{tmp_path}/{name}.times
+        date +%s.%N >>{tmp_path}/{name}.times
         {VML} {shlex.join(words)} >{tmp_path}/{name}.json || exit 1
         date +%s.%N >>{tmp_path}/{name}.times
         """
         for name, words in shown.items()
+        for _ in range(ROUNDS)
     )
     alone = {**environ, "VML_RELEASE_URLS": " ".join((*machine_settings.release_urls, *NOBODY))}
     done = subprocess.run(
@@ -109,8 +115,10 @@ def test_restores_in_two_bootloaders_without_network(
         assert max(waiting.values()) < MOST_S, waiting
         assert "fetch" not in restored["seconds"]
     for name, usual in answered.items():
-        begun, ended = map(float, (tmp_path / f"{name}.times").read_text().split())
-        assert ended - begun < usual + MOST_S, f"{name} took {usual:.1f} s where servers answer"
+        times = [float(time) for time in (tmp_path / f"{name}.times").read_text().split()]
+        # The least of some, as whoever uses the processors meanwhile makes each longer.
+        taken = min(ended - begun for begun, ended in zip(times[::2], times[1::2], strict=True))
+        assert taken < usual + MOST_S, f"{name} took {usual:.1f} s where servers answer"
     needs = json.loads((tmp_path / "elsewhere.json").read_text())["durability"]["needs"]
     assert {need["state"] for need in needs} == {"unknown"}
     listed = json.loads((tmp_path / "releases.json").read_text())["releases"]
