@@ -9,7 +9,7 @@ FRONT := package.json yarn.lock tsconfig.json $(shell find labextension/src labe
 
 SOAK ?=
 
-.PHONY: demo test lint unit bench bench-logbook bench-growth bench-restore bench-capture bench-area soak packages mini wheel docs clean help
+.PHONY: demo test lint unit bench bench-logbook bench-growth bench-restore bench-capture bench-area bench-environment soak packages mini wheel docs clean help
 
 help:
 	@echo "make demo    capture the example, restore it in a machine, run it there, open JupyterLab (DETACH=1: end instead)"
@@ -94,6 +94,9 @@ bench-area: packages mini
 
 bench-capture: packages mini
 	@$(BIN)/python -m bench.capture
+
+bench-environment: $(VENV)/.ready
+	@$(BIN)/python -m bench.environment $(BENCH)
 
 # Each can be run alone; see their first lines for what they take.
 soak: packages $(VENV)/.ready

@@ -12,10 +12,12 @@ import hypothesis
 import pytest
 
 from vml_jupyter.flows import machines
+from vml_jupyter.flows.capture import capture
 from vml_jupyter.flows.settings import Settings, load
 from vml_jupyter.machine.session import end_daemon
 from vml_jupyter.progress import SILENT
 from vml_jupyter.release import mini
+from vml_jupyter.release.mini import recipe, stratum
 from vml_jupyter.release.mirror import served
 
 # Tests assert no absolute times: machines are noisy, and a property holds slowly as well.
@@ -37,6 +39,17 @@ def mini_repository() -> Path:
 @pytest.fixture(scope="session")
 def release_url(mini_repository: Path) -> Iterator[str]:
     with served(mini_repository) as url:
+        yield url
+
+
+@pytest.fixture(scope="session")
+def release_url_before(mini_repository: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The release repository as it was while the system ``recipe.GONE`` was still published."""
+    folder = tmp_path_factory.mktemp("before")
+    (folder / "releases").symlink_to(mini_repository / "releases")
+    systems = (recipe.GONE, *recipe.SYSTEMS)
+    stratum.publish(folder / "cvmfs" / recipe.REPOSITORY, systems, folder / "scratch", rolling="HEAD4")
+    with served(folder) as url:
         yield url
 
 
@@ -96,6 +109,13 @@ def environ(machine_settings: Settings) -> dict[str, str]:
         "VML_RELEASE_CA": str(machine_settings.release_ca),
         "VML_WARM_QUOTA_MIB": str(machine_settings.warm_quota_mib),
     }
+
+
+@pytest.fixture
+def gone_entry(machine_settings: Settings, release_url_before: str, dimuon: Path) -> str:
+    """An entry in a system that was there when it was taken: its tag is in no history now, its catalog on no server."""
+    then = machine_settings.using(release_urls=(release_url_before,))
+    return capture(then, dimuon, notebook="dimuon.ipynb", release=recipe.GONE.version).id
 
 
 @pytest.fixture

@@ -2,9 +2,11 @@
  * Whether what an entry needs is still there: as a line for a tooltip, as a badge, and as a list.
  */
 
+import { UseSignal } from '@jupyterlab/apputils';
 import { TranslationBundle } from '@jupyterlab/translation';
 import * as React from 'react';
 
+import { LogbookModel } from './model';
 import { IDurability, INeed } from './records';
 
 /**
@@ -99,6 +101,41 @@ export function NeedsList(props: {
         </li>
       ))}
     </ul>
+  );
+}
+
+/**
+ * Draw all that an entry needs as soon as it is known; with `onlyGone` nothing while nothing is gone.
+ */
+export function EntryNeeds(props: {
+  entry: string;
+  model: LogbookModel;
+  onlyGone?: boolean;
+  trans: TranslationBundle;
+}): JSX.Element {
+  const { entry, model, trans } = props;
+  return (
+    <UseSignal signal={model.changed}>
+      {() => {
+        const known = model.durability(entry);
+        if (
+          !known?.needs.length ||
+          (props.onlyGone && known.state !== 'gone')
+        ) {
+          return null;
+        }
+        return (
+          <section
+            className="vml-EntryNeeds"
+            aria-label={trans.__('What it needs')}
+          >
+            <span className="vml-Form-label">{trans.__('What it needs')}</span>
+            <GoneBadge known={known} trans={trans} />
+            <NeedsList known={known} trans={trans} />
+          </section>
+        );
+      }}
+    </UseSignal>
   );
 }
 

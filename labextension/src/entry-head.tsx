@@ -6,6 +6,7 @@ import { editIcon } from '@jupyterlab/ui-components';
 import * as React from 'react';
 
 import { MimeView } from './content-views';
+import { EntryNeeds } from './durability';
 import { ago, bytes, files, tagsOf } from './format';
 import { IPageContext } from './page-context';
 import { IDetails } from './page-records';
@@ -52,6 +53,12 @@ export function EntryHead(props: {
           <span key={text}>{text}</span>
         ))}
       </div>
+      <EntryNeeds
+        entry={entry.id}
+        model={context.model}
+        onlyGone={true}
+        trans={trans}
+      />
       <Family details={details} context={context} />
       <div className="vml-Head-labels">
         <Editable

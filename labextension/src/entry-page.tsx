@@ -7,6 +7,7 @@ import { ISignal, Signal } from '@lumino/signaling';
 import * as React from 'react';
 
 import { CompareView } from './compare-view';
+import { EntryNeeds } from './durability';
 import { EntryHead } from './entry-head';
 import { EnvironmentView } from './environment-view';
 import { FailureView, showFailure } from './failures';
@@ -106,10 +107,17 @@ export class EntryPage extends ReactWidget {
         return <CompareView details={details} context={context} />;
       case 'environment':
         return (
-          <EnvironmentView
-            environment={details.environment}
-            trans={context.trans}
-          />
+          <>
+            <EntryNeeds
+              entry={this.entry}
+              model={context.model}
+              trans={context.trans}
+            />
+            <EnvironmentView
+              environment={details.environment}
+              trans={context.trans}
+            />
+          </>
         );
     }
   }

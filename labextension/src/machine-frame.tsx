@@ -15,7 +15,7 @@ import { PanelLayout, Widget } from '@lumino/widgets';
 import * as React from 'react';
 
 import { machineIcon } from './icons';
-import { stateName } from './machine-words';
+import { stateName, tabTitle } from './machine-words';
 import { LogbookModel } from './model';
 import { IMachine, isActive } from './records';
 import { CommandIDs } from './tokens';
@@ -99,14 +99,11 @@ export class MachineFrame extends MainAreaWidget<Widget> {
 
   private _name(machine: IMachine | undefined): void {
     if (machine) {
-      const what = machine.notebook.split('/').pop() || machine.title;
-      const where = machine.release?.label ?? machine.label;
-      this.title.label = `${what} · ${where}`;
+      this.title.label = tabTitle(machine);
       this.title.caption = this._options.trans.__(
-        '%1 in the machine %2, %3',
-        what,
-        machine.id,
-        machine.label
+        '%1; machine %2',
+        tabTitle(machine),
+        machine.id
       );
     }
   }

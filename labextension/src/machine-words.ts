@@ -25,6 +25,14 @@ export function stateName(
 }
 
 /**
+ * What a machine's tab is called: its notebook, and where that runs instead of where it should, if it is not there.
+ */
+export function tabTitle(machine: IMachine): string {
+  const what = machine.notebook.split('/').pop() || machine.title;
+  return `${what} · ${machine.label}`;
+}
+
+/**
  * 2048 MiB -> '2.1 GB' would be another number than the one that was asked for, so memory is in powers of 1024.
  */
 export function memory(machine: IMachine): string {

@@ -16,13 +16,11 @@ import pytest
 from radosgw import Gateway, gateway
 from s3_proxy import Traffic, proxy
 
-from vml_jupyter.flows.capture import capture
 from vml_jupyter.flows.entries import opened_or_created
 from vml_jupyter.flows.settings import Settings
 from vml_jupyter.machine import Host, session
 from vml_jupyter.model import Entry, Environment, Mount, Release, new_entry_id
-from vml_jupyter.release.mini import recipe, stratum
-from vml_jupyter.release.mirror import served
+from vml_jupyter.release.mini import recipe
 from vml_jupyter.snapshot import take
 
 Vml = Callable[..., Any]
@@ -122,24 +120,6 @@ def as_inside(
             for path, each in ((f"/cvmfs/{software.fqrn}", software), ("/mnt/.ro", system))
         ),
     )
-
-
-@pytest.fixture(scope="session")
-def release_url_before(mini_repository: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The release repository as it was while the system ``recipe.GONE`` was still published."""
-    folder = tmp_path_factory.mktemp("before")
-    (folder / "releases").symlink_to(mini_repository / "releases")
-    systems = (recipe.GONE, *recipe.SYSTEMS)
-    stratum.publish(folder / "cvmfs" / recipe.REPOSITORY, systems, folder / "scratch", rolling="HEAD4")
-    with served(folder) as url:
-        yield url
-
-
-@pytest.fixture
-def gone_entry(machine_settings: Settings, release_url_before: str, dimuon: Path) -> str:
-    """An entry in a system that was there when it was taken: its tag is in no history now, its catalog on no server."""
-    then = machine_settings.using(release_urls=(release_url_before,))
-    return capture(then, dimuon, notebook="dimuon.ipynb", release=recipe.GONE.version).id
 
 
 @pytest.fixture

@@ -1,13 +1,22 @@
-"""What the mini release publishes is what pins can name, and what was published once is gone."""
+"""What the mini release publishes is what pins can name, and what was published once is gone.
+
+entry in a system that is gone -> restore stops, nothing is made -> restore --release -> a machine that tells of it
+"""
 
 from __future__ import annotations
 
+import json
+import subprocess
+import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from vml_jupyter.flows.releases import list_releases
 from vml_jupyter.flows.settings import Settings
+from vml_jupyter.guest import AgentClient
+from vml_jupyter.machine import Host
 from vml_jupyter.release.history import dated_systems, tags
 from vml_jupyter.release.mini import recipe
 
@@ -68,3 +77,67 @@ def test_an_entry_can_record_a_revision_that_is_gone(
         gone.tag,
     )
     assert gone.tag not in {tag.name for tag in tags(release_url, gone.fqrn)}
+
+
+def refused(environ: dict[str, str], *words: str) -> Any:
+    """Run a command that is to fail, and return the error that it tells as JSON."""
+    command = [sys.executable, "-m", "vml_jupyter.cli.main", *words, "--json"]
+    done = subprocess.run(command, env=environ, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 1, done.stderr
+    return json.loads(done.stdout)["error"]
+
+
+@pytest.mark.parametrize("kind", ["system", "revision"])
+def test_a_restore_stops_before_a_machine_is_made(
+    kind: str,
+    environ: dict[str, str],
+    vml: Vml,
+    machine_settings: Settings,
+    gone_entry: str,
+    gone_revision_entry: str,
+) -> None:
+    error = refused(environ, "restore", gone_entry if kind == "system" else gone_revision_entry)
+    assert error["code"] == "pin-gone"
+    choices = [(choice["option"], choice["value"]) for choice in error["choices"]]
+    if kind == "system":
+        assert f"CernVM {recipe.GONE.version}" in error["message"]
+        assert {value for _, value in choices} == {system.version for system in recipe.SYSTEMS}
+        assert {option for option, _ in choices} == {"release"}
+        assert f"--release {choices[0][1]}" in error["hint"]
+    else:
+        assert f"revision {recipe.GONE_REVISION.revision}" in error["message"]
+        assert choices == [("without-pin", recipe.GONE_REVISION.fqrn)]
+    assert vml("machines")["machines"] == []
+    assert not machine_settings.machines.exists()
+
+
+@pytest.mark.machine
+@pytest.mark.timeout(400)
+@pytest.mark.usefixtures("nothing_left")
+def test_what_was_chosen_instead_is_told_for_as_long_as_the_machine_lives(
+    environ: dict[str, str], vml: Vml, machine_settings: Settings, gone_entry: str
+) -> None:
+    chosen = recipe.SYSTEMS[1]
+    assert refused(environ, "restore", gone_entry)["code"] == "pin-gone"
+    report = vml("restore", gone_entry, "--release", chosen.version)
+    difference = {
+        "what": "release",
+        "recorded": f"CernVM {recipe.GONE.version}",
+        "here": f"CernVM {chosen.version}",
+    }
+    assert difference in report["differences"]
+    with Host.connect(machine_settings.libvirt_uri, machine_settings.data) as host:
+        inside = AgentClient(host.spec(report["machine"]).agent_socket).state(timeout_s=60).release
+    assert inside is not None
+    assert (inside.system, inside.root_hash) == (chosen.version, chosen.root_hash)
+
+    label = f"CernVM {chosen.version} instead of {recipe.GONE.version}"
+    for state in ("running", "stopped"):
+        if state == "stopped":
+            vml("stop", report["machine"])
+        [listed] = vml("machines")["machines"]
+        assert (listed["state"], listed["differences"]) == (state, report["differences"])
+        words = [sys.executable, "-m", "vml_jupyter.cli.main", "machines"]
+        told = subprocess.run(words, env=environ, capture_output=True, text=True, check=True).stdout
+        assert label in told
+    vml("delete", report["machine"])

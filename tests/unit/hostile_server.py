@@ -98,8 +98,16 @@ class Handler(http.server.BaseHTTPRequestHandler):
         self.send_response(200)
         self.send_header("Content-Length", "3000000")
         self.end_headers()
-        while not self.server.stopping.wait(0.05):
+        self.drip()
+
+    def drip(self, first: bytes = b"") -> None:
+        """Send a beginning, and then for 15 s a byte now and then."""
+        self.wfile.write(first)
+        for _ in range(300):
+            if self.server.stopping.wait(0.05):
+                break
             self.wfile.write(b"x")
+        self.close_connection = True
 
 
 def status(code: int, body: bytes = b"no") -> Callable[[Handler], None]:

@@ -169,3 +169,13 @@ def test_every_limit_of_the_table_is_positive_and_every_row_named_once() -> None
     assert all(row.limit > 0 for row in ROWS if row.limit is not None)
     assert [row.name for row in ROWS if row.limit is None] == ["s3-inside", "s3-inside-writes"]
     assert len({row.name for row in ROWS}) == len(ROWS)
+
+
+def test_the_environment_is_measured_beside_a_python_that_does_nothing() -> None:
+    words = [sys.executable, "-m", "bench.environment", "--runs", "1"]
+    done = subprocess.run(words, cwd=ROOT, capture_output=True, text=True)
+    plain, own, verdict = done.stdout.splitlines()
+    assert plain.startswith("python -c pass ")
+    assert own.startswith("vml environment --json ")
+    assert done.returncode == (0 if "s for the second: held" in verdict else 1), done.stderr
+    assert float(own.split()[3]) > float(plain.split()[3]) > 0

@@ -99,6 +99,23 @@ def test_all_that_a_record_holds_is_shown(
         assert told in out
 
 
+def test_it_takes_less_than_two_tenths_of_a_second_of_processor_time(tmp_path: Path) -> None:
+    """The limit is absolute, so it is held against what the process computes, whoever else uses this computer."""
+
+    def seconds(*words: str) -> float:
+        begun = subprocess.Popen([sys.executable, *words], cwd=tmp_path, stdout=subprocess.DEVNULL)
+        _, status, used = os.wait4(begun.pid, 0)
+        begun.returncode = os.waitstatus_to_exitcode(status)
+        assert begun.returncode == 0
+        return used.ru_utime + used.ru_stime
+
+    own, python = [], []
+    for _ in range(5):
+        own.append(seconds("-m", "vml_jupyter.cli.main", "environment", "--json"))
+        python.append(seconds("-c", "pass"))
+    assert min(own) < 0.2 + min(python)
+
+
 def test_it_takes_little_beside_the_start_of_a_python_with_jupyter(tmp_path: Path) -> None:
     """A yardstick that shares the load of this computer: importing what every Jupyter program imports."""
 

@@ -15,7 +15,7 @@ import pytest
 from release_images import publish, publish_revisions, signed_disk
 
 from vml_jupyter.cli.main import main
-from vml_jupyter.errors import PinGone, ReleaseNotFound, ReleaseUnknown
+from vml_jupyter.errors import DigestMismatch, PinGone, ReleaseNotFound, ReleaseUnknown
 from vml_jupyter.flows import added
 from vml_jupyter.flows import restore as restoring
 from vml_jupyter.flows.capture import capture
@@ -286,6 +286,70 @@ def test_an_image_that_nobody_has_is_gone(user: Settings, take: Take, site: Path
     assert states(durability(alone, entry))["2021.05-1"] == "unknown", "not everybody could be asked"
 
 
+def test_an_image_of_which_not_every_mirror_tells_is_not_gone(user: Settings, take: Take, site: Path) -> None:
+    entry = take()
+    shutil.rmtree(next(site.glob("releases/ucernvm-images*")))
+    source = RepositorySource(url=user.release_urls[0], mirrors=[GONE], systems=[user.release_urls[0]])
+    assert states(durability(user.using(sources=(source,)), entry))["2021.05-1"] == "unknown"
+
+
+def test_an_image_that_one_mirror_lost_is_to_be_had(
+    user: Settings, take: Take, site: Path, tmp_path: Path
+) -> None:
+    entry = take()
+    shutil.copytree(site, tmp_path / "other")
+    with served(tmp_path / "other") as other:
+        both = user.using(sources=(RepositorySource(url=user.release_urls[0], mirrors=[other]),))
+        assert durability(both, entry).needs[0].where.startswith(user.release_urls[0])
+        shutil.rmtree(next(site.glob("releases/ucernvm-images*")))
+        image = durability(both, entry).needs[0]
+        assert (image.state, image.where.startswith(other)) == ("downloadable", True)
+        assert provide(both, RELEASE).read_bytes() == IMAGE
+
+
+def test_an_image_that_was_replaced_is_gone(
+    user: Settings, take: Take, site: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sha256 = hashlib.sha256(IMAGE).hexdigest()
+    entry = take(msgspec.structs.replace(RELEASE, image_sha256=sha256))
+    assert durability(user, entry).state == "there"
+    publish(site, SYSTEMS, {"2021.05-1": signed_disk("2021.05-1", payload=bytes(512))})
+    known = durability(user, entry)
+    assert (known.state, states(known)["2021.05-1"]) == ("gone", "gone")
+    assert "another file than the recorded one" in known.needs[0].reason
+    assert states(durability(user, take()))["2021.05-1"] == "downloadable", "where none was recorded"
+    monkeypatch.setattr(restoring, "probe_accelerator", nobody)
+    with pytest.raises(DigestMismatch, match="when the entry was written") as refused:
+        restoring.restore(user, entry.id)
+    assert refused.value.choices == known.choices != ()
+
+
+def test_an_image_that_one_mirror_replaced_another_still_has(
+    user: Settings, take: Take, site: Path, tmp_path: Path
+) -> None:
+    entry = take(msgspec.structs.replace(RELEASE, image_sha256=hashlib.sha256(IMAGE).hexdigest()))
+    shutil.copytree(site, tmp_path / "other")
+    publish(site, SYSTEMS, {"2021.05-1": signed_disk("2021.05-1", payload=bytes(512))})
+    with served(tmp_path / "other") as other:
+        both = user.using(sources=(RepositorySource(url=user.release_urls[0], mirrors=[other]),))
+        image = durability(both, entry).needs[0]
+        assert (image.state, image.where.startswith(other)) == ("downloadable", True)
+        assert entry.environment.release is not None
+        assert provide(both, entry.environment.release).read_bytes() == IMAGE
+
+
+def test_an_image_in_a_flavour_of_its_own(user: Settings, take: Take, site: Path) -> None:
+    testing = msgspec.structs.replace(RELEASE, flavour="v4testing")
+    assert states(durability(user, take(testing)))["2021.05-1"] == "gone", "v4prod is another"
+    usual = next(site.glob("releases/ucernvm-images*/*.hdd"))
+    for suffix in ("", ".sha256"):
+        file = usual.with_name(f"{usual.name}{suffix}")
+        shutil.copy(file, file.with_name(file.name.replace("v4prod", "v4testing")))
+    image = durability(user, take(testing)).needs[0]
+    assert (image.state, "v4testing" in image.where) == ("downloadable", True)
+    assert "v4prod" in durability(user, take()).needs[0].where
+
+
 def test_an_entry_without_a_release_says_that_one_must_be_chosen(user: Settings, take: Take) -> None:
     named_release(user, "4.5.0.1")
     known = durability(user, take(None))
@@ -294,8 +358,11 @@ def test_an_entry_without_a_release_says_that_one_must_be_chosen(user: Settings,
 
 
 def test_a_cernvm_5_is_in_no_list(user: Settings, take: Take) -> None:
-    known = durability(user, take(Release(system="5-1.0.1", flavour="five")))
-    assert states(known)["5-1.0.1"] == "unknown"
+    entry = take(Release(system="5-1.0.1", flavour="five"))
+    known = durability(user, entry)
+    assert states(known) == {"five": "gone", "5-1.0.1": "unknown"}, "no µCernVM boots it"
+    assert known.needs[0].label == "image of CernVM 5-1.0.1"
+    assert durability(user, entry, asking=False).needs[0].state == "unknown", "nor one that is remembered"
 
 
 def test_a_cloud_image_is_its_own_system(user: Settings, take: Take, tmp_path: Path) -> None:
@@ -418,7 +485,6 @@ def test_a_restore_of_a_system_that_is_gone_names_others(
     user: Settings, take: Take, site: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     entry = take()
-    named_release(user, "4.5.0.1")  # which leaves the list that the choices come from
     publish(site, {system: at for system, at in SYSTEMS.items() if system != "4.5.0.1"}, {})
     monkeypatch.setattr(restoring, "probe_accelerator", nobody)
     with pytest.raises(PinGone, match=r"CernVM 4\.5\.0\.1") as refused:
@@ -428,10 +494,10 @@ def test_a_restore_of_a_system_that_is_gone_names_others(
         restoring.restore(user, entry.id, release="4.6.0.0")
     with pytest.raises(ReleaseUnknown) as unknown:
         restoring.restore(user, take(None).id)
-    assert len(unknown.value.choices) == 3
+    assert len(unknown.value.choices) == 2
     with pytest.raises(ReleaseNotFound) as missing:
         restoring.restore(user, take(Release(system="4.6.0.0", bootloader="2018.06-1")).id)
-    assert [choice["value"] for choice in missing.value.choices] == ["4.5.0.1", "4.4.0.0"]
+    assert [choice["value"] for choice in missing.value.choices] == ["4.4.0.0"]
 
 
 def test_silence_does_not_stop_a_restore(user: Settings, take: Take, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -18,6 +18,7 @@ from release_images import ca_file, publish, signed_disk
 from vml_jupyter.cli.main import main
 from vml_jupyter.errors import (
     DigestMismatch,
+    DiskFull,
     Foreign,
     NotFound,
     ReleaseNeeded,
@@ -28,10 +29,11 @@ from vml_jupyter.errors import (
     WouldOverwrite,
 )
 from vml_jupyter.flows import added, keeping
+from vml_jupyter.flows.bin import empty_bin, forget
 from vml_jupyter.flows.capture import capture
 from vml_jupyter.flows.provide import provide
 from vml_jupyter.flows.releases import list_images, list_releases, named_release
-from vml_jupyter.flows.settings import Settings, load
+from vml_jupyter.flows.settings import RepositorySource, Settings, load
 from vml_jupyter.guest import jupyter_setup
 from vml_jupyter.machine.spec import MachineSpec, save_spec
 from vml_jupyter.model import Entry, Release
@@ -100,13 +102,48 @@ def test_an_image_that_is_gone_everywhere(user: Settings, site: Path, tmp_path: 
     entry_in(user, tmp_path, "4.5.0.1@2020.07-1")
     assert states(user)["4.5.0.1"] == "downloadable"
     shutil.rmtree(next(site.glob("releases/ucernvm-images.2020.07-1*")))
-    for memory in user.cache.glob("catalog-*"):
-        memory.unlink()
     line = next(line for line in list_releases(user) if line.release.bootloader == "2020.07-1")
     assert (line.state, line.reason) == ("gone", "nobody has its image")
     alone = user.using(release_urls=(GONE,))
     line = next(line for line in list_releases(alone) if line.release.bootloader == "2020.07-1")
     assert line.state == "unknown"
+
+
+def test_an_image_that_only_the_server_lost_is_still_here(user: Settings, site: Path) -> None:
+    path = provide(user, named_release(user, "4.5.0.1"))
+    shutil.rmtree(next(site.glob("releases/ucernvm-images.2021.05-1*")))
+    lines = {line.release.system: line for line in list_releases(user)}
+    assert {line.state for line in lines.values()} == {"here"}
+    assert lines["4.5.0.1"].path == str(path)
+
+
+def test_an_image_that_one_mirror_lost_another_gives(user: Settings, site: Path, tmp_path: Path) -> None:
+    shutil.copytree(site, tmp_path / "other")
+    with served(tmp_path / "other") as other:
+        source = RepositorySource(url=user.release_urls[0], mirrors=[other])
+        both = user.using(sources=(source,))
+        assert {line.url.startswith(source.url) for line in list_releases(both)} == {True}
+        for file in site.glob("releases/ucernvm-images.2021.05-1*/*.hdd"):
+            file.unlink()  # its digest is still published there
+        lines = list_releases(both)
+        assert {line.state for line in lines} == {"downloadable"}
+        assert {line.url.startswith(other) for line in lines} == {True}
+        assert provide(both, named_release(both, "4.5.0.1")).read_bytes() == NEW
+
+
+def test_an_image_that_was_replaced_is_gone_for_those_that_need_the_first(
+    user: Settings, site: Path, tmp_path: Path
+) -> None:
+    entry = entry_in(user, tmp_path, "4.5.0.1")
+    assert entry.environment.release is not None
+    assert entry.environment.release.image_sha256 == hashlib.sha256(NEW).hexdigest()
+    other = signed_disk("2021.05-1", payload=bytes(512))
+    publish(site, SYSTEMS, {"2021.05-1": other})
+    lines = [line for line in list_releases(user) if line.release.system == "4.5.0.1"]
+    new, old = sorted(lines, key=lambda line: line.state)
+    assert (new.state, new.release.image_sha256) == ("downloadable", hashlib.sha256(other).hexdigest())
+    assert (old.state, old.release) == ("gone", entry.environment.release)
+    assert "another file than the recorded one" in old.reason
 
 
 def test_a_system_that_needs_one_bootloader_gets_it(user: Settings, site: Path) -> None:
@@ -203,6 +240,56 @@ def test_a_virtualbox_disk_in_downloads_is_taken_out_once(user: Settings, home: 
     assert kinds == {("vdi", "unsigned"), ("raw", "signed")}, "the disk inside is the signed one"
 
 
+def flip_a_byte(file: Path) -> None:
+    with file.open("r+b") as stream:
+        stream.seek(150_000)
+        byte = stream.read(1)
+        stream.seek(150_000)
+        stream.write(bytes([byte[0] ^ 1]))
+
+
+def test_a_disk_that_was_changed_since_it_was_taken_out_is_taken_out_again(
+    user: Settings, home: Path
+) -> None:
+    raw, file = home / "raw", home / "Downloads" / "image.qcow2"
+    raw.write_bytes(NEW)
+    subprocess.run(["qemu-img", "convert", "-f", "raw", "-O", "qcow2", raw, file], check=True)
+    raw.unlink()
+    offline = user.using(release_urls=(GONE,))
+    release = Release(system="4.5.0.1", bootloader="2021.05-1", flavour="v4prod")
+    path = provide(offline, release)
+    flip_a_byte(path)
+    assert path.read_bytes() != NEW
+    watch = Stopwatch(SILENT)
+    again = provide(offline, release, watch)
+    assert again.read_bytes() == NEW
+    assert hashlib.sha256(NEW).hexdigest() == again.parent.name
+    assert any("changed since it was taken out" in note for note in watch.notes)
+
+
+def test_there_must_be_room_for_a_disk_before_it_is_taken_out(
+    user: Settings, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    raw, file = home / "raw", home / "Downloads" / "image.qcow2"
+    raw.write_bytes(NEW)
+    subprocess.run(["qemu-img", "convert", "-f", "raw", "-O", "qcow2", raw, file], check=True)
+    # ... which has a few hundred kB in it, however large it claims to be.
+    subprocess.run(["qemu-img", "resize", "-q", "-f", "qcow2", file, "20G"], check=True)
+    raw.unlink()
+    offline = user.using(release_urls=(GONE,))
+    release = Release(system="4.5.0.1", bootloader="2021.05-1", flavour="v4prod")
+    usage = shutil.disk_usage("/")
+    with monkeypatch.context() as patch:
+        patch.setattr(shutil, "disk_usage", lambda _: usage._replace(free=64 << 20))
+        with pytest.raises(DiskFull, match=r"the disk in image\.qcow2 needs \d MiB more"):
+            provide(offline, release)
+        assert list(user.releases.iterdir()) == [], "nothing was begun"
+        patch.setattr(shutil, "disk_usage", lambda _: usage._replace(free=70 << 20))
+        path = provide(offline, release)
+        assert path.stat().st_size == len(NEW)
+        assert path.read_bytes() == NEW
+
+
 def test_an_image_with_a_wrong_signature_is_never_kept(user: Settings, site: Path) -> None:
     wrong = NEW[:-32768] + OLD[-32768:]
     publish(site, SYSTEMS, {"2021.05-1": wrong})
@@ -246,8 +333,6 @@ def test_of_two_files_of_one_name_the_one_that_is_offered_is_listed(user: Settin
     first = provide(user, named_release(user, "4.5.0.1"))
     for content in (replaced, NEW):
         publish(site, SYSTEMS, {"2021.05-1": content})
-        for memory in user.cache.glob("catalog-*"):
-            memory.unlink()
         release = Release(system="4.5.0.1", bootloader="2021.05-1", flavour="v4prod")
         wanted = hashlib.sha256(content).hexdigest()
         recorded = structs.replace(release, image_sha256=wanted)
@@ -299,6 +384,40 @@ def test_what_entries_need_must_be_known(user: Settings, tmp_path: Path) -> None
     with pytest.raises(ReleaseNeeded, match="not known"):
         keeping.remove(locked_out, "2021.05-1")
     assert keeping.remove(locked_out, "2021.05-1", force=True) == [path]
+
+
+def test_what_lies_in_the_bin_needs_its_image(user: Settings, tmp_path: Path) -> None:
+    entry = entry_in(user, tmp_path, "4.5.0.1")
+    path = provide(user, named_release(user, "4.5.0.1"))
+    forget(user, [entry.id])
+    with pytest.raises(ReleaseNeeded, match=f"entry {entry.id} in the bin"):
+        keeping.remove(user, "2021.05-1")
+    assert path.exists()
+    empty_bin(user)
+    assert keeping.remove(user, "2021.05-1") == [path]
+
+
+def test_entries_of_other_logbooks_need_their_image(user: Settings, tmp_path: Path) -> None:
+    places = {"group": str(tmp_path / "group"), "new": str(tmp_path / "not made yet")}
+    named = user.using(logbooks=places)
+    entry = entry_in(named.using(logbook="group"), tmp_path, "4.5.0.1")
+    path = provide(named, named_release(named, "4.5.0.1"))
+    with pytest.raises(ReleaseNeeded, match=f"entry {entry.id} of logbook group"):
+        keeping.remove(named, "2021.05-1")
+    # A password that is given is that of the logbook in use.
+    with pytest.raises(ReleaseNeeded, match=f"entry {entry.id} of logbook group"):
+        keeping.remove(named.using(logbook_password="of the one in use"), "2021.05-1")
+
+    away = tmp_path / "unplugged"
+    (tmp_path / "group").rename(away)
+    with pytest.raises(ReleaseNeeded, match=rf"the logbook {places['group']} .* was there before"):
+        keeping.remove(named, "2021.05-1")
+    away.rename(tmp_path / "group")
+    named.using(logbook="group").password_file().write_text("wrong")
+    with pytest.raises(ReleaseNeeded, match=rf"not known, as the logbook {places['group']} cannot"):
+        keeping.remove(named, "2021.05-1")
+    assert path.exists()
+    assert keeping.remove(named, "2021.05-1", force=True) == [path]
 
 
 CLOUD = b"an ordinary cloud image" * 5000
@@ -364,7 +483,15 @@ def test_the_disk_of_a_cloud_image_is_taken_out_once_and_goes_with_it(user: Sett
     with pytest.raises(ReleaseNotFound, match="was added"):
         provide(user, Release(system="debian", image_sha256="0" * 64))
     assert all(not line.release.is_cloud or line.name for line in list_releases(user))
+    flip_a_byte(disk)
+    watch = Stopwatch(SILENT)
+    assert provide(user, release, watch).read_bytes() == plain.read_bytes(), "taken out again"
+    assert any("not what was taken out" in note for note in watch.notes)
+    (disk.parent / f"{disk.name}.sha256").unlink()
+    inode = disk.stat().st_ino
+    assert provide(user, release).stat().st_ino != inode, "nothing says what it must be"
     assert keeping.remove(user, "debian") == [disk]
+    assert not disk.parent.exists()
     assert file.exists()
 
 

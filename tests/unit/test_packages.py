@@ -9,7 +9,19 @@ SCRIPT = Path(__file__).parents[2] / ".ci" / "packages"
 PROGRAMS = [
     *("libvirtd", "qemu-system-x86_64", "qemu-img", "passt", "gcc", "pkg-config", "python3", "mmdebstrap"),
     *("fakeroot", "syslinux", "mcopy", "mke2fs", "sfdisk", "restic", "xorriso", "isoinfo", "chromium"),
-    *("7zz", "borg", "zstd", "tar", "ceph-mon", "ceph-osd", "radosgw", "ceph", "faketime"),
+    *(
+        "7zz",
+        "busybox",
+        "fusermount",
+        "borg",
+        "zstd",
+        "tar",
+        "ceph-mon",
+        "ceph-osd",
+        "radosgw",
+        "ceph",
+        "faketime",
+    ),
 ]
 
 

@@ -27,6 +27,7 @@ GONE = "http://127.0.0.1:9"
 def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     root = tmp_path_factory.mktemp("site")
     (root / IMAGE.path()).parent.mkdir(parents=True)
+    (root / IMAGE.path()).write_bytes(b"an image")
     (root / f"{IMAGE.path()}.sha256").write_text(f"{'a' * 64}\n")
     (root / "releases" / "latest").write_text("2021.05-1\n")
     file = root / "made.sqlite"

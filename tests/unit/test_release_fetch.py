@@ -7,6 +7,8 @@ import http.server
 import random
 import re
 import shutil
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -105,7 +107,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
             return
         if self.path == URL and server.hold:
             self.wfile.write(body[:1000])
-            server.hold.wait(10)
+            server.hold.wait(60)
             body = body[1000:]
         self.wfile.write(body)
 
@@ -297,6 +299,45 @@ def test_two_who_ask_at_once_share_one_transfer(run: Run) -> None:
         thread.join(10)
     assert results == [run.final, run.final]
     assert run.transfers() == [""]
+    assert only(run.home) == [IMAGE.file]
+
+
+FETCH = """
+import sys
+from pathlib import Path
+from vml_jupyter.model import Release
+from vml_jupyter.progress import Silent
+from vml_jupyter.release import fetch
+
+class Told(Silent):
+    def note(self, text):
+        print(text, flush=True)
+
+release = Release(system="4.5.0.1", bootloader="2021.05-1", flavour="v4prod")
+print(fetch(release, sys.argv[1], Path(sys.argv[2]), Told()))
+"""
+
+
+def test_two_processes_that_ask_at_once_share_one_transfer(run: Run) -> None:
+    run.server.hold = threading.Event()
+
+    def begin() -> subprocess.Popen[str]:
+        words = [sys.executable, "-c", FETCH, run.server.url, str(run.folder)]
+        return subprocess.Popen(words, stdout=subprocess.PIPE, text=True)
+
+    with begin() as first:
+        deadline = time.monotonic() + 60
+        while not run.transfers() and time.monotonic() < deadline:
+            time.sleep(0.01)
+        with begin() as second:
+            assert first.stdout
+            assert second.stdout
+            assert "waiting" in second.stdout.readline()
+            run.server.hold.set()
+            ends = [process.communicate(timeout=60)[0].splitlines()[-1] for process in (first, second)]
+    assert ends == [str(run.final), str(run.final)]
+    assert run.transfers() == [""]
+    assert run.final.read_bytes() == CONTENT
     assert only(run.home) == [IMAGE.file]
 
 

@@ -119,6 +119,67 @@ def test_a_trickle_is_given_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
         assert fetch(RELEASE, slow.url, tmp_path, mirrors=[good.url]).read_bytes() == CONTENT
 
 
+def drips_in_its_head(handler: Handler) -> None:
+    handler.drip(b"HTTP/1.1 200 OK\r\nX-Slow: ")
+
+
+def drips_between_pieces(handler: Handler) -> None:
+    """Send a body in pieces, and never come to the end of the line that tells how long the next one is."""
+    handler.send_response(200)
+    handler.send_header("Transfer-Encoding", "chunked")
+    handler.end_headers()
+    handler.drip(b"1;")
+
+
+@pytest.mark.parametrize("behave", [drips_in_its_head, drips_between_pieces, Handler.trickle])
+def test_a_drip_is_given_up_wherever_it_is(behave: Behave) -> None:
+    """A deadline of 0.3 s, two seconds to connect, and room for a busy computer: the drip would take 15 s."""
+    with hostile(CONTENT, {"/releases/latest": behave}) as slow:
+        began = time.monotonic()
+        with pytest.raises(RepositoryUnreachable, match="takes too long"):
+            latest(slow.url, 0.3)
+        assert time.monotonic() - began < 10
+
+
+@pytest.mark.parametrize("behave", [drips_in_its_head, drips_between_pieces])
+def test_a_mirror_that_drips_is_left_for_the_next(
+    behave: Behave, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(web, "READ_TIMEOUT_S", 0.3)
+    monkeypatch.setattr(web, "STALL_S", 0.3)
+    with hostile(CONTENT, {PATH: behave}) as slow, hostile(CONTENT) as good:
+        began = time.monotonic()
+        assert fetch(RELEASE, slow.url, tmp_path, mirrors=[good.url]).read_bytes() == CONTENT
+        assert time.monotonic() - began < 10, "as above"
+
+
+def slowly(handler: Handler) -> None:
+    """Send all of what is missing, 10 kB at a time."""
+    start = int(handler.headers.get("Range", "bytes=0-").removeprefix("bytes=").rstrip("-"))
+    handler.send_response(206 if start else 200)
+    handler.send_header("Content-Range", f"bytes {start}-{len(CONTENT) - 1}/{len(CONTENT)}")
+    handler.send_header("Content-Length", str(len(CONTENT) - start))
+    handler.end_headers()
+    for place in range(start, len(CONTENT), 10_000):
+        handler.wfile.write(CONTENT[place : place + 10_000])
+        handler.server.stopping.wait(0.03)
+
+
+def test_a_slow_mirror_goes_on_only_where_no_other_has_the_image(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(web, "STALL_S", 0.5)
+    monkeypatch.setattr(web, "STALL_BYTES", 1)
+    monkeypatch.setattr(web, "BRISK_BYTES", 100 * len(CONTENT))
+    with hostile(CONTENT, {PATH: slowly}) as slow, hostile(CONTENT) as good:
+        assert fetch(RELEASE, slow.url, tmp_path / "a", mirrors=[good.url]).read_bytes() == CONTENT
+        assert (slow.asked.count(PATH), good.asked.count(PATH)) == (1, 1)
+    with hostile(CONTENT, {PATH: slowly}) as slow, hostile(CONTENT, {PATH: status(404)}) as empty:
+        assert fetch(RELEASE, slow.url, tmp_path / "b", mirrors=[empty.url]).read_bytes() == CONTENT
+        assert slow.asked.count(PATH) >= 2, "it is taken up again"
+        assert empty.asked.count(PATH) == 1
+
+
 def test_silence_is_given_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with hostile(CONTENT, {"/releases/latest": lambda handler: handler.server.stopping.wait(30)}) as silent:  # type: ignore[arg-type,return-value]
         began = time.monotonic()
@@ -216,6 +277,22 @@ def test_an_unsigned_kind_is_taken_where_there_is_no_other_and_said_to_be(tmp_pa
         watch = Stopwatch(SILENT)
         assert fetch(RELEASE, server.url, tmp_path, watch).name == name.file
     assert any("unsigned" in note for note in watch.notes)
+
+
+def test_a_connection_that_timed_out_is_remembered_as_silence(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also where its thread has just ended when those that still wait are looked at."""
+    asked = []
+
+    def connect(hop: tuple[str, int], timeout: float) -> None:
+        asked.append(hop)
+        raise TimeoutError
+
+    monkeypatch.setattr(reach.socket, "create_connection", connect)
+    reach.forget()
+    for _ in range(3):
+        assert answering(["http://mirror.invalid"]) == []
+    assert asked == [("mirror.invalid", 80)]
+    reach.forget()
 
 
 def test_dead_servers_do_not_add_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -249,6 +249,30 @@ def test_a_right_signature_is_looked_at_once_per_set_of_authorities(tmp_path: Pa
     assert judge(image, Trust(authorities=folder)).status == "signed"
 
 
+def test_authorities_that_nobody_chose_refuse_only_whom_they_know(tmp_path: Path) -> None:
+    image = identify(write(tmp_path / "a.hdd", DISK))
+    assert image is not None
+    folder = tmp_path / "certificates"
+    folder.mkdir()
+    assumed = Trust(authorities=folder, assumed=True)
+    assert judge(image, assumed).status == "unchecked", "none is there"
+    (folder / "odd.pem").write_text("-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n")
+    other = certify("Another CA", key(4), None, authority=True)
+    (folder / "12345678.0").write_bytes(other.pem)
+    told = judge(image, assumed)
+    assert (told.status, "no trusted CA vouches" in told.reason) == ("unchecked", True)
+    assert judge(image, Trust(authorities=folder)).status == "bad", "where somebody chose them"
+    root, grid, _ = authorities()
+    for number, each in enumerate((root, grid)):
+        (folder / f"0000000{number}.0").write_bytes(each.pem)
+    assert judge(image, assumed).status == "signed"
+    false = certify("CERN Grid", key(5), None, authority=True)
+    stranger = write(tmp_path / "b.hdd", sealed(fat16(), signer=certify("cvm-sign02.cern.ch", key(6), false)))
+    found = identify(stranger)
+    assert found is not None
+    assert judge(found, assumed).status == "bad", "the CA of that name did not sign it"
+
+
 def test_another_signer_counts_where_the_user_says_so(tmp_path: Path) -> None:
     own = certify("our-group.example.org", key(4), authorities()[1])
     image = identify(write(tmp_path / "a.hdd", sealed(fat16(), signer=own)))

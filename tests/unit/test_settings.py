@@ -12,10 +12,12 @@ from reference_pages import README, settings_page, with_settings
 from vml_jupyter.cli.main import main
 from vml_jupyter.errors import NotFound, Usage
 from vml_jupyter.flows import config
+from vml_jupyter.flows import settings as flow_settings
 from vml_jupyter.flows.setting_table import BY_NAME, SETTINGS
 from vml_jupyter.flows.settings import Settings, load
 from vml_jupyter.model import Shape
 from vml_jupyter.model.address import has_secret, masked, masked_all
+from vml_jupyter.release import Trust
 from vml_jupyter.server.app import VmlExtension
 
 SCHEMA = Path(__file__).parents[2] / "labextension" / "schema" / "plugin.json"
@@ -42,12 +44,30 @@ def test_each_setting_is_described() -> None:
     assert len(set(variables)) == len(variables)
 
 
-def test_the_defaults_are_those_that_flows_work_with(environ: dict[str, str], tmp_path: Path) -> None:
+def test_the_defaults_are_those_that_flows_work_with(
+    environ: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(flow_settings, "GRID_AUTHORITIES", tmp_path / "on no computer")
     settings = load(environ)
     assert settings == Settings(
         data=tmp_path / "data", config=tmp_path / "config", logbook=str(tmp_path / "data" / "logbook")
     )
     assert settings.shape == Shape()
+
+
+def test_the_authorities_of_the_grid_are_asked_where_nothing_else_is_said(
+    environ: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "certificates"
+    monkeypatch.setattr(flow_settings, "GRID_AUTHORITIES", folder)
+    assert load(environ).trust() == Trust()
+    folder.mkdir()
+    assert load(environ).trust() == Trust(authorities=folder, assumed=True)
+    assert load({**environ, "VML_RELEASE_CA": ""}).trust() == Trust()
+    assert load({**environ, "VML_RELEASE_CA": "/my.pem"}).trust() == Trust(authorities=Path("/my.pem"))
+    assert load(environ).using(release_ca=Path("/my.pem")).trust() == Trust(authorities=Path("/my.pem"))
+    config.set("release_ca", [""], environ)
+    assert load(environ).trust() == Trust()
 
 
 def test_the_server_has_each_as_a_trait() -> None:

@@ -195,6 +195,11 @@ def root_file(settings: Settings, image: AddedImage) -> Path:
     return settings.releases / "disks" / f"{image.sha256}.raw"
 
 
+def digest_file(disk: Path) -> Path:
+    """Return where the SHA-256 of a disk that was taken out is written down."""
+    return disk.with_name(f"{disk.name}.sha256")
+
+
 def _line(settings: Settings, image: AddedImage) -> AvailableRelease:
     file = kept_file(settings, image)
     line = AvailableRelease(

@@ -1,6 +1,7 @@
 """The disk from which a machine of an added image boots: the file itself, or what was taken out of it.
 
-debian-12.qcow2 -> <data>/releases/disks/<sha256 of the file>.raw       once; a raw file is used where it lies
+debian-12.qcow2 -> <data>/releases/disks/<sha256 of the file>.raw            once; a raw file is used where it lies
+                   <data>/releases/disks/<sha256 of the file>.raw.sha256     what it must be whenever it is used
 """
 
 from __future__ import annotations
@@ -9,18 +10,19 @@ import secrets
 from pathlib import Path
 
 from vml_jupyter.errors import Foreign, ReleaseNotFound
-from vml_jupyter.flows.added import find_added, provide_added, root_file
+from vml_jupyter.flows.added import digest_file, find_added, provide_added, root_file
 from vml_jupyter.flows.settings import Settings
 from vml_jupyter.model import Release
 from vml_jupyter.progress import SILENT, Progress
-from vml_jupyter.release import ISO, RAW, extract, kind_of
+from vml_jupyter.release import ISO, RAW, digest, extract, kind_of, recorded_digest, remember
+from vml_jupyter.replacing import replace_file
 
 _SECTOR_BYTES = 512
 _BOOT_SIGNATURE = b"\x55\xaa"
 
 
 def provide_root(settings: Settings, release: Release, progress: Progress = SILENT) -> Path:
-    """Return the raw disk of an added image; taken out of another kind of file once, and kept by its content.
+    """Return the raw disk of an added image; taken out of another kind of file once, and again where it was changed.
 
     Raises:
         ReleaseNotFound: No image of that name and checksum was added here.
@@ -37,21 +39,28 @@ def provide_root(settings: Settings, release: Release, progress: Progress = SILE
     kind = kind_of(file)
     if kind == ISO:
         raise Foreign(f"{file.name} is a CD, not the disk of a system", "Add the image for clouds instead.")
-    disk = file if kind == RAW else _taken_out(file, kind, root_file(settings, image), progress)
+    disk = file if kind == RAW else _taken_out(settings, file, kind, root_file(settings, image), progress)
     _require_boot_sector(disk, file.name)
     return disk
 
 
-def _taken_out(file: Path, kind: str, disk: Path, progress: Progress) -> Path:
-    if not disk.is_file():
-        progress.note(f"{file.name} is a {kind} file: its disk is taken out")
-        disk.parent.mkdir(parents=True, exist_ok=True)
-        draft = disk.with_name(f".{secrets.token_hex(6)}.part")
-        try:
-            extract(file, kind, draft)
-            draft.replace(disk)
-        finally:
-            draft.unlink(missing_ok=True)
+def _taken_out(settings: Settings, file: Path, kind: str, disk: Path, progress: Progress) -> Path:
+    if disk.is_file():
+        if digest(disk, settings.cache, progress) == recorded_digest(disk):
+            return disk
+        progress.note(f"{disk} is not used: it is not what was taken out of {file.name}")
+    progress.note(f"{file.name} is a {kind} file: its disk is taken out")
+    disk.parent.mkdir(parents=True, exist_ok=True)
+    draft = disk.with_name(f".{secrets.token_hex(6)}.part")
+    try:
+        extract(file, kind, draft)
+        sha256 = digest(draft)
+        # First what it must be: a disk without that is taken out again, and never the other way round.
+        replace_file(digest_file(disk), [f"{sha256}\n".encode()])
+        draft.replace(disk)
+        remember(disk, sha256, settings.cache)
+    finally:
+        draft.unlink(missing_ok=True)
     return disk
 
 

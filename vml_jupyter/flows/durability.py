@@ -96,14 +96,23 @@ def require(settings: Settings, entry: Entry, release: Release, pins: Sequence[P
 
 
 def release_choices(
-    settings: Settings, release: Release | None, *, asking: bool = False
+    settings: Settings, release: Release | None, *, asking: bool, anew: bool = False
 ) -> tuple[Choice, ...]:
-    """Return the releases that can be had, those nearest to this one first.
+    """Return the releases that can be had as far as is known, those nearest to this one first.
 
-    That is the same one first where it was published anew since it was recorded. Nobody is asked unless told so.
+    That is the same one first where it was published anew since it was recorded.
+
+    Args:
+        settings: Where images and servers are.
+        release: What cannot be had.
+        asking: Whether repositories are asked where nothing is known, as on a computer that is new to all this.
+        anew: Whether they are asked though something is known, which has turned out to be old.
     """
-    lines = available(settings.image_folders(), settings.repositories(), settings.cache, asking=asking)
-    there = [line.release for line in lines if line.state in ("here", "downloadable")]
+    for ask in (True,) if anew else (False, True) if asking else (False,):
+        lines = available(settings.image_folders(), settings.repositories(), settings.cache, asking=ask)
+        there = [line.release for line in lines if line.state in ("here", "downloadable")]
+        if there:
+            break
     others = [other for other in there if release is None or _is_another(other, release)]
     near = sorted(others, key=lambda other: _distance(other, release))[:_OFFERED]
     return tuple(
@@ -168,11 +177,11 @@ class _Knowledge:
         ]
         if release is not None and all(need.kind == "repository" for need in gone):
             return tuple(loose)
-        others = release_choices(self._settings, release)
+        others = release_choices(self._settings, release, asking=self._asking)
         moved = any(need.reason == MOVED for need in gone)
         if moved and self._asking and not any(release and each["value"] == release.system for each in others):
             # The list of systems that is remembered is older than the history in which the tag was looked up.
-            others = release_choices(self._settings, release, asking=True)
+            others = release_choices(self._settings, release, asking=True, anew=True)
         return (*others, *loose)
 
 

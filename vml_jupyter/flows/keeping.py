@@ -1,20 +1,23 @@
 """Taking an image off this computer, but never one that an entry or a machine needs unless told.
 
 vml releases remove 2021.05-1 -> images in <data>/releases -> who needs them? -> refused, with the list | removed
+
+Machines need them, and entries: those of every logbook that the settings name, and what is in their bins, too.
 """
 
 from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 from vml_jupyter.errors import LogbookError, LogbookMissing, NotFound, ReleaseNeeded, Usage
-from vml_jupyter.flows.added import added_images, drop, find_added, kept_file, root_file
-from vml_jupyter.flows.entries import list_entries
+from vml_jupyter.flows.added import added_images, digest_file, drop, find_added, kept_file, root_file
+from vml_jupyter.flows.entries import opened
 from vml_jupyter.flows.settings import Settings
 from vml_jupyter.machine import recorded_machines
-from vml_jupyter.model import Entry
+from vml_jupyter.model import Entry, Query
 from vml_jupyter.progress import SILENT, Progress
 from vml_jupyter.release import Image, fits, local_images, recall
 
@@ -72,7 +75,9 @@ def _remove_added(settings: Settings, name: str) -> list[Path]:
     if shared:
         return []
     removed = [] if image.is_local else [file]
-    removed = [each for each in (*removed, root_file(settings, image)) if each.is_file()]
+    disk = root_file(settings, image)
+    digest_file(disk).unlink(missing_ok=True)
+    removed = [each for each in (*removed, disk) if each.is_file()]
     for each in removed:
         _unlink(settings, each)
     return removed
@@ -102,23 +107,47 @@ def _needs_added(settings: Settings, name: str, *, force: bool) -> Iterator[str]
     for spec in recorded_machines(settings.machines):
         if spec.release.system == name:
             yield f"machine {spec.id}"
-    for entry in _entries(settings, force=force):
+    for who, entry in _entries(settings, force=force):
         if entry.environment.release and entry.environment.release.system == name:
-            yield f"entry {entry.id}"
+            yield who
 
 
-def _entries(settings: Settings, *, force: bool) -> list[Entry]:
-    """Return all entries; none where the logbook cannot be opened and the user insists."""
-    try:
-        return list_entries(settings)
-    except LogbookMissing:
-        return []
-    except LogbookError as error:
-        if force:
-            return []
-        raise ReleaseNeeded(
-            f"which entries need it is not known: {error.message}", "Open the logbook, or say --force."
-        ) from error
+def _entries(settings: Settings, *, force: bool) -> Iterator[tuple[str, Entry]]:
+    """Yield all entries of all logbooks, each with how it is called; where the user insists, of those that open."""
+    for place in dict.fromkeys((settings.logbook, *settings.logbooks.values())):
+        names = [name for name, each in settings.logbooks.items() if each == place]
+        called = "" if place == settings.logbook else f" of logbook {names[0]}"
+        try:
+            with opened(_in_logbook(settings, place)) as logbook:
+                for bin_ in (False, True):
+                    for entry in logbook.listed(Query(forgotten=bin_)).entries:
+                        yield f"entry {entry.id}{' in the bin' if bin_ else ''}{called}", entry
+        except LogbookMissing:
+            if _was_there(settings, place) and not force:
+                raise _not_known(place, "it was there before and is not now") from None
+        except LogbookError as error:
+            if not force:
+                raise _not_known(place, error.message) from error
+
+
+def _in_logbook(settings: Settings, place: str) -> Settings:
+    """Return the settings with another logbook in use: the password that was given is that of the one in use."""
+    if place == settings.logbook:
+        return settings
+    return replace(settings, logbook=place, logbook_password=None)
+
+
+def _was_there(settings: Settings, place: str) -> bool:
+    """Tell whether this user made a logbook here: then a disk is missing, and not its first snapshot."""
+    file = replace(settings, logbook=place).password_file()
+    return file.with_name(f"{file.name}.made").exists()
+
+
+def _not_known(place: str, why: str) -> ReleaseNeeded:
+    return ReleaseNeeded(
+        f"which entries need it is not known, as the logbook {place} cannot be read: {why}",
+        "See that it opens, take it out of the setting `logbooks`, or say --force.",
+    )
 
 
 def _needs(settings: Settings, images: list[Image], *, force: bool) -> Iterator[str]:
@@ -132,7 +161,7 @@ def _needs(settings: Settings, images: list[Image], *, force: bool) -> Iterator[
         for image in local_images(settings.image_folders(), settings.cache)
         if image.path.resolve() not in paths and not image.damage
     ]
-    for entry in _entries(settings, force=force):
+    for who, entry in _entries(settings, force=force):
         release = entry.environment.release
         if release is None or release.is_cloud:
             continue
@@ -142,4 +171,4 @@ def _needs(settings: Settings, images: list[Image], *, force: bool) -> Iterator[
         if any(fits(image, release) for image in images) and not any(
             fits(image, release) for image in others
         ):
-            yield f"entry {entry.id}"
+            yield who

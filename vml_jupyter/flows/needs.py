@@ -12,13 +12,21 @@ from functools import cached_property
 
 import msgspec
 
-from vml_jupyter.errors import RepositoryUnreachable
 from vml_jupyter.flows.added import added_lines
 from vml_jupyter.flows.pools import pool_images
 from vml_jupyter.flows.settings import Settings
 from vml_jupyter.model import Release
 from vml_jupyter.progress import SILENT
-from vml_jupyter.release import Image, Offered, ask, find_local, is_served, local_images, recall_offers
+from vml_jupyter.release import (
+    Image,
+    Offered,
+    ask,
+    find_local,
+    is_still_offered,
+    local_images,
+    recall_offers,
+    why_not_offered,
+)
 
 
 class Need(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -59,13 +67,14 @@ class ImageNeeds:
         return self._found[release]
 
     def _looked_for(self, release: Release) -> Need:
-        name = release.bootloader or "newest"
-        need = Need(
-            kind="image",
-            name=name,
-            label=f"µCernVM {release.bootloader or '(not recorded: the newest)'}",
-            state="unknown",
+        is_micro = release.system[:2] in ("3.", "4.")
+        label = (
+            f"µCernVM {release.bootloader or '(not recorded: the newest)'}"
+            if is_micro
+            else f"image of {release.label}"
         )
+        name = release.bootloader or ("newest" if is_micro else release.flavour or release.system)
+        need = Need(kind="image", name=name, label=label, state="unknown")
         settings = self._settings
         if is_cloud(release):
             return self._added(release)
@@ -93,17 +102,16 @@ class ImageNeeds:
         return Need(kind="image", name=release.system, label=release.system, state="gone", reason=reason)
 
     def _elsewhere(self, release: Release, need: Need) -> Need:
-        # What was offered once has not changed, so its file is asked for before anything else is.
+        # What was offered once has rarely changed, so its file is asked for before anything else is.
         for told in (self._remembered, self._told) if self._asking else (self._remembered,):
             for offered in told:
-                offer = (
-                    offered.offer(release.bootloader or offered.newest, release.system) if offered else None
-                )
-                if offer and (not self._asking or _may_be_served(offer.url)):
+                offer = offered.offer(release) if offered else None
+                if offered and offer and (not self._asking or offered.fresh or is_still_offered(offer)):
                     return msgspec.structs.replace(need, state="downloadable", where=offer.url)
-        if self._asking and self._told and all(offered and offered.fresh for offered in self._told):
-            return msgspec.structs.replace(need, state="gone", reason="it is not here, and nobody has it")
-        return msgspec.structs.replace(need, reason="it is not here, and not everybody could be asked")
+        told = self._told if self._asking else []
+        sure = bool(told) and all(offered and offered.is_sure(release) for offered in told)
+        reason = f"it is not here, and {why_not_offered(release, told)}"
+        return msgspec.structs.replace(need, state="gone" if sure else "unknown", reason=reason)
 
     @cached_property
     def _remembered(self) -> list[Offered | None]:
@@ -126,10 +134,3 @@ class ImageNeeds:
 def is_cloud(release: Release) -> bool:
     """Tell whether a release is no CernVM but an ordinary cloud image."""
     return not release.system[:1].isdigit()
-
-
-def _may_be_served(url: str) -> bool:
-    try:
-        return is_served(url)
-    except RepositoryUnreachable:
-        return True  # as far as is known

@@ -35,6 +35,7 @@ from vml_jupyter.release import (
     identify,
     judge,
     local_images,
+    remember,
     trim,
 )
 
@@ -80,9 +81,11 @@ def booted(settings: Settings, release: Release, image: Path, progress: Progress
 def bootable(settings: Settings, image: Image, progress: Progress = SILENT) -> Path:
     """Return the file from which a machine boots an image: itself, or the raw disk taken out of it.
 
-    The raw disk is kept beside the releases, by its content, so it is taken out once.
+    The raw disk is kept beside the releases, by its content, so it is taken out once, and again where it is not any
+    more what was taken out.
 
     Raises:
+        DiskFull: There is no room for it.
         Foreign, ToolMissing, HostError: It cannot be taken out.
     """
     if image.kind in (RAW, ISO):
@@ -90,7 +93,9 @@ def bootable(settings: Settings, image: Image, progress: Progress = SILENT) -> P
     stem = f"ucernvm-{image.flavour or 'image'}.{image.bootloader}.from-{image.sha256[:16]}"
     for known in local_images([settings.releases], settings.cache):
         if known.kind == RAW and known.path.stem == stem:
-            return known.path
+            if not known.damage and digest(known.path, settings.cache, progress) == known.path.parent.name:
+                return known.path
+            progress.note(f"{known.path} is not used: it was changed since it was taken out")
     progress.note(f"{image.path.name} is a {image.kind} file: its disk is taken out")
     settings.releases.mkdir(parents=True, exist_ok=True)
     draft = settings.releases / f".{secrets.token_hex(6)}.part"
@@ -99,9 +104,11 @@ def bootable(settings: Settings, image: Image, progress: Progress = SILENT) -> P
         trim(draft)
         told = judge(msgspec.structs.replace(image, path=draft, kind=RAW), settings.trust())
         # Some kinds are edited after signing, like .hvm files, and are then as unsigned as those.
-        final = settings.releases / digest(draft) / f"{stem}{'.hvm' if told.status == 'bad' else '.raw'}"
+        sha256 = digest(draft)
+        final = settings.releases / sha256 / f"{stem}{'.hvm' if told.status == 'bad' else '.raw'}"
         final.parent.mkdir(exist_ok=True)
         draft.replace(final)
+        remember(final, sha256, settings.cache)
     finally:
         draft.unlink(missing_ok=True)
     return final

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import msgspec
 
-from vml_jupyter.errors import ReleaseNotFound, ReleaseUnknown
+from vml_jupyter.errors import DigestMismatch, ReleaseNotFound, ReleaseUnknown
 from vml_jupyter.flows import areas
 from vml_jupyter.flows.context import chosen_pins
 from vml_jupyter.flows.differences import differences
@@ -147,8 +147,8 @@ def _provided(
             progress.note(note)
         image = provide(settings, wanted, progress)
         return booted(settings, wanted, image, progress), pins, image
-    except (ReleaseNotFound, ReleaseUnknown) as error:
-        error.choices = release_choices(settings, recorded)
+    except (ReleaseNotFound, ReleaseUnknown, DigestMismatch) as error:
+        error.choices = release_choices(settings, recorded, asking=True)
         raise
 
 

@@ -161,8 +161,9 @@ SETTINGS = (
     Setting(
         name="release_ca",
         type=str,
-        wants="a PEM file, or a folder of them",
-        default="",
+        wants="a PEM file, or a folder of them; empty for none",
+        default="/etc/grid-security/certificates where that is, else none",
+        default_is_told=True,
         help="CA certificates for the signatures of images; without, signers are not checked",
         variable="VML_RELEASE_CA",
         empty_counts=True,

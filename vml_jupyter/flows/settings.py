@@ -30,6 +30,7 @@ if TYPE_CHECKING:  # imported where it is used: most commands need neither netwo
     from vml_jupyter.release import Repository, Trust
 
 CERN_KEYS = Path("/etc/cvmfs/keys/cern.ch")
+GRID_AUTHORITIES = Path("/etc/grid-security/certificates")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,6 +51,8 @@ class Settings:
     release_urls: tuple[str, ...] = (CERNVM,)
     sources: tuple[Source, ...] = ()
     release_ca: Path | None = None
+    release_ca_is_assumed: bool = False
+    """Whether nobody said ``release_ca``, and it is what lies on computers of the grid."""
     release_signers: tuple[str, ...] = ()
     default_release: str = ""
     shape: Shape = field(default_factory=Shape)
@@ -108,7 +111,8 @@ class Settings:
         """Return whose signatures of images count."""
         from vml_jupyter.release import Trust
 
-        return Trust(authorities=self.release_ca, signers=self.release_signers)
+        assumed = self.release_ca_is_assumed and self.release_ca == GRID_AUTHORITIES
+        return Trust(authorities=self.release_ca, signers=self.release_signers, assumed=assumed)
 
     def password_file(self) -> Path:
         """Return where this logbook's own password is kept."""
@@ -145,6 +149,8 @@ def load(environ: Mapping[str, str] = os.environ, over: Mapping[str, Any] | None
     data, config = folders(environ)
     said = {name: told.value for name, told in values(environ).items()} | _checked(over or {})
     table = tuple(said["release_sources"])
+    authorities = said["release_ca"]
+    assumed = authorities is None and os.access(GRID_AUTHORITIES, os.R_OK | os.X_OK)
     urls = said["release_urls"] or [line.url for line in table if isinstance(line, RepositorySource)]
     return Settings(
         data=data,
@@ -156,7 +162,8 @@ def load(environ: Mapping[str, str] = os.environ, over: Mapping[str, Any] | None
         release_folders=tuple(Path(name).expanduser() for name in said["release_folders"]),
         release_urls=tuple(urls or (CERNVM,)),
         sources=table,
-        release_ca=Path(said["release_ca"]).expanduser() if said["release_ca"] else None,
+        release_ca=GRID_AUTHORITIES if assumed else Path(authorities).expanduser() if authorities else None,
+        release_ca_is_assumed=assumed,
         release_signers=tuple(said["release_signers"]),
         default_release=said["default_release"],
         shape=Shape(**{name: said[f"shape.{name}"] for name in Shape.__struct_fields__}),

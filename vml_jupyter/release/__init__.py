@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING, Any
 
 from vml_jupyter.model import PRODUCTION
 from vml_jupyter.release.carrier import ISO, RAW, extract, kind_of
-from vml_jupyter.release.catalog import AvailableRelease, available, standing
-from vml_jupyter.release.digests import digest, recall
+from vml_jupyter.release.catalog import AvailableRelease, available, standing, why_not_offered
+from vml_jupyter.release.digests import digest, recall, remember
 from vml_jupyter.release.fetch import fetch, fetch_file
 from vml_jupyter.release.history import STRATUM_ONES, systems
 from vml_jupyter.release.identity import Image, identify, trim
-from vml_jupyter.release.local import find_local, fits, images_among, local_images
+from vml_jupyter.release.local import find_local, fits, images_among, local_images, recorded_digest
 from vml_jupyter.release.names import (
     ImageName,
     format_release,
@@ -27,8 +27,8 @@ from vml_jupyter.release.names import (
     parse_tag,
     system_key,
 )
-from vml_jupyter.release.pins import MOVED, Answer, ask_pins, is_served
-from vml_jupyter.release.repository import Offered, Repository, ask
+from vml_jupyter.release.pins import MOVED, Answer, ask_pins
+from vml_jupyter.release.repository import Offered, Repository, ask, is_still_offered
 from vml_jupyter.release.repository import recall as recall_offers
 from vml_jupyter.release.source import CERNVM, latest, published_digest, published_image
 from vml_jupyter.release.trust import Trust, judge, recall_judgement
@@ -63,7 +63,7 @@ __all__ = [
     "format_release",
     "identify",
     "images_among",
-    "is_served",
+    "is_still_offered",
     "judge",
     "kind_of",
     "latest",
@@ -77,11 +77,14 @@ __all__ = [
     "recall",
     "recall_judgement",
     "recall_offers",
+    "recorded_digest",
+    "remember",
     "standing",
     "system_key",
     "systems",
     "trim",
     "verify",
+    "why_not_offered",
 ]
 
 

@@ -26,8 +26,9 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import BinaryIO
 
-from vml_jupyter.errors import DiskFull, Foreign, HostError, ToolMissing
+from vml_jupyter.errors import NO_ROOM, DiskFull, Foreign, HostError, ToolMissing
 from vml_jupyter.release.iso import is_iso
+from vml_jupyter.release.room import require_room
 
 RAW, ISO = "raw", "iso"
 _DRIVERS = {"vhd": "vpc", "vdi": "vdi", "vmdk": "vmdk", "qcow2": "qcow2"}
@@ -35,6 +36,7 @@ _HEAD_BYTES = 64 * 1024 * 1024
 _MEMBER_LIMIT = 4 * 1024**3
 _LOOK_LIMIT = 128 * 1024 * 1024
 _PATIENCE_S = 300.0
+_ROOM = "Make room where VML's data lies."
 _QCOW2_HARMLESS = 0b1001  # dirty, compression type
 
 
@@ -138,14 +140,25 @@ def extract(file: Path, kind: str, target: Path) -> None:
     """Write the disk in a carrier to a raw, sparse file.
 
     Raises:
+        DiskFull: There is no room for it; looked at first.
         Foreign, ToolMissing, HostError: As for ``beginning``.
         OSError: The file cannot be written.
     """
     with _disk_file(file, kind, target.parent, _MEMBER_LIMIT) as (disk, inner):
+        require_room(target.parent, _content_bytes(disk, inner), f"the disk in {file.name}")
         if inner == RAW:
             _copy(disk, target, _MEMBER_LIMIT)
         else:
             _qemu_img("convert", "-U", "-O", "raw", _source(disk, inner), str(target))
+
+
+def _content_bytes(disk: Path, kind: str) -> int:
+    """Return how much a disk holds, without its holes: what a raw file of it takes, whatever its virtual size."""
+    if kind == RAW:
+        return disk.stat().st_size
+    # As raw, qemu-img would measure the virtual size, as qcow2 the clusters that are there.
+    measured = _qemu_img("measure", "-U", "--output=json", "-O", "qcow2", _source(disk, kind))
+    return int(json.loads(measured)["required"])
 
 
 @contextmanager
@@ -163,6 +176,8 @@ def _disk_file(file: Path, kind: str, folder: Path, limit: int) -> Iterator[tupl
                 members = sorted(archive, key=_is_scratch) if kind == "ova" else archive
                 _take_member(archive, members, wanted, disk, limit)
         except (tarfile.TarError, EOFError, zlib.error, OSError) as error:
+            if isinstance(error, OSError) and error.errno in NO_ROOM:
+                raise DiskFull(f"there is no room for what is in {file.name}", _ROOM) from error
             raise Foreign(f"{file.name} cannot be unpacked: {error}", "Is it complete?") from error
         yield disk, inner
 
@@ -180,6 +195,7 @@ def _take_member(
             content = archive.extractfile(member)
             if content is None or member.size > limit:
                 break
+            require_room(disk.parent, member.size, "what is packed in the archive")
             with disk.open("wb") as out:
                 shutil.copyfileobj(content, out, 1 << 20)
             return
@@ -238,6 +254,6 @@ def _qemu_img(*words: str, fine: Sequence[int] = (0,)) -> bytes:
     if done.returncode not in fine:
         said = (done.stderr.decode("utf-8", "replace").strip().splitlines() or ["qemu-img failed"])[-1]
         if "No space left" in said:
-            raise DiskFull("there is no room for the disk in the image", "Make room where VML's data lies.")
+            raise DiskFull("there is no room for the disk in the image", _ROOM)
         raise Foreign(f"the disk image cannot be read: {said}", "Download it again.")
     return done.stdout

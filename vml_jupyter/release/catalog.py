@@ -24,7 +24,7 @@ from vml_jupyter.release.digests import recall as recall_digest
 from vml_jupyter.release.history import System
 from vml_jupyter.release.identity import Image
 from vml_jupyter.release.local import fits, local_images
-from vml_jupyter.release.names import bootloader_key, system_key
+from vml_jupyter.release.names import bootloader_key, flavours, system_key
 from vml_jupyter.release.repository import Offer, Offered, Repository, ask, recall
 
 
@@ -85,7 +85,7 @@ def available(
                 found.setdefault((system.release.system, line.release.flavour), line)
     lines = list(found.values())
     for release in needed:
-        standing_ = standing(release, here, told)
+        standing_ = standing(release, here, told, cache)
         if not any(_names_same(line.release, release) for line in lines):
             lines.append(standing_)
     if here and not any(line.state == "here" for line in lines):
@@ -95,7 +95,10 @@ def available(
 
 
 def standing(
-    release: Release, here: Sequence[Image], told: Sequence[tuple[Repository, Offered | None]]
+    release: Release,
+    here: Sequence[Image],
+    told: Sequence[tuple[Repository, Offered | None]],
+    cache: Path | None = None,
 ) -> AvailableRelease:
     """Return how it stands with one release: whether its image is here or offered, and its system still published.
 
@@ -103,6 +106,7 @@ def standing(
         release: As an entry records it.
         here: The whole images on this computer.
         told: What each repository answered or told last; None where it never told anything.
+        cache: The folder in which digests are remembered.
     """
     systems = [
         (repository, system)
@@ -111,22 +115,33 @@ def standing(
         if system.release.system == release.system
     ]
     everybody = bool(told) and all(offered and offered.fresh for _, offered in told)
+    sure = everybody and all(offered and offered.is_sure(release) for _, offered in told)
     line = AvailableRelease(
         release=release,
-        state="gone" if everybody else "unknown",
+        state="gone" if sure else "unknown",
         published=_day(systems[0][1].time) if systems else "",
         source=systems[0][0].url if systems else "",
     )
     if everybody and not systems:
-        return replace(line, reason="no repository has this system any more")
-    own = _best(image for image in here if fits(image, release))
+        return replace(line, state="gone", reason="no repository has this system any more")
+    own = _best(image for image in here if fits(image, release) and _may_be_it(image, release, cache))
     if own:
         return _with_image(line, own)
     for _, offered in told:
-        offer = offered.offer(release.bootloader or offered.newest, release.system) if offered else None
+        offer = offered.offer(release) if offered else None
         if offer:
             return _with_offer(line, offer)
-    return replace(line, reason="nobody has its image" if everybody else "not everybody could be asked")
+    return replace(line, reason=why_not_offered(release, [offered for _, offered in told]))
+
+
+def why_not_offered(release: Release, told: Sequence[Offered | None]) -> str:
+    """Return in words why nobody offers the image of a release: gone, replaced by another, or not known."""
+    if not told or not all(offered and offered.is_sure(release) for offered in told):
+        return "not everybody could be asked"
+    any_file = replace(release, image_sha256="")
+    if any(offered and offered.offer(any_file) for offered in told):
+        return "what is offered under its name is another file than the recorded one"
+    return "nobody has its image"
 
 
 def _told(
@@ -151,21 +166,23 @@ def _line(
 ) -> AvailableRelease | None:
     """Return what is to be said of one system, None where no image boots it."""
     assert offered is not None
-    offer = offered.offer(system.bootloader or offered.newest, system.release.system)
-    if offer is None:
-        return None
+    wanted = replace(system.release, bootloader=system.bootloader)
+    offer = offered.offer(wanted)
     line = AvailableRelease(
         release=system.release, state="", published=_day(system.time), source=repository.url
     )
     own = _best(
         image
         for image in here
-        if image.flavour == offer.image.flavour and system.bootloader in ("", image.bootloader)
+        if (image.flavour == offer.image.flavour if offer else _boots(image, wanted))
+        and system.bootloader in ("", image.bootloader)
     )
-    published = next((image for image in here if image.path.parent.name == offer.sha256), None)
+    published = next((image for image in here if offer and image.path.parent.name == offer.sha256), None)
     if own and published and own.bootloader == published.bootloader:
         own = published  # of two that are called the same, the one that is offered today
     if own is None:
+        if offer is None:
+            return None
         sha256 = offer.sha256 if offer.image.extension == "hdd" else ""
         release = _booted(system.release, offer.image.bootloader, offer.image.flavour, sha256)
         return _with_offer(replace(line, release=release), offer)
@@ -194,8 +211,23 @@ def _best(images: Iterable[Image]) -> Image | None:
     return max(images, key=lambda image: (bootloader_key(image.bootloader), image.kind == RAW), default=None)
 
 
+def _boots(image: Image, release: Release) -> bool:
+    return image.flavour in flavours(replace(release, bootloader=image.bootloader))
+
+
+def _may_be_it(image: Image, release: Release, cache: Path | None) -> bool:
+    """Tell whether an image can be the recorded one: not where it is a disk that is known to be another."""
+    if image.kind != RAW or not release.image_sha256:
+        return True
+    return recall_digest(image.path, cache) in ("", release.image_sha256.lower())
+
+
 def _names_same(one: Release, other: Release) -> bool:
-    return one.system == other.system and other.bootloader in ("", one.bootloader)
+    """Tell whether a line of the list is what another release means, as far as both say."""
+    if one.system != other.system or other.bootloader not in ("", one.bootloader):
+        return False
+    pairs = ((one.flavour, other.flavour), (one.image_sha256.lower(), other.image_sha256.lower()))
+    return all(not told or not wanted or told == wanted for told, wanted in pairs)
 
 
 def _what(bootloader: str, flavour: str, kind: str) -> str:

@@ -2,18 +2,18 @@
 
     url 1 --breaks--> Range, If-Range --breaks thrice--> url 2 --wrong bytes--> thrown away --> url 3 ...
 
-Every reason why a mirror did not do is kept, and all are told when none did.
+A mirror that is slow is left while another is there, and taken up again when no other did. Every reason why a mirror
+did not do is kept, and all are told when none did.
 """
 
 from __future__ import annotations
 
-import shutil
+from collections import deque
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from vml_jupyter.errors import (
     DigestMismatch,
-    DiskFull,
     Foreign,
     ReleaseError,
     ReleaseNotFound,
@@ -21,11 +21,11 @@ from vml_jupyter.errors import (
     SignatureWrong,
 )
 from vml_jupyter.progress import Progress
-from vml_jupyter.release import reach
+from vml_jupyter.release import reach, web
 from vml_jupyter.release.part import Part
-from vml_jupyter.release.web import body, get
+from vml_jupyter.release.room import require_room
+from vml_jupyter.release.web import body, get, is_slow
 
-_MARGIN_BYTES = 64 * 1024 * 1024
 _BREAKS_PER_MIRROR = 3
 # Less than this between two breaks is no headway.
 _HEADWAY_BYTES = 64 * 1024
@@ -49,14 +49,18 @@ def download(
         RepositoryUnreachable, ReleaseNotFound, DigestMismatch, Foreign, SignatureWrong: No mirror did.
         DiskFull: There is no room.
     """
-    reach.answering(urls)  # all at once, so that dead mirrors do not add up
+    there = set(reach.answering(urls))  # all at once, so that dead mirrors do not add up
     refusals: list[Refusal] = []
-    for url in urls:
+    turns = deque((url, any(later in there for later in urls[at:])) for at, url in enumerate(urls, 1))
+    while turns:
+        url, hurried = turns.popleft()
         try:
-            _fill_rightly(url, part, progress)
+            _fill_rightly(url, part, progress, hurried=hurried)
             break
         except (ReleaseNotFound, RepositoryUnreachable) as error:
             refusals.append(error)
+            if hurried and isinstance(error, RepositoryUnreachable) and is_slow(error):
+                turns.append((url, False))
         except (DigestMismatch, Foreign) as error:
             part.restart()
             refusals.append(error)
@@ -91,29 +95,31 @@ def _judge(part: Part, accept: Callable[[Path], None]) -> None:
         raise
 
 
-def _fill_rightly(url: str, part: Part, progress: Progress) -> None:
-    _fill(url, part, progress)
+def _fill_rightly(url: str, part: Part, progress: Progress, *, hurried: bool) -> None:
+    _fill(url, part, progress, hurried=hurried)
     if not part.is_complete() and part.resumed:
         # A resumed file may be right so far for another version of itself: once more, from its start.
         part.restart()
-        _fill(url, part, progress)
+        _fill(url, part, progress, hurried=hurried)
     if not part.is_complete():
         raise DigestMismatch(
             f"{url} is not the published file: its SHA-256 differs", "Try again, or use another repository."
         )
 
 
-def _fill(url: str, part: Part, progress: Progress) -> None:
+def _fill(url: str, part: Part, progress: Progress, *, hurried: bool) -> None:
     """Read until the server says that this was all, going on where a connection broke.
 
     Raises:
-        RepositoryUnreachable: It broke too often; some bytes may have arrived.
+        RepositoryUnreachable: It broke too often, or was slow where there is no time; some bytes may have arrived.
     """
     breaks, before = 0, part.size
     while True:
         try:
-            _read_on(url, part, progress)
-        except RepositoryUnreachable:
+            _read_on(url, part, progress, web.BRISK_BYTES if hurried else web.STALL_BYTES)
+        except RepositoryUnreachable as error:
+            if hurried and is_slow(error):
+                raise
             breaks = breaks + 1 if part.size - before < _HEADWAY_BYTES else 0
             before = part.size
             if breaks >= _BREAKS_PER_MIRROR or part.size == 0:
@@ -122,16 +128,16 @@ def _fill(url: str, part: Part, progress: Progress) -> None:
             return
 
 
-def _read_on(url: str, part: Part, progress: Progress) -> None:
+def _read_on(url: str, part: Part, progress: Progress, least_bytes: int) -> None:
     """Make one request for what is missing and append its answer."""
-    with get(url, part.range_headers(url)) as response:
-        if response.status_code == 416:
+    with get(url, part.range_headers(url)) as answer:
+        if answer.status_code == 416:
             # The server has no byte after ours: it is all here, or it is something else.
             return
-        total = part.accept(url, response.status_code, response.headers)
-        _make_room(part, total)
+        total = part.accept(url, answer.status_code, answer.headers)
+        require_room(part.folder, (total or part.size) - part.size, "the image")
         progress.advance(part.size, total, "bytes")
-        for piece in body(response, url):
+        for piece in body(answer, url, least_bytes=least_bytes):
             if part.size == 0 and piece.lstrip()[:14].lower().startswith((b"<!doctype html", b"<html")):
                 raise Foreign(
                     f"{url} is a web page, not a disk image",
@@ -139,13 +145,3 @@ def _read_on(url: str, part: Part, progress: Progress) -> None:
                 )
             part.append(piece)
             progress.advance(part.size, total, "bytes")
-
-
-def _make_room(part: Part, total: int | None) -> None:
-    free = shutil.disk_usage(part.folder).free
-    needed = (total or part.size) - part.size
-    if needed + _MARGIN_BYTES > free:
-        raise DiskFull(
-            f"{part.folder} has {free >> 20} MiB free, and the image needs {needed >> 20} MiB more",
-            "Make room there, or put VML's data elsewhere (VML_DATA).",
-        )

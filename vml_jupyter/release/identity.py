@@ -16,7 +16,7 @@ from pathlib import Path
 
 import msgspec
 
-from vml_jupyter.errors import Foreign, HostError
+from vml_jupyter.errors import DiskFull, Foreign, HostError
 from vml_jupyter.release import carrier, fat, iso
 from vml_jupyter.release.blocks import Claims, find_claims, read_claims, size_of
 from vml_jupyter.release.memory import Memory, file_key
@@ -98,7 +98,10 @@ def _facts_inside(file: Path, kind: str, cache: Path | None) -> _Facts | None:
     memory = Memory(cache, "images", _Facts)
     known = memory.recall(file_key(file))
     if known is None:
-        known = _look_inside(file, kind)
+        try:
+            known = _look_inside(file, kind)
+        except DiskFull:  # which says nothing of the file
+            return None
         memory.keep(file_key(file), known)
     return known if known.bootloader else None
 
@@ -108,6 +111,8 @@ def _look_inside(file: Path, kind: str) -> _Facts:
         with carrier.beginning(file, kind) as disk:
             facts = _from_version(_version_line(disk))
         return msgspec.structs.replace(facts, damage=carrier.amiss(file, kind)) if facts else _Facts()
+    except DiskFull:
+        raise
     except (Foreign, HostError):
         return _Facts()
 

@@ -4,7 +4,7 @@
 
 The threads are there because a name cannot be resolved with a deadline (``getaddrinfo`` waits as long as the system
 is configured to, often half a minute), and because ten servers shall not take ten times as long as one. A thread that
-is still waiting is left behind: it ends by itself and changes nothing.
+is still waiting is left behind: it ends by itself, and at most says once more that its server is silent.
 """
 
 from __future__ import annotations
@@ -72,7 +72,7 @@ def _ask(hops: set[Address]) -> None:
         waiting.append((hop, thread))
     for hop, thread in waiting:
         thread.join(max(0.0, now + PATIENCE_S - time.monotonic()))
-        if thread.is_alive():  # a refusal comes at once and need not be remembered
+        if thread.is_alive():
             _silent[hop] = time.monotonic()
 
 
@@ -81,5 +81,8 @@ def _connect(hop: Address) -> None:
         with socket.create_connection(hop, timeout=PATIENCE_S):
             _answered[hop] = time.monotonic()
             _silent.pop(hop, None)
-    except OSError:
+    except TimeoutError:  # which may come just before the look at who is still waiting
+        _answered.pop(hop, None)
+        _silent[hop] = time.monotonic()
+    except OSError:  # a refusal comes at once and need not be remembered
         _answered.pop(hop, None)

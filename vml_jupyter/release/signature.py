@@ -11,7 +11,9 @@ Source: cernvm-micro's ``sign.sh`` and doc-cernvm's ``cpt-signatures.rst``.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
+import re
 from collections.abc import Sequence
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
@@ -45,8 +47,8 @@ _BEFORE = timedelta(days=62)
 class Signature(msgspec.Struct, frozen=True, kw_only=True):
     """The judgement on one image.
 
-    ``status`` is ``signed`` (proof and signer hold), ``unchecked`` (the proof holds, but there are no CA
-    certificates to judge the signer by), ``unsigned`` (no signature there), or ``bad``; ``reason`` says why in
+    ``status`` is ``signed`` (proof and signer hold), ``unchecked`` (the proof holds, but there is no CA
+    certificate to judge the signer by), ``unsigned`` (no signature there), or ``bad``; ``reason`` says why in
     words.
     """
 
@@ -59,19 +61,26 @@ class _Bad(Exception):
     """The signature does not hold; the text says why."""
 
 
+class _Unknown(_Bad):
+    """The CA that would vouch for the signer is not among the trusted."""
+
+
 def expected_signer(bootloader: str) -> str:
     """Return the subject that signed CernVM's own bootloaders of that time."""
     number = "02" if bootloader_key(bootloader) >= (2020, 7) else "01"
     return f"/DC=ch/DC=cern/OU=computers/CN=cvm-sign{number}.cern.ch"
 
 
-def verify(image: Path, authorities: bytes | None = None, signers: Sequence[str] = ()) -> Signature:
+def verify(
+    image: Path, authorities: bytes | None = None, signers: Sequence[str] = (), *, assumed: bool = False
+) -> Signature:
     """Judge the signature of an image file.
 
     Args:
         image: A raw image (.hdd) or an ISO; other kinds carry no signature of their own.
         authorities: The CA certificates that are trusted, as PEM text.
         signers: Subjects that may have signed, ``/DC=ch/.../CN=...``, beside CernVM's own of that time.
+        assumed: Whether nobody chose the CA certificates, so that one that is missing says nothing.
 
     Raises:
         OSError: The file cannot be read.
@@ -89,8 +98,10 @@ def verify(image: Path, authorities: bytes | None = None, signers: Sequence[str]
         _check_signer(subject, (expected_signer(claims.bootloader), *signers))
         if authorities is None:
             return Signature(status="unchecked", signer=subject, reason="no CA certificates are configured")
-        _check_chain(certificate, _bundle(authorities), _signed_since(claims.bootloader))
+        _check_chain(certificate, _bundle(authorities, assumed=assumed), _signed_since(claims.bootloader))
     except _Bad as error:
+        if assumed and isinstance(error, _Unknown):
+            return Signature(status="unchecked", signer=subject, reason=str(error))
         # Nobody ever checked the malformed blocks of the early releases, so what they sign is not known for sure.
         if not seal.well_formed and _is_early(claims.bootloader):
             return Signature(status="unsigned", reason=f"its block is not valid JSON, and {error}")
@@ -113,13 +124,17 @@ def _certificate(pem: bytes) -> x509.Certificate:
         raise _Bad("its certificate cannot be read") from error
 
 
-def _bundle(text: bytes) -> list[x509.Certificate]:
-    try:
-        return x509.load_pem_x509_certificates(text)
-    except ValueError as error:
-        raise Usage(
-            "the CA certificates that are configured are none", "Set VML_RELEASE_CA to a PEM file."
-        ) from error
+def _bundle(text: bytes, *, assumed: bool) -> list[x509.Certificate]:
+    """Return the certificates in a text; one of many that cannot be read vouches for nobody, and that is all."""
+    found = []
+    for block in re.findall(rb"-----BEGIN CERTIFICATE-----.*?-----END CERTIFICATE-----", text, re.DOTALL):
+        with contextlib.suppress(ValueError):
+            certificate = x509.load_pem_x509_certificate(block)
+            if certificate.subject:  # which is only now looked into
+                found.append(certificate)
+    if not found and not assumed:
+        raise Usage("the CA certificates that are configured are none", "Set VML_RELEASE_CA to a PEM file.")
+    return found
 
 
 def _is_early(bootloader: str) -> bool:
@@ -179,14 +194,15 @@ def _check_chain(
 
 
 def _issuer(certificate: x509.Certificate, trusted: Sequence[x509.Certificate]) -> x509.Certificate:
-    for candidate in trusted:
-        if candidate.subject == certificate.issuer and _is_authority(candidate):
-            try:
-                certificate.verify_directly_issued_by(candidate)
-            except (ValueError, TypeError, InvalidSignature, UnsupportedAlgorithm):
-                continue
-            return candidate
-    raise _Bad(f"no trusted CA vouches for {subject_of(certificate)}")
+    named = [each for each in trusted if each.subject == certificate.issuer]
+    for candidate in filter(_is_authority, named):
+        try:
+            certificate.verify_directly_issued_by(candidate)
+        except (ValueError, TypeError, InvalidSignature, UnsupportedAlgorithm):
+            continue
+        return candidate
+    kind = _Bad if named else _Unknown
+    raise kind(f"no trusted CA vouches for {subject_of(certificate)}")
 
 
 def _is_authority(certificate: x509.Certificate) -> bool:

@@ -15,6 +15,7 @@ from itertools import product
 
 from vml_jupyter.errors import Foreign, ReleaseNotFound, RepositoryUnreachable
 from vml_jupyter.model import Release
+from vml_jupyter.release import reach
 from vml_jupyter.release.names import ImageName, bootloader_key, flavours, parse_bootloader
 from vml_jupyter.release.web import SMALL_FILE_S, get, read_bounded, stated_length
 
@@ -74,13 +75,20 @@ def published_digest(base_url: str, image: ImageName) -> str:
     return text
 
 
-def published_size(base_url: str, image: ImageName) -> int:
-    """Return the size of a published image in bytes, 0 where the server does not say."""
-    try:
-        with get(f"{base_url.rstrip('/')}/{image.path()}", method="HEAD") as response:
-            return stated_length(response) or 0
-    except (ReleaseNotFound, RepositoryUnreachable):
-        return 0
+def published_file(url: str) -> tuple[int, str]:
+    """Return the size of a published file in bytes, and what tells it from another under its name, without fetching it.
+
+    0 and '' where the server does not say. It is asked for two seconds.
+
+    Raises:
+        ReleaseNotFound: There is no such file.
+        RepositoryUnreachable: The server does not say; or it is a network that answers everything with a log-in page.
+    """
+    with get(url, method="HEAD", timeout_s=reach.PATIENCE_S) as answer:
+        if answer.headers.get("Content-Type", "").startswith("text/html"):
+            raise RepositoryUnreachable(f"{url} is a web page", "Does this network want a log-in?")
+        validator = answer.headers.get("ETag", "") or answer.headers.get("Last-Modified", "")
+        return (stated_length(answer) or 0), validator
 
 
 def published_image(

@@ -7,10 +7,12 @@
 | .hdd, .iso, signed rightly by the expected signer | ``unchecked``: used, and said so | ``signed`` |
 | ... by another, or the proof does not hold | ``bad``: refused | ``bad``: refused |
 | ... by a certificate that no CA vouches for | ``unchecked`` | ``bad``: refused |
+| ... whose CA is not even named in a folder that nobody chose | ``unchecked`` | ``unchecked`` |
 | .hvm .vhd .vdi .vmdk .qcow2 .ova .tar.gz; no block | ``unsigned``: used, and said so | ``unsigned`` |
 
-CernVM's own CA certificates are not part of this package: a setting names the file, or a folder of ``.pem`` files such
-as ``/etc/grid-security/certificates``.
+CernVM's own CA certificates are not part of this package: a setting names the file, or a folder of them. Where it says
+nothing, ``/etc/grid-security/certificates`` counts if that is there; what is in it is then chance, and the CA of an old
+signer may have left it long ago.
 """
 
 from __future__ import annotations
@@ -28,24 +30,30 @@ from vml_jupyter.release.signature import Signature, verify
 
 
 class Trust(msgspec.Struct, frozen=True, kw_only=True):
-    """Whose signatures count: CA certificates (PEM file, or folder of them), and subjects beside CernVM's own."""
+    """Whose signatures count: CA certificates (PEM file, or folder of them), and subjects beside CernVM's own.
+
+    ``assumed`` says that nobody chose the certificates: a CA that is missing among them is no reason to refuse.
+    """
 
     authorities: Path | None = None
     signers: tuple[str, ...] = ()
+    assumed: bool = False
 
     def bundle(self) -> bytes | None:
-        """Return the CA certificates as PEM text, None where none are configured.
+        """Return the CA certificates as PEM text, None where there are none.
 
         Raises:
-            Usage: They cannot be read.
+            Usage: Those that were chosen cannot be read.
         """
         if self.authorities is None:
             return None
         try:
             if self.authorities.is_dir():
-                return b"\n".join(file.read_bytes() for file in sorted(self.authorities.glob("*.pem")))
+                return b"\n".join(_certificates_in(self.authorities))
             return self.authorities.read_bytes()
         except OSError as error:
+            if self.assumed:
+                return None
             raise Usage(
                 f"the CA certificates {self.authorities} cannot be read: {error.strerror}",
                 "Set VML_RELEASE_CA to a PEM file, or to nothing.",
@@ -67,7 +75,7 @@ def judge(image: Image, trust: Trust, cache: Path | None = None, name: str = "")
     key = f"{file_key(image.path)}:{_key(bundle, trust)}"
     known = memory.recall(key)
     if known is None:
-        known = verify(image.path, bundle, trust.signers)
+        known = verify(image.path, bundle, trust.signers, assumed=trust.assumed)
         memory.keep(key, known)
     return known
 
@@ -101,6 +109,12 @@ def _unsigned_kind(image: Image, name: str = "") -> str:
     return ""
 
 
+def _certificates_in(folder: Path) -> list[bytes]:
+    """Return the files of a folder of CA certificates, each content once: ``<name>.pem``, or ``<hash>.0``."""
+    files = sorted([*folder.glob("*.pem"), *folder.glob("*.[0-9]")])
+    return list(dict.fromkeys(file.read_bytes() for file in files if file.is_file()))
+
+
 def _key(bundle: bytes | None, trust: Trust) -> str:
-    said = (bundle or b"-") + b"\0" + "\0".join(trust.signers).encode()
+    said = (bundle or b"-") + (b"?" if trust.assumed else b"") + b"\0" + "\0".join(trust.signers).encode()
     return hashlib.sha256(said).hexdigest()[:16]

@@ -2,7 +2,7 @@ import { nullTranslator } from '@jupyterlab/translation';
 
 import { remaining, remainingText, since } from '../format';
 import { isLocal } from '../machine-opening';
-import { memory } from '../machine-words';
+import { memory, tabTitle } from '../machine-words';
 import { retryOf } from '../retry';
 import { treeOf } from '../standard-view';
 import { machineOf } from '../status';
@@ -107,6 +107,20 @@ describe('words of machines', () => {
     const shape = { cpus: 1, memory_mib: 1536, scratch_gib: 1 };
     expect(memory(machine())).toBe('2 GiB');
     expect(memory(machine({ shape }))).toBe('1536 MiB');
+  });
+
+  it('names a tab by its notebook, where it runs, and what it is not', () => {
+    expect(tabTitle(machine({ notebook: 'fits/higgs.ipynb' }))).toBe(
+      'higgs.ipynb · CernVM 4.5.0.1'
+    );
+    const other = {
+      notebook: '',
+      label: 'CernVM 4.5.1.0 instead of 4.5.0.1',
+      release: { system: '4.5.1.0', bootloader: '', label: 'CernVM 4.5.1.0' }
+    };
+    expect(tabTitle(machine(other))).toBe(
+      'Fit · CernVM 4.5.1.0 instead of 4.5.0.1'
+    );
   });
 
   it('finds the machine of a tab', () => {
