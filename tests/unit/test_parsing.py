@@ -43,6 +43,7 @@ OURS = {
 
 RAW = {
     "guest/agent.py", "guest/teller.py", "guest/jupyter_adopt.py",  # run inside the machine, with its library alone
+    "guest/vml_keep.py",  # likewise
     "launcher/script.py",  # travels as one file
     "kernel/page.py",  # what was encoded a line before
     "machine/standard.py", "release/carrier.py",  # qemu-img's own JSON

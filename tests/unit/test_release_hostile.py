@@ -30,7 +30,7 @@ from vml_jupyter.release.history import System
 from vml_jupyter.release.names import ImageName
 from vml_jupyter.release.reach import answering
 from vml_jupyter.release.repository import Repository, ask
-from vml_jupyter.release.source import published_size
+from vml_jupyter.release.source import published_file
 
 CONTENT = signed_disk(payload=bytes(range(256)) * 2000)
 RELEASE = Release(system="4.5.0.1", bootloader="2021.05-1", flavour="v4prod")
@@ -326,7 +326,7 @@ def test_a_length_that_is_no_number(length: str) -> None:
         handler.close_connection = True
 
     with hostile(CONTENT, {PATH: lie}) as server:
-        assert published_size(server.url, ImageName(flavour="v4prod", bootloader="2021.05-1")) == 0
+        assert published_file(f"{server.url}{PATH}")[0] == 0
 
 
 @pytest.mark.timeout(60)

@@ -102,8 +102,7 @@ def _converted(raw: bytes) -> _Notebook:
 
     try:
         text: str = nbformat.writes(nbformat.reads(raw.decode(), as_version=4))  # type: ignore[no-untyped-call]
-    except (AttributeError, LookupError, TypeError, ValueError, RecursionError) as error:
-        # Its converters take for granted that a notebook is one.
+    except Exception as error:  # its converters take for granted that a notebook is one, and fail in any way
         raise msgspec.DecodeError(f"it cannot be converted: {error}") from error
     return parse(text, _Notebook)
 
