@@ -144,6 +144,15 @@ def test_a_damaged_blob_is_an_error_of_that_read_alone(image, server, place):
     assert "cut" in server.stats().last_failure
 
 
+def test_a_fault_of_our_own_is_answered_too(image, server, place):
+    """A read without an answer would hold up the guest for ever."""
+    image.source.blob = lambda id: {}["a fault"]
+    with spoken(place) as link:
+        ask(link, 0, 1, image.data_start, 1000)
+        assert answer(link)[:2] == (5, 1)
+    assert "a fault" in server.stats().last_failure
+
+
 def test_nothing_can_be_written_and_nothing_read_beyond_the_end(image, place):
     with spoken(place) as link:
         ask(link, 1, 1, 0, 512)

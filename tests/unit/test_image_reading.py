@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import random
+import sys
 import threading
 import time
 from collections import Counter
@@ -90,6 +91,18 @@ def test_many_readers_share_one_decoding(image, source):
                 min(length, image.size - image.data_start - offset) - len(expected)
             )
     assert set(Counter(source.fetched).values()) == {1}
+
+
+def test_where_many_readers_stand_is_followed_by_one_at_a_time(image):
+    """More streams than are followed, and threads that take turns within a line of Python."""
+    pace = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        with ThreadPoolExecutor(8) as readers:
+            reads = [readers.submit(image.read, image.data_start + at % MIB, 1) for at in range(0, 40_000, 7)]
+            assert {len(read.result()) for read in reads} == {1}
+    finally:
+        sys.setswitchinterval(pace)
 
 
 def test_reads_end_with_the_image(image):

@@ -11,6 +11,7 @@ import hashlib
 from collections.abc import Iterable
 from itertools import islice
 from pathlib import Path
+from threading import Lock
 from types import TracebackType
 
 import msgspec
@@ -79,6 +80,7 @@ class AreaImage:
         self._metadata = layout.metadata
         self._extents = layout.extents
         self._blobs = BlobCache(self._fetch)
+        self._following = Lock()
         self._runs: dict[int, int] = {}  # where reading stopped, and how many bytes in a row it had come to
         self.size = layout.blocks * BLOCK_BYTES
         self.data_start = len(layout.metadata)
@@ -215,15 +217,16 @@ class AreaImage:
 
         So a notebook costs little more than itself, and a large file is decoded well ahead of its reader.
         """
-        run = self._runs.pop(offset, 0) + end - offset
+        with self._following:
+            run = self._runs.pop(offset, 0) + end - offset
+            self._runs[end] = run
+            while len(self._runs) > _STREAMS:
+                del self._runs[next(iter(self._runs))]
         if run > end - offset:
             start = end - self.data_start
             stop = min(start + min(_AHEAD_BYTES, run), self.size - self.data_start)
             pieces = islice(self._extents.pieces(self._source, start, stop), 2 * _AHEAD_BLOBS)
             self._blobs.ahead(id for id, _, _ in pieces if id)
-        self._runs[end] = run
-        while len(self._runs) > _STREAMS:
-            self._runs.pop(next(iter(self._runs), -1), None)
 
 
 def _etag(tree: str, uid: int | None, gid: int | None, root: Node) -> str:

@@ -125,8 +125,8 @@ class Connection:
     def _read(self, handle: int, offset: int, length: int) -> None:
         try:
             pieces = self._image.views(offset, length)
-        except (VmlError, OSError) as error:
-            self._account.failed(str(error))
+        except Exception as error:  # noqa: BLE001  a guest waits for every answer, and for ever: none may be lost
+            self._account.failed(str(error) or repr(error))
             self._refuse(handle, _EIO)
             return
         with self._sending:
