@@ -89,7 +89,8 @@ export function CodeView(props: {
     };
   }, [languages, code, language]);
   return (
-    <pre className="vml-Code">
+    // A line may be longer than the page is wide: who has no mouse moves in it by the arrow keys.
+    <pre className="vml-Code" tabIndex={0}>
       <code ref={host} />
     </pre>
   );

@@ -54,7 +54,7 @@ def look_at_the_entry(page: Page) -> None:
     expect(gone).to_contain_text(f"CernVM {GONE}")
     expect(gone.locator(".vml-Needs-state")).to_have_text("gone")
     expect(needs.locator("li").first).to_contain_text("µCernVM")
-    accessible(page, ".vml-Head")
+    accessible(page, ".vml-Page")
     shot(page, "entry-page-gone")
 
 
