@@ -24,6 +24,7 @@ from vml_jupyter.flows.durability import Durability, durabilities, durability, r
 from vml_jupyter.flows.entries import opened
 from vml_jupyter.flows.export import export
 from vml_jupyter.flows.launches import launcher
+from vml_jupyter.flows.needs import ImageNeeds
 from vml_jupyter.flows.provide import provide
 from vml_jupyter.flows.releases import named_release
 from vml_jupyter.flows.settings import RepositorySource, Settings
@@ -39,7 +40,7 @@ from vml_jupyter.model import (
     system_pin,
 )
 from vml_jupyter.progress import Stopwatch
-from vml_jupyter.release import ask_pins, reach
+from vml_jupyter.release import ask, ask_pins, mirror, reach
 from vml_jupyter.release.mirror import served
 
 IMAGE = signed_disk("2021.05-1")
@@ -338,6 +339,42 @@ def test_an_image_that_one_mirror_replaced_another_still_has(
         assert provide(both, entry.environment.release).read_bytes() == IMAGE
 
 
+@pytest.fixture
+def questions(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """What servers of this process were asked for."""
+    asked: list[str] = []
+    monkeypatch.setattr(mirror._Handler, "log_request", lambda self, *_: asked.append(self.path))
+    return asked
+
+
+def test_systems_of_one_image_ask_for_it_once_and_for_no_catalogue(
+    user: Settings, questions: list[str]
+) -> None:
+    releases = [msgspec.structs.replace(RELEASE, system=system) for system in ("4.5.0.1", "4.6.0.0")]
+    assert ImageNeeds(user, releases, asking=True).of(releases[0]).state == "downloadable"
+    questions.clear()
+    needs = ImageNeeds(user, releases, asking=True)
+    assert [needs.of(release).state for release in releases] == ["downloadable"] * 2
+    (question,) = questions
+    assert "v4prod" in question
+
+
+def test_what_nobody_has_is_asked_for_only_where_it_is_wanted(
+    user: Settings, site: Path, questions: list[str]
+) -> None:
+    for bootloader in ("2020.01-1", "2019.02-1"):
+        (site / f"releases/ucernvm-images.{bootloader}.cernvm.x86_64").mkdir()
+    line = user.repositories()[0]
+    ask(line, user.cache)
+    assert any("2020.01-1" in path for path in questions)
+    questions.clear()
+    told = ask(line, user.cache, wanted=[msgspec.structs.replace(RELEASE, bootloader="2019.02-1")])
+    assert told is not None
+    assert any("2019.02-1" in path for path in questions), "it may be there by now"
+    assert not any("2020.01-1" in path for path in questions)
+    assert {name.split()[0] for name in told.absent} >= {"2020.01-1", "2019.02-1"}
+
+
 def test_an_image_in_a_flavour_of_its_own(user: Settings, take: Take, site: Path) -> None:
     testing = msgspec.structs.replace(RELEASE, flavour="v4testing")
     assert states(durability(user, take(testing)))["2021.05-1"] == "gone", "v4prod is another"
@@ -497,7 +534,8 @@ def test_a_restore_of_a_system_that_is_gone_names_others(
     assert len(unknown.value.choices) == 2
     with pytest.raises(ReleaseNotFound) as missing:
         restoring.restore(user, take(Release(system="4.6.0.0", bootloader="2018.06-1")).id)
-    assert [choice["value"] for choice in missing.value.choices] == ["4.4.0.0"]
+    assert [choice["value"] for choice in missing.value.choices] == ["4.6.0.0", "4.4.0.0"]
+    assert "started by µCernVM 2021.05-1" in missing.value.choices[0]["label"]
 
 
 def test_silence_does_not_stop_a_restore(user: Settings, take: Take, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -201,14 +201,21 @@ def _loose_need(path: str) -> Need:
 
 
 def _is_another(other: Release, release: Release) -> bool:
-    if other.system != release.system:
+    if other.system != release.system or _has_another_bootloader(other, release):
         return True
     return bool(other.root_hash and release.root_hash) and other.root_hash != release.root_hash
 
 
 def _choice_label(other: Release, release: Release | None) -> str:
-    same = release is not None and other.system == release.system
-    return f"{other.label}, as it is published now" if same else other.label
+    if release is None or other.system != release.system:
+        return other.label
+    if _has_another_bootloader(other, release):
+        return f"{other.label}, started by µCernVM {other.bootloader}"
+    return f"{other.label}, as it is published now"
+
+
+def _has_another_bootloader(other: Release, release: Release) -> bool:
+    return bool(other.bootloader and release.bootloader) and other.bootloader != release.bootloader
 
 
 def _distance(other: Release, release: Release | None) -> tuple[int, ...]:

@@ -7,7 +7,8 @@ What an entry asks for and another asked already is not looked for again.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import time
+from collections.abc import Iterator, Sequence
 from functools import cached_property
 
 import msgspec
@@ -19,6 +20,7 @@ from vml_jupyter.model import Release
 from vml_jupyter.progress import SILENT
 from vml_jupyter.release import (
     Image,
+    Offer,
     Offered,
     ask,
     find_local,
@@ -27,6 +29,8 @@ from vml_jupyter.release import (
     recall_offers,
     why_not_offered,
 )
+
+_PATIENCE_S = 2.0
 
 
 class Need(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -59,6 +63,8 @@ class ImageNeeds:
     def __init__(self, settings: Settings, releases: Sequence[Release], *, asking: bool) -> None:
         self._settings, self._releases, self._asking = settings, releases, asking
         self._found: dict[Release, Need] = {}
+        self._standing: dict[str, bool] = {}
+        self._until = 0.0
 
     def of(self, release: Release) -> Need:
         """Return how it stands with the image of a release."""
@@ -103,15 +109,28 @@ class ImageNeeds:
 
     def _elsewhere(self, release: Release, need: Need) -> Need:
         # What was offered once has rarely changed, so its file is asked for before anything else is.
-        for told in (self._remembered, self._told) if self._asking else (self._remembered,):
+        for told in self._tellings():
             for offered in told:
                 offer = offered.offer(release) if offered else None
-                if offered and offer and (not self._asking or offered.fresh or is_still_offered(offer)):
+                if offered and offer and (not self._asking or offered.fresh or self._stands(offer)):
                     return msgspec.structs.replace(need, state="downloadable", where=offer.url)
         told = self._told if self._asking else []
         sure = bool(told) and all(offered and offered.is_sure(release) for offered in told)
         reason = f"it is not here, and {why_not_offered(release, told)}"
         return msgspec.structs.replace(need, state="gone" if sure else "unknown", reason=reason)
+
+    def _tellings(self) -> Iterator[list[Offered | None]]:
+        """Yield what was offered once, then, if that did not do, what is offered today."""
+        yield self._remembered
+        if self._asking:
+            yield self._told
+
+    def _stands(self, offer: Offer) -> bool:
+        """Tell whether an offer still stands; asked for some seconds in all, then it is believed to."""
+        self._until = self._until or time.monotonic() + _PATIENCE_S
+        if offer.url not in self._standing:
+            self._standing[offer.url] = time.monotonic() > self._until or is_still_offered(offer)
+        return self._standing[offer.url]
 
     @cached_property
     def _remembered(self) -> list[Offered | None]:

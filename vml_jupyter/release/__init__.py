@@ -28,7 +28,7 @@ from vml_jupyter.release.names import (
     system_key,
 )
 from vml_jupyter.release.pins import MOVED, Answer, ask_pins
-from vml_jupyter.release.repository import Offered, Repository, ask, is_still_offered
+from vml_jupyter.release.repository import Offer, Offered, Repository, ask, is_still_offered
 from vml_jupyter.release.repository import recall as recall_offers
 from vml_jupyter.release.source import CERNVM, latest, published_digest, published_image
 from vml_jupyter.release.trust import Trust, judge, recall_judgement
@@ -47,6 +47,7 @@ __all__ = [
     "AvailableRelease",
     "Image",
     "ImageName",
+    "Offer",
     "Offered",
     "Repository",
     "Signature",

@@ -33,7 +33,7 @@ from vml_jupyter.release.history import tags
 from vml_jupyter.release.manifest import Keys, read_manifest
 from vml_jupyter.release.memory import read_json, write_whole
 from vml_jupyter.release.repository import Repository
-from vml_jupyter.release.web import get
+from vml_jupyter.release.source import published_file
 
 THERE, GONE, UNKNOWN = "there", "gone", "unknown"
 MOVED = "its tag now names another revision"
@@ -170,12 +170,10 @@ def is_served(url: str) -> bool:
         RepositoryUnreachable: It does not say; or it is a network that answers everything with a log-in page.
     """
     try:
-        with get(url, method="HEAD", timeout_s=_ANSWER_S) as response:
-            if response.headers.get("Content-Type", "").startswith("text/html"):
-                raise RepositoryUnreachable(f"{url} is a web page", "Does this network want a log-in?")
-            return True
+        published_file(url, _ANSWER_S)
     except ReleaseNotFound:
         return False
+    return True
 
 
 class _Memory:

@@ -64,7 +64,9 @@ def forget() -> None:
 
 def _ask(hops: set[Address]) -> None:
     now = time.monotonic()
-    recent = {hop for known in (_silent, _answered) for hop, at in known.items() if now - at < _REMEMBERED_S}
+    recent = {
+        hop for known in (_silent, _answered) for hop, at in list(known.items()) if now - at < _REMEMBERED_S
+    }
     waiting = []
     for hop in hops - recent:
         thread = threading.Thread(target=_connect, args=(hop,), name=f"reach-{hop[0]}", daemon=True)
@@ -73,6 +75,7 @@ def _ask(hops: set[Address]) -> None:
     for hop, thread in waiting:
         thread.join(max(0.0, now + PATIENCE_S - time.monotonic()))
         if thread.is_alive():
+            _answered.pop(hop, None)  # some time ago
             _silent[hop] = time.monotonic()
 
 

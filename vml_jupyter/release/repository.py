@@ -29,6 +29,7 @@ from vml_jupyter.release.names import ImageName, flavours
 from vml_jupyter.release.source import bootloaders, latest, published_file, published_image
 
 _AT_ONCE = 8
+_BELIEVED_S = 3600.0
 
 _MOST_BOOTLOADERS = 100  # of which each costs some questions; CernVM has published a few dozen
 
@@ -78,7 +79,8 @@ class Offer(msgspec.Struct, frozen=True):
 class Offered(msgspec.Struct, frozen=True):
     """What a repository told: its newest bootloader, images by bootloader and flavour, and systems.
 
-    ``unsure`` are the images of which not every mirror told whether it has them, and none has.
+    ``unsure`` are the images of which not every mirror told whether it has them, and none has; ``absent`` those that
+    every mirror said it has not, when all of them were asked last (``asked``, in seconds since 1970).
     """
 
     newest: str
@@ -86,6 +88,12 @@ class Offered(msgspec.Struct, frozen=True):
     systems: list[System]
     fresh: bool = False
     unsure: list[str] = []
+    absent: list[str] = []
+    asked: float = 0.0
+
+    def lately_absent(self) -> set[str]:
+        """Return the images that need not be asked for again so soon, unless they are what somebody wants."""
+        return set(self.absent) if abs(time.time() - self.asked) < _BELIEVED_S else set()
 
     def offer(self, release: Release) -> Offer | None:
         """Return the image with which a release is booted: by its own bootloader, else by the newest."""
@@ -139,7 +147,7 @@ def _ask(repository: Repository, remembered: Offered | None, wanted: Sequence[Re
     address = _first_that_answers(addresses)
     known = _systems(servers, repository.keys)
     listed = bootloaders(address)
-    old = remembered.offers if remembered else {}
+    before = remembered or Offered(newest="", offers={}, systems=[])
     # One system of each kind that differs in its images: a foreign list may have thousands of both.
     named = [Release(system=each.release.system, bootloader=listed[0]) for each in known]
     kinds = {_slot(release): release.system for release in named}
@@ -150,13 +158,21 @@ def _ask(repository: Repository, remembered: Offered | None, wanted: Sequence[Re
     ]
     wanted = [release for release in wanted if release.bootloader]
     usual = {_slot(release): release for release in (*systems, *map(_named, wanted))}
-    offers, unsure = _offers(addresses, usual, old)
+    # Nobody waits for what is in no list of wishes, and what is not there costs most to ask for.
+    skipped = before.lately_absent() - {_slot(release) for release in (*wanted, *map(_named, wanted))}
+    asked = {slot: release for slot, release in usual.items() if slot not in skipped}
+    offers, unsure = _offers(addresses, asked, before.offers)
     told = Offered(newest=listed[0], offers=offers, systems=known, unsure=unsure)
     # The usual image is not always the one that is wanted: another mirror, or another name, may have that.
     special = {_slot(release): release for release in wanted if not told.offer(release)}
     special = {slot: release for slot, release in special.items() if slot not in usual}
-    offers, unsure = _offers(addresses, special, old)
-    return replace(told, offers={**told.offers, **offers}, unsure=[*told.unsure, *unsure])
+    offers, unsure = _offers(addresses, special, before.offers)
+    told = replace(told, offers={**told.offers, **offers}, unsure=[*told.unsure, *unsure])
+    return replace(
+        told,
+        absent=[slot for slot in {**usual, **special} if slot not in told.offers and slot not in told.unsure],
+        asked=before.asked if skipped else time.time(),
+    )
 
 
 def _named(release: Release) -> Release:
@@ -202,7 +218,9 @@ def is_still_offered(offer: Offer) -> bool:
         return False
     except RepositoryUnreachable:
         return True
-    return validator != "" and (size_bytes, validator) == (offer.size_bytes, offer.validator)
+    if not validator and not offer.validator:  # a server that says no more than how large its files are
+        return size_bytes > 0 and size_bytes == offer.size_bytes
+    return (size_bytes, validator) == (offer.size_bytes, offer.validator)
 
 
 def _first_that_answers(addresses: Sequence[str]) -> str:

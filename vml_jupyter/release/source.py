@@ -75,16 +75,16 @@ def published_digest(base_url: str, image: ImageName) -> str:
     return text
 
 
-def published_file(url: str) -> tuple[int, str]:
+def published_file(url: str, timeout_s: float = reach.PATIENCE_S) -> tuple[int, str]:
     """Return the size of a published file in bytes, and what tells it from another under its name, without fetching it.
 
-    0 and '' where the server does not say. It is asked for two seconds.
+    0 and '' where the server does not say. It may be silent for ``timeout_s``, and for two seconds before that.
 
     Raises:
         ReleaseNotFound: There is no such file.
         RepositoryUnreachable: The server does not say; or it is a network that answers everything with a log-in page.
     """
-    with get(url, method="HEAD", timeout_s=reach.PATIENCE_S) as answer:
+    with get(url, method="HEAD", timeout_s=timeout_s) as answer:
         if answer.headers.get("Content-Type", "").startswith("text/html"):
             raise RepositoryUnreachable(f"{url} is a web page", "Does this network want a log-in?")
         validator = answer.headers.get("ETag", "") or answer.headers.get("Last-Modified", "")
