@@ -133,6 +133,16 @@ def test_git_agrees(tree: Path, rules: dict[str, str]) -> None:
     assert ours == sorted(filter(None, os.fsdecode(listed.stdout).split("\0")))
 
 
+@pytest.mark.parametrize("rule", ["a[!x]a", "/a[!x]a", "/a[!x]*a", "/a[+-9]a", "a[!x]a/", "/*/a[^]]a"])
+def test_a_bracket_means_no_slash(rule: str) -> None:
+    """As git has it, be there stars beside it or not."""
+    rules = Rules([rule])
+    assert not rules.ignores("a/a", is_folder=True)
+    assert not rules.ignores("b/a/a", is_folder=True)
+    other = "b/a.a" if rule.startswith("/*") else "a.a"
+    assert rules.ignores(other, is_folder=True), "what it does mean is left out"
+
+
 @pytest.mark.parametrize(
     "rule", ["[z-a]", "[!z-a]*", "/x/[b-a]", "[[:alpha:]-1]", "x\\", "[", "**[z-a]**", "\0"]
 )
