@@ -98,7 +98,7 @@ FOLDERS = ("a", "b", "a.b", "build", "__pycache__", "sp ce")
 FILES = ("a", "x.py", "x.pyc", "x.root", ".hidden", "#x", "!x", "c d ", "[x]", "\\y", "caf\u00e0", "n\nl")
 FILES = tuple(name for name in FILES if name not in FOLDERS)
 WORDS = r"""* ** a b a.b x.* *.py *.py? x* ? ?? [ab] [!a] [^x]* [ build __pycache__ .* #x \#x \!x !x n* n?l
-*.* *x*p* *x*.*p* a*b **.p** *a*a* sp\ ce \[x] cafà [[:alpha:]]* *.r??t \\y x\.py [a-b] .vmlignore"""
+*.* a[!x]b a[!x]* *x*p* *x*.*p* a*b **.p** *a*a* sp\ ce \[x] cafà [[:alpha:]]* *.r??t \\y x\.py [a-b] .vmlignore"""
 _parts = st.sampled_from([*WORDS.split(), "c d ", "c d\\ ", "sp ce"])
 _patterns = st.builds(
     lambda bang, root, parts, end, tail: f"{bang}{root}{'/'.join(parts)}{end}{tail}",
