@@ -56,7 +56,7 @@ class Run:
 def by_vml(settings: Settings, entry: Entry, *, warm: bool, ahead: bool = False) -> Run:
     """Restore by the command line, cold or warm, and execute the notebook."""
     opened = settings.cache / "images" / "opened"
-    if ahead and not any(opened.iterdir()):
+    if ahead and not (opened.is_dir() and any(opened.iterdir())):
         raise SystemExit("nothing is remembered of what the notebook read")
     if not ahead:
         shutil.rmtree(opened, ignore_errors=True)

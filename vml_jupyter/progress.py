@@ -48,6 +48,25 @@ class Silent:
 SILENT = Silent()
 
 
+class EachOnce:
+    """Pass everything on to another Progress, but a note that was made already: parts of a work meet the same."""
+
+    def __init__(self, inner: Progress) -> None:
+        self._inner = inner
+        self._notes: set[str] = set()
+
+    def stage(self, name: str, title: str) -> None:
+        self._inner.stage(name, title)
+
+    def advance(self, done: int, total: int | None = None, unit: str = "") -> None:
+        self._inner.advance(done, total, unit)
+
+    def note(self, text: str) -> None:
+        if text not in self._notes:
+            self._notes.add(text)
+            self._inner.note(text)
+
+
 class Stopwatch:
     """Pass everything on to another Progress and keep the seconds of each stage."""
 

@@ -28,7 +28,7 @@ export function EntryHead(props: {
     trans.__('%1, %2 new', bytes(entry.bytes), bytes(entry.new_bytes)),
     entry.area,
     details.unreadable &&
-      trans.__('%1 could not be read and are not in it', details.unreadable),
+      trans.__('%1 could not be read, whole or in part', details.unreadable),
     details.changing &&
       trans.__('%1 never held still while they were read', details.changing)
   ];

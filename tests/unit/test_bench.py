@@ -15,8 +15,11 @@ import pytest
 
 from bench.areas import area_a, files_of, many
 from bench.measure import Spread, rotated, run
+from bench.restore_ways import by_vml
 from bench.rows import ROWS, Results, Row
 from bench.verify import verify
+from vml_jupyter.flows.settings import Settings
+from vml_jupyter.model import Entry, Environment
 
 ROOT = Path(__file__).parents[2]
 PROGRAMS = ("restic", "borg", "zstd", "tar")
@@ -143,6 +146,15 @@ def test_a_wrong_restore_is_found(tmp_path: Path, harm: str) -> None:
         (restored / "other").touch()
     with pytest.raises(SystemExit, match="copy restored something else"):
         verify(source, restored, "copy", whole_seconds=False)
+
+
+def test_what_was_read_must_be_remembered_to_be_fetched_ahead(settings: Settings) -> None:
+    """Also where nothing was ever remembered, and not even its folder is there."""
+    entry = Entry(id="abcdefgh1234", time="2026-02-03T16:30:00Z", title="Fit", environment=Environment())
+    for _ in range(2):
+        with pytest.raises(SystemExit, match="nothing is remembered"):
+            by_vml(settings, entry, warm=True, ahead=True)
+        (settings.cache / "images" / "opened").mkdir(parents=True, exist_ok=True)
 
 
 def test_limits_are_held_against_the_best_rival() -> None:

@@ -52,7 +52,7 @@ def test_what_could_not_be_read_is_counted(
     assert "secret: Permission denied" in told.err
     assert "closed/: Permission denied" in told.err
     assert main(["snapshot", str(area)]) == 0
-    assert "2 could not be read and are not in it" in capsys.readouterr().out
+    assert "2 could not be read, whole or in part" in capsys.readouterr().out
     assert main(["restore", captured["entry"], "--to", str(tmp_path / "back"), "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["files"] == 1
     assert sorted(os.listdir(tmp_path / "back")) == ["closed", "readable"]

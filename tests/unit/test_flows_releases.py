@@ -398,7 +398,7 @@ def test_what_lies_in_the_bin_needs_its_image(user: Settings, tmp_path: Path) ->
 
 
 def test_entries_of_other_logbooks_need_their_image(user: Settings, tmp_path: Path) -> None:
-    places = {"group": str(tmp_path / "group"), "new": str(tmp_path / "not made yet")}
+    places = {"group": str(tmp_path / "group")}
     named = user.using(logbooks=places)
     entry = entry_in(named.using(logbook="group"), tmp_path, "4.5.0.1")
     path = provide(named, named_release(named, "4.5.0.1"))
@@ -410,14 +410,40 @@ def test_entries_of_other_logbooks_need_their_image(user: Settings, tmp_path: Pa
 
     away = tmp_path / "unplugged"
     (tmp_path / "group").rename(away)
-    with pytest.raises(ReleaseNeeded, match=rf"the logbook {places['group']} .* was there before"):
+    with pytest.raises(ReleaseNeeded, match=rf"the logbook group \({places['group']}\) .* not there now"):
         keeping.remove(named, "2021.05-1")
     away.rename(tmp_path / "group")
     named.using(logbook="group").password_file().write_text("wrong")
-    with pytest.raises(ReleaseNeeded, match=rf"not known, as the logbook {places['group']} cannot"):
+    with pytest.raises(ReleaseNeeded, match=rf"not known, as the logbook group \({places['group']}\) cannot"):
         keeping.remove(named, "2021.05-1")
     assert path.exists()
     assert keeping.remove(named, "2021.05-1", force=True) == [path]
+
+
+def test_a_logbook_that_is_not_there_may_need_an_image(user: Settings, tmp_path: Path) -> None:
+    """Which its name among the settings, or a password for it, tells from one that was never made."""
+    path = provide(user, named_release(user, "4.5.0.1"))
+    away = str(tmp_path / "not mounted")
+    with pytest.raises(ReleaseNeeded, match=r"the logbook group .* not there now"):
+        keeping.remove(user.using(logbooks={"group": away}), "2021.05-1")
+    used = user.using(logbook=away)
+    used.password_file().parent.mkdir(parents=True, exist_ok=True)
+    used.password_file().write_text("of a colleague")
+    with pytest.raises(ReleaseNeeded, match="not there now"):
+        keeping.remove(used, "2021.05-1")
+    assert path.exists()
+    assert keeping.remove(used, "2021.05-1", force=True) == [path]
+
+
+def test_a_logbook_that_can_be_none_is_named_and_can_be_passed_over(user: Settings) -> None:
+    path = provide(user, named_release(user, "4.5.0.1"))
+    wrong = user.using(logbooks={"group": "s3:https://me:HUSH@host/bucket"})
+    with pytest.raises(
+        ReleaseNeeded, match=r"the logbook group \(s3:https://\*\*\*@host/bucket\)"
+    ) as refusal:
+        keeping.remove(wrong, "2021.05-1")
+    assert "HUSH" not in str(refusal.value)
+    assert keeping.remove(wrong, "2021.05-1", force=True) == [path]
 
 
 CLOUD = b"an ordinary cloud image" * 5000
@@ -489,7 +515,9 @@ def test_the_disk_of_a_cloud_image_is_taken_out_once_and_goes_with_it(user: Sett
     assert any("not what was taken out" in note for note in watch.notes)
     (disk.parent / f"{disk.name}.sha256").unlink()
     inode = disk.stat().st_ino
-    assert provide(user, release).stat().st_ino != inode, "nothing says what it must be"
+    watch = Stopwatch(SILENT)
+    assert provide(user, release, watch).stat().st_ino != inode, "nothing says what it must be"
+    assert not any("is not used" in note for note in watch.notes), "nor that it was changed"
     assert keeping.remove(user, "debian") == [disk]
     assert not disk.parent.exists()
     assert file.exists()

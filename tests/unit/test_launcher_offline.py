@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import hashlib
 import io
 import json
 import os
@@ -12,8 +13,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from msgspec import structs
 from release_images import publish, signed_disk
 
+import vml_jupyter as vml
+from vml_jupyter.errors import NotFound, WouldOverwrite
 from vml_jupyter.flows.areas import GUEST_ID
 from vml_jupyter.flows.capture import capture
 from vml_jupyter.flows.entries import list_entries, opened
@@ -22,6 +26,7 @@ from vml_jupyter.flows.importing import import_file
 from vml_jupyter.flows.settings import Settings
 from vml_jupyter.launcher import script
 from vml_jupyter.launcher.script import Bundle, Launch, Refused, options_of
+from vml_jupyter.progress import SILENT, Stopwatch
 from vml_jupyter.release.mirror import served
 from vml_jupyter.snapshot.image import AreaImage
 
@@ -86,6 +91,22 @@ def test_all_that_a_machine_needs_is_in_it(
         tree = logbook.find(entry.id).tree
         with AreaImage(logbook.repository, tree, uid=GUEST_ID, gid=GUEST_ID) as whole:
             assert raw[area["offset"] : area["offset"] + area["size"]] == whole.read(0, whole.size)
+
+
+def test_what_was_left_open_is_said_when_it_is_written(user: Settings, tmp_path: Path) -> None:
+    """Of an entry that records no bootloader the newest boots."""
+    (tmp_path / "area").mkdir()
+    entry = capture(user, tmp_path / "area", release="4.5.0.1")
+    environment = entry.environment
+    assert environment.release
+    release = structs.replace(environment.release, bootloader="", flavour="", image_sha256="")
+    with opened(user) as logbook:
+        environment = structs.replace(environment, release=release)
+        logbook.edit(structs.replace(logbook.find(entry.id), environment=environment))
+    watch = Stopwatch(SILENT)
+    export(user, [entry.id], tmp_path / "open.vml", with_release=True, progress=watch)
+    assert any("it boots by 2021.05-1, the newest found" in note for note in watch.notes)
+    assert len(set(watch.notes)) == len(watch.notes), "each but once"
 
 
 def test_its_token_is_made_where_it_is_started(
@@ -159,3 +180,21 @@ def test_a_file_of_another_entry_is_refused(
 
     with pytest.raises(Refused, match="another entry"):
         one.make()
+
+
+def test_a_file_that_is_there_is_refused_before_anything_is_fetched(user: Settings, tmp_path: Path) -> None:
+    (tmp_path / "area").mkdir()
+    entry = capture(user, tmp_path / "area", release="4.5.0.1")
+    file = tmp_path / "fit.py"
+    file.write_text("mine")
+    with pytest.raises(WouldOverwrite):
+        vml.launcher(entry.id, to=file, settings=user)
+    assert file.read_text() == "mine"
+    assert not user.releases.exists()
+    assert not (user.data / "launches" / "pairings").exists(), "nobody has its token"
+    file.unlink()
+    with pytest.raises(NotFound):
+        vml.launcher("zzzz", to=file, settings=user)
+    assert not file.exists()
+    made = vml.launcher(entry.id, to=file, settings=user)
+    assert hashlib.sha256(file.read_bytes()).hexdigest() == made.sha256

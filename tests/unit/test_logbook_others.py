@@ -16,10 +16,10 @@ from restic_judge import Restic
 
 import vml_jupyter as vml
 from vml_jupyter.cli.main import main
-from vml_jupyter.errors import ReleaseUnknown
+from vml_jupyter.errors import NotFound, ReleaseUnknown
 from vml_jupyter.flows import areas
 from vml_jupyter.flows.entries import list_entries, opened
-from vml_jupyter.flows.reading import details, list_folder, read_file
+from vml_jupyter.flows.reading import details, find_anywhere, list_folder, read_file
 from vml_jupyter.flows.restore import restore
 from vml_jupyter.flows.settings import load
 from vml_jupyter.logbook.others import entry_of
@@ -214,6 +214,9 @@ def test_what_is_captured_where_it_was_restored_continues_it(
     (tmp_path / "back" / "new").write_text("new")
     entry = run("snapshot", tmp_path / "back")["entry"]
     assert run("show", entry)["parent"].startswith(snapshot)
+    parent = details(load(), entry).parent
+    assert parent is not None
+    assert (parent.writer, parent.snapshot[:8]) == ("restic", snapshot)
     assert [one["path"] for one in run("diff", entry)["files"]] == ["new"]
     restic.check()
 
@@ -259,6 +262,20 @@ def test_it_is_browsed(restic: Restic, area: Path) -> None:
     assert read_file(settings, snapshot, "fit.txt", 100).raw == b"fit"
     found = details(settings, snapshot)
     assert (found.entry.files, found.parent, found.children) == (2, None, [])
+
+
+def test_it_hides_no_entry_in_the_bin(restic: Restic, area: Path, run: Run) -> None:
+    """What a few characters may name is VML's own before it is restic's."""
+    entry = run("snapshot", area)["entry"]
+    run("forget", entry)
+    with opened(load()) as logbook:
+        own = logbook.find_forgotten(entry)
+        prefix, repository = own.snapshot[:2], logbook.repository
+        others = (repository.save_snapshot(Snapshot(time=own.time, tree=own.tree)) for _ in range(10_000))
+        assert any(id.startswith(prefix) for id in others)
+        with pytest.raises(NotFound, match=f"the entry {entry} is in the bin"):
+            logbook.find(prefix)
+        assert find_anywhere(logbook, prefix).id == entry
 
 
 def test_it_is_not_vmls_to_change(

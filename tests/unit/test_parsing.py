@@ -30,6 +30,7 @@ OURS = {
     "flows/machine_capture.py": "beside a machine of this user's",
     "flows/origins.py": "our cache",
     "flows/said.py": "the user's settings",
+    "flows/setting_table.py": "a variable of the user's",
     "flows/warm_maker.py": "told by the process that started this one",
     "flows/notebooks.py:_converted": "what nbformat wrote just now",
     "jobs": "our journal and estimates",
@@ -48,7 +49,6 @@ RAW = {
     "kernel/page.py",  # what was encoded a line before
     "machine/standard.py", "release/carrier.py",  # qemu-img's own JSON
     "release/blocks.py",  # a block of an image, 32 kB
-    "flows/setting_table.py",  # a variable of the user's
     "snapshot/worker.py", "snapshot/writers.py", "snapshot/wire.py",  # between processes of ours
     "parsing.py",
 }  # fmt: skip

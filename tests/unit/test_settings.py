@@ -236,6 +236,8 @@ SECRETS = [
     ("s3:AKIA:HUSH@host/bucket", "s3:***@host/bucket"),
     ("s3://AKIA:HU/SH@bucket/logs", "s3://***@bucket/logs"),
     ("s3://HUSH@bucket", "s3://***@bucket"),
+    ("s3:https://AKIA:HUSH@[::1]:9000/bucket", "s3:https://***@[::1]:9000/bucket"),
+    ("s3:https://[AKIA:HU/SH@host/bucket", "s3:https://***@host/bucket"),
     ("https://AKIA:HUSH@host/bucket", "https://***@host/bucket"),
     ("s3://bucket/logs?secret=HUSH", "s3://bucket/logs?***"),
 ]
@@ -246,6 +248,10 @@ ORDINARY = [
     "s3:https://host:9000/bucket/me@home",
     "s3:host:9000/bucket/me@home",
     "/data/logs?#1",
+    "/data//ada@cern/lb",
+    "/data//a:b/c@d",
+    "s3:https://[::1]:9000/b/x@y",
+    "s3:https://[fe80::1%25eth0]/b/x@y",
 ]
 
 
@@ -309,3 +315,23 @@ def test_passwords_of_proxies_and_mirrors_are_not_shown(environ: dict[str, str])
     assert config.get("context.cvmfs_http_proxy", environ).shown == "http://***@proxy:3128;DIRECT"
     assert "HUSH" not in "".join(each.shown for each in config.listing(environ))
     assert masked_all("qemu+ssh://me@host/session") == "qemu+ssh://me@host/session"
+    for url in ("http://mirror:8080/a@b", "http://[::1]:9000/a@b"):
+        assert masked_all(url) == url, "a port is no password"
+    assert masked_all("http://me:8080@host/a") == "http://***@host/a"
+
+
+def test_settings_in_a_notebook_show_no_password(environ: dict[str, str]) -> None:
+    """Whatever field it stands in: a cell's output is saved."""
+    secret = "https://me:HUSH@cern.ch/releases"
+    sources = [
+        {"kind": "repository", "url": secret, "mirrors": [secret]},
+        {"kind": "folder", "path": "/images"},
+    ]
+    config.set("release_sources", [json.dumps(sources)], environ)
+    environ |= {"VML_RELEASE_URLS": secret, "VML_LIBVIRT_URI": "qemu+ssh://me:HUSH@host/system"}
+    settings = load(environ)
+    assert settings.release_urls == (secret,)
+    told = repr(settings)
+    assert "HUSH" not in told
+    assert told.count("https://***@cern.ch/releases") == 3
+    assert "/images" in told

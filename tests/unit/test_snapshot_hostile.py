@@ -271,7 +271,7 @@ def test_a_million_files_where_three_were_said(repository: Repository, target: P
 def test_as_many_as_may_be_and_one_more(
     repository: Repository, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(sys.modules["vml_jupyter.snapshot.plan"], "_MOST_NODES", 110)
+    monkeypatch.setattr(sys.modules["vml_jupyter.snapshot.plan"], "MOST_NODES", 110)
     lay(repository, thousands(repository, 10, 10), tmp_path / "laid")
     assert len(list((tmp_path / "laid").rglob("*"))) == 110
     nodes = [Node(name="one more", type="file", mode=FILE), *repository.tree(thousands(repository, 10, 10))]

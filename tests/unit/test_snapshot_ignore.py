@@ -98,7 +98,7 @@ FOLDERS = ("a", "b", "a.b", "build", "__pycache__", "sp ce")
 FILES = ("a", "x.py", "x.pyc", "x.root", ".hidden", "#x", "!x", "c d ", "[x]", "\\y", "caf\u00e0", "n\nl")
 FILES = tuple(name for name in FILES if name not in FOLDERS)
 WORDS = r"""* ** a b a.b x.* *.py *.py? x* ? ?? [ab] [!a] [^x]* [ build __pycache__ .* #x \#x \!x !x n* n?l
-*.* *x*p* *x*.*p* a*b **.p** *a*a* sp\ ce \[x] cafà [[:alpha:]]* *.r??t \\y x\.py [a-b] .vmlignore"""
+*.* a[!x]b a[!x]* *x*p* *x*.*p* a*b **.p** *a*a* sp\ ce \[x] cafà [[:alpha:]]* *.r??t \\y x\.py [a-b] .vmlignore"""
 _parts = st.sampled_from([*WORDS.split(), "c d ", "c d\\ ", "sp ce"])
 _patterns = st.builds(
     lambda bang, root, parts, end, tail: f"{bang}{root}{'/'.join(parts)}{end}{tail}",
@@ -131,6 +131,16 @@ def test_git_agrees(tree: Path, rules: dict[str, str]) -> None:
     )
     ours = [name for name in kept(tree) if not name.startswith(".git/")]
     assert ours == sorted(filter(None, os.fsdecode(listed.stdout).split("\0")))
+
+
+@pytest.mark.parametrize("rule", ["a[!x]a", "/a[!x]a", "/a[!x]*a", "/a[+-9]a", "a[!x]a/", "/*/a[^]]a"])
+def test_a_bracket_means_no_slash(rule: str) -> None:
+    """As git has it, be there stars beside it or not."""
+    rules = Rules([rule])
+    assert not rules.ignores("a/a", is_folder=True)
+    assert not rules.ignores("b/a/a", is_folder=True)
+    other = "b/a.a" if rule.startswith("/*") else "a.a"
+    assert rules.ignores(other, is_folder=True), "what it does mean is left out"
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,7 @@ import os
 import shutil
 import socket
 import subprocess
+import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -18,6 +19,7 @@ from vml_jupyter.errors import BadArea, Cancelled
 from vml_jupyter.progress import Silent
 from vml_jupyter.repository import Node, Repository, Snapshot, memory_store
 from vml_jupyter.snapshot import Survey, Taken, content, descriptor, lay, survey, take
+from vml_jupyter.snapshot.plan import plan
 
 
 @pytest.fixture
@@ -375,6 +377,33 @@ def test_rules_that_are_mounted_hold_and_are_not_taken(
         for each in (before, taken, after)
     ]
     assert names == [[".vmlignore", "b.txt"], [], [".vmlignore", "b.txt"]]
+
+
+def test_a_mounted_file_that_a_rule_leaves_out_is_not_told_of(
+    repository: Repository, area: Path, tmp_path: Path
+) -> None:
+    (area / ".vmlignore").write_text("sub/b.*\n")
+    (tmp_path / "outside").write_text("outside")
+    listener = Listener()
+    with bound(tmp_path / "outside", area / "sub" / "b.txt"):
+        taken = take(repository, area, listener, cache=tmp_path / "states")
+        take(repository, area, listener, taken.tree, cache=tmp_path / "states")
+        assert survey(area).ignored == 1
+    assert listener.notes == []
+
+
+def test_more_than_is_restored_is_refused_before_it_is_read(
+    repository: Repository, area: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A snapshot of ten million files takes an hour, and could be restored by nobody."""
+    total = plan(repository, take(repository, area, cache=tmp_path / "states").tree)
+    module = sys.modules[take.__module__]  # whose name in the package is the function
+    monkeypatch.setattr(module, "MOST_NODES", total.nodes)
+    tree = take(repository, area, cache=tmp_path / "states").tree
+    monkeypatch.setattr(module, "MOST_NODES", total.nodes - 1)
+    for known in (None, tree):  # looked at anew, and as it is remembered
+        with pytest.raises(BadArea, match=f"more than {total.nodes - 1} files and folders"):
+            take(repository, area, parent_tree=known, cache=tmp_path / "states")
 
 
 def dig(folder: Path, name: str, levels: int, each: int = 0) -> None:

@@ -59,13 +59,19 @@ def launcher(
     from vml_jupyter.flows.launches import launcher as flow
 
     path = Path(to)
-    made = flow(bound(settings), entry, servers or (_SERVER,), certificate=certificate, progress=progress)
-    try:
+    try:  # before anything is downloaded, or a token is remembered that nobody will have
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o700)
     except FileExistsError as error:
         raise WouldOverwrite(f"{path} is there already", "Name another file.") from error
-    with os.fdopen(descriptor, "w", encoding="utf-8") as stream:
-        stream.write(made.text)
+    try:
+        with os.fdopen(descriptor, "w", encoding="utf-8") as stream:
+            made = flow(
+                bound(settings), entry, servers or (_SERVER,), certificate=certificate, progress=progress
+            )
+            stream.write(made.text)
+    except BaseException:
+        path.unlink(missing_ok=True)
+        raise
     return WrittenLauncher(entry=made.entry, path=path, sha256=made.sha256, expires=made.expires)
 
 

@@ -63,6 +63,7 @@ def _print_entry(entry: Entry) -> None:
         ("notebook", entry.notebook or "none"),
         ("working area", entry.area),
         ("content", content(entry)),
+        *_not_as_it_was(entry),
         ("release", release_name(entry) + (" (chosen)" if environment.release_chosen else "")),
         *_surroundings(entry),
         ("parent", entry.parent or "none"),
@@ -70,11 +71,16 @@ def _print_entry(entry: Entry) -> None:
     ]
     if entry.writer:
         rows.append(("written by", entry.writer))
-    if entry.unreadable:
-        rows.insert(8, ("not in it", f"{entry.unreadable} that could not be read"))
-    if entry.changing:
-        rows.insert(8, ("never held still", f"{entry.changing}: {changing(entry)}"))
     output.table((f"ENTRY {entry.id}", ""), rows, f"Entry {entry.id}")
+
+
+def _not_as_it_was(entry: Entry) -> list[tuple[str, str]]:
+    rows = []
+    if entry.changing:
+        rows.append(("never held still", f"{entry.changing}: {changing(entry)}"))
+    if entry.unreadable:
+        rows.append(("could not be read", f"{entry.unreadable}, whole or in part"))
+    return rows
 
 
 def _surroundings(entry: Entry) -> list[tuple[str, str]]:

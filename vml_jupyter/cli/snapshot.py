@@ -94,7 +94,7 @@ def written(arguments: argparse.Namespace, entry: Entry, took_s: float) -> None:
     output.line(f"Entry {entry.id}: {entry.title}")
     output.line(f"  {content(entry)}, in {release_name(entry)}; {seconds} s")
     if entry.unreadable:
-        output.line(f"  {entry.unreadable} could not be read and are not in it, see above")
+        output.line(f"  {entry.unreadable} could not be read, whole or in part, see above")
     if entry.changing:
         output.line(f"  {entry.changing} never held still and are as they were read last: {changing(entry)}")
 

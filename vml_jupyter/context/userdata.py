@@ -29,7 +29,6 @@ USER_DATA_LIMIT = 16 * 1024
 _EMPTY = "{}\n"
 _KEY = re.compile(r"[a-z][a-z0-9_]{0,60}")
 _PLAIN = re.compile(r"[A-Za-z0-9_.,:/@%+=-]*")
-_SYSTEM = re.compile(r"\d+(?:\.\d+){2,3}")
 _PATHS = {"3": "cvm3", "4": "cvm4"}
 
 
@@ -59,13 +58,12 @@ def user_data(
     if not release.system:
         raise ReleaseUnknown("the release names no CernVM system", "Choose one with --release.")
     parts = []
-    is_micro = _is_micro(release)
-    if is_micro:
+    if release.is_micro:
         parts.append(("text/ucernvm", ucernvm_block(_pins(release, extra or {}))))
     if cloud_config or pins or not parts:
         config = write_files(pins) + (_text(cloud_config) if cloud_config else "")
         parts.append(("text/cloud-config", f"#cloud-config\n{config or _EMPTY}"))
-    if is_micro and pins:
+    if release.is_micro and pins:
         # The last part, as amiconfig takes every line below its section that looks like an option for one.
         parts.append(("text/amiconfig-user-data", mounting(pins)))
     document = parts[0][1] if len(parts) == 1 else _mime(parts)
@@ -125,10 +123,6 @@ def unpack_pickup(unit: str) -> str:
         "  - systemctl daemon-reload\n"
         f"  - systemctl start --no-block {unit}\n"
     )
-
-
-def _is_micro(release: Release) -> bool:
-    return bool(_SYSTEM.fullmatch(release.system)) and release.system.partition(".")[0] in _PATHS
 
 
 def _pins(release: Release, extra: Mapping[str, str]) -> dict[str, str]:

@@ -46,9 +46,11 @@ def provide_root(settings: Settings, release: Release, progress: Progress = SILE
 
 def _taken_out(settings: Settings, file: Path, kind: str, disk: Path, progress: Progress) -> Path:
     if disk.is_file():
-        if digest(disk, settings.cache, progress) == recorded_digest(disk):
+        recorded = recorded_digest(disk)
+        if recorded and digest(disk, settings.cache, progress) == recorded:
             return disk
-        progress.note(f"{disk} is not used: it is not what was taken out of {file.name}")
+        if recorded:  # a disk without one was taken out before they were kept, and is not known to be changed
+            progress.note(f"{disk} is not used: it is not what was taken out of {file.name}")
     progress.note(f"{file.name} is a {kind} file: its disk is taken out")
     disk.parent.mkdir(parents=True, exist_ok=True)
     draft = disk.with_name(f".{secrets.token_hex(6)}.part")

@@ -58,7 +58,7 @@ def add_machine(
         Foreign: The working area is larger than 8 GiB.
     """
     progress.stage("machine", "Writing what its machine needs")
-    archive.add("launch.py", [launcher(settings, entry.id, ()).text.encode()], 0o700)
+    archive.add("launch.py", [launcher(settings, entry.id, (), progress=progress).text.encode()], 0o700)
     machine, placeholder = new_entry_id(), secrets.token_urlsafe(32)
     context, offset, length = _context(settings, entry, machine, placeholder)
     told = {

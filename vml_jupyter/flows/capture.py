@@ -110,7 +110,7 @@ def capture(
         if automatic and previous and logbook.area_tree(previous) == taken.tree:
             return previous
         for name in taken.unreadable:
-            progress.note(f"could not be read and is not in the entry: {name}")
+            progress.note(f"could not be read, whole or in part: {name}")
         progress.stage("entry", "Writing the entry")
         entry = msgspec.structs.replace(
             draft,

@@ -116,20 +116,24 @@ def diff(
         before, after = (first, logbook.find(other_id)) if other_id else (_parent(logbook, first), first)
         changes = list(compare(logbook.repository, before.tree, after.tree))
         looked_into = _notebooks(logbook.repository, changes, None) if with_notebooks else []
-        environment = before.environment if after.writer else after.environment
-        return _told(before, after.id, environment, changes, looked_into, [])
+        return _told(before, after, changes, looked_into, [])
 
 
 def _with_area(repository: Repository, before: Entry, area: Path, with_notebooks: bool) -> Diff:
     changes, unreadable = compare_area(repository, before.tree, area, before.cross_mounts)
     looked_into = _notebooks(repository, changes, area) if with_notebooks else []
-    return _told(before, str(area), _now(before, area), changes, looked_into, unreadable)
+    return _told(before, area, changes, looked_into, unreadable)
+
+
+def _later(before: Entry, after: Entry | Path) -> Environment:
+    """Return what the later one runs in; the earlier's where restic, which knows none, wrote either: no change."""
+    if before.writer or (isinstance(after, Entry) and after.writer):
+        return before.environment
+    return after.environment if isinstance(after, Entry) else _now(before, after)
 
 
 def _now(before: Entry, area: Path) -> Environment:
     """Return what the area runs in now."""
-    if before.writer:
-        return before.environment  # nobody asked: what restic wrote says nothing of its own
     return describe(
         notebook=_kept(area, before.notebook),
         chosen=before.environment.release if before.environment.release_chosen else None,
@@ -158,17 +162,14 @@ def _parent(logbook: Logbook, entry: Entry) -> Entry:
 
 def _told(
     before: Entry,
-    after: str,
-    environment: Environment,
+    after: Entry | Path,
     changes: Sequence[Change],
     looked_into: list[NotebookChange],
     unreadable: list[str],
 ) -> Diff:
-    if before.writer:
-        environment = before.environment  # which is unknown: that something is known later is no change
     return Diff(
         before=before.id,
-        after=after,
+        after=after.id if isinstance(after, Entry) else str(after),
         counts={kind: _count(changes, kind) for kind in ("added", "removed", "changed")},
         files=[
             FileChange(
@@ -181,7 +182,7 @@ def _told(
             for change in changes
         ],
         notebooks=looked_into,
-        environment=compare_environments(before.environment, environment),
+        environment=compare_environments(before.environment, _later(before, after)),
         unreadable=unreadable,
     )
 

@@ -17,7 +17,7 @@ from collections.abc import Collection, Iterable, Sequence
 import msgspec
 
 from vml_jupyter.errors import Choice, PinGone
-from vml_jupyter.flows.needs import ImageNeeds, Need, is_cloud
+from vml_jupyter.flows.needs import ImageNeeds, Need
 from vml_jupyter.flows.settings import Settings
 from vml_jupyter.model import Entry, Pin, Release, pins_of, system_pin, unpinned
 from vml_jupyter.release import (
@@ -160,7 +160,7 @@ class _Knowledge:
         needs = [_need("repository", pin.fqrn, pin.label, self._answers[pin]) for pin in pins]
         if release is None:
             return needs
-        if is_cloud(release):
+        if release.is_cloud:
             return needs
         pin = _pin_of(release)
         told = (

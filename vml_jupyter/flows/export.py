@@ -29,7 +29,7 @@ from vml_jupyter.flows.secrets import Finding, Scan
 from vml_jupyter.flows.settings import Settings
 from vml_jupyter.logbook import Logbook
 from vml_jupyter.model import Entry, Release
-from vml_jupyter.progress import SILENT, Progress
+from vml_jupyter.progress import SILENT, EachOnce, Progress
 from vml_jupyter.repository import SCRYPT_N_GENERATED, Repository, generate_password
 from vml_jupyter.repository.archive import Archive
 from vml_jupyter.repository.archive_store import ArchiveStore
@@ -99,6 +99,7 @@ def export(
     """
     path = path.expanduser().absolute()
     _require_free(path, overwrite=overwrite)
+    progress = EachOnce(progress)  # an image is looked for here, and for the launcher
     with opened(settings) as logbook:
         found = {entry.id: entry for entry in map(logbook.find_own, entry_ids)}
         entries = list(found.values())

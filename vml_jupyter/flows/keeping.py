@@ -18,6 +18,7 @@ from vml_jupyter.flows.entries import opened
 from vml_jupyter.flows.settings import Settings
 from vml_jupyter.machine import recorded_machines
 from vml_jupyter.model import Entry, Query
+from vml_jupyter.model.address import masked
 from vml_jupyter.progress import SILENT, Progress
 from vml_jupyter.release import Image, fits, local_images, recall
 
@@ -115,19 +116,20 @@ def _needs_added(settings: Settings, name: str, *, force: bool) -> Iterator[str]
 def _entries(settings: Settings, *, force: bool) -> Iterator[tuple[str, Entry]]:
     """Yield all entries of all logbooks, each with how it is called; where the user insists, of those that open."""
     for place in dict.fromkeys((settings.logbook, *settings.logbooks.values())):
-        names = [name for name, each in settings.logbooks.items() if each == place]
-        called = "" if place == settings.logbook else f" of logbook {names[0]}"
+        called = "" if place == settings.logbook else f" of logbook {_name(settings, place)}"
         try:
             with opened(_in_logbook(settings, place)) as logbook:
                 for bin_ in (False, True):
                     for entry in logbook.listed(Query(forgotten=bin_)).entries:
                         yield f"entry {entry.id}{' in the bin' if bin_ else ''}{called}", entry
         except LogbookMissing:
-            if _was_there(settings, place) and not force:
-                raise _not_known(place, "it was there before and is not now") from None
-        except LogbookError as error:
+            if _is_expected(settings, place) and not force:
+                raise _not_known(
+                    settings, place, "it is not there now, as where a disk is not mounted"
+                ) from None
+        except (LogbookError, Usage) as error:
             if not force:
-                raise _not_known(place, error.message) from error
+                raise _not_known(settings, place, error.message) from error
 
 
 def _in_logbook(settings: Settings, place: str) -> Settings:
@@ -137,15 +139,23 @@ def _in_logbook(settings: Settings, place: str) -> Settings:
     return replace(settings, logbook=place, logbook_password=None)
 
 
-def _was_there(settings: Settings, place: str) -> bool:
-    """Tell whether this user made a logbook here: then a disk is missing, and not its first snapshot."""
-    file = replace(settings, logbook=place).password_file()
-    return file.with_name(f"{file.name}.made").exists()
+def _is_expected(settings: Settings, place: str) -> bool:
+    """Tell whether a logbook should be here: then a disk is missing, and not its first snapshot.
+
+    The settings name it, or this user has its password, which is there before the logbook is.
+    """
+    return place in settings.logbooks.values() or replace(settings, logbook=place).password_file().exists()
 
 
-def _not_known(place: str, why: str) -> ReleaseNeeded:
+def _name(settings: Settings, place: str) -> str:
+    return next((name for name, each in settings.logbooks.items() if each == place), "")
+
+
+def _not_known(settings: Settings, place: str, why: str) -> ReleaseNeeded:
+    name = _name(settings, place)
+    called = f"{name} ({masked(place)})" if name else masked(place)
     return ReleaseNeeded(
-        f"which entries need it is not known, as the logbook {place} cannot be read: {why}",
+        f"which entries need it is not known, as the logbook {called} cannot be read: {why}",
         "See that it opens, take it out of the setting `logbooks`, or say --force.",
     )
 

@@ -111,7 +111,7 @@ def launcher(
     for note in require(settings, entry, release, chosen_pins(entry.environment, ())):
         progress.note(note)
     image = provide(settings, release, progress)
-    booted(settings, release, image, progress)  # which notes what was left open
+    release = booted(settings, release, image, progress)
     token, expires = secrets.token_urlsafe(32), int(time.time()) + PAIRING_S
     config: dict[str, object] = {
         "entry": entry.id,

@@ -115,12 +115,12 @@ def capture_machine(
                 progress,
                 known=logbook.area_tree(previous) if previous else None,
                 device=_device(spec),
-                before=(restored.files, restored.bytes) if restored else None,
+                before=(restored.files, restored.bytes) if restored and not restored.writer else None,
                 limits=limits,
                 spool=spec.folder,
             )
             for name in taken.unreadable:
-                progress.note(f"could not be read and is not in the entry: {name}")
+                progress.note(f"could not be read, whole or in part: {name}")
             progress.stage("environment", "Asking the machine what it runs")
             checkout, notes = git_of(logbook.repository, taken.tree, restored)
             environment = describe_told(changes.surroundings(), spec.release, checkout, notes)
@@ -146,6 +146,7 @@ def capture_machine(
                 unreadable=len(taken.unreadable),
                 changing=len(taken.changing),
                 changing_files=taken.first_changing,
+                cross_mounts=restored.cross_mounts if restored else False,
             )
             checked(draft)
             entry = logbook.add(draft, taken.tree, taken.folder)

@@ -73,16 +73,15 @@ class ImageNeeds:
         return self._found[release]
 
     def _looked_for(self, release: Release) -> Need:
-        is_micro = release.system[:2] in ("3.", "4.")
         label = (
             f"µCernVM {release.bootloader or '(not recorded: the newest)'}"
-            if is_micro
+            if release.is_micro
             else f"image of {release.label}"
         )
-        name = release.bootloader or ("newest" if is_micro else release.flavour or release.system)
+        name = release.bootloader or ("newest" if release.is_micro else release.flavour or release.system)
         need = Need(kind="image", name=name, label=label, state="unknown")
         settings = self._settings
-        if is_cloud(release):
+        if release.is_cloud:
             return self._added(release)
         own = find_local(release, (), settings.cache, SILENT, settings.trust(), self._local)
         if own is None and self._asking:
@@ -148,8 +147,3 @@ class ImageNeeds:
     @cached_property
     def _pooled(self) -> list[Image]:
         return pool_images(self._settings)
-
-
-def is_cloud(release: Release) -> bool:
-    """Tell whether a release is no CernVM but an ordinary cloud image."""
-    return not release.system[:1].isdigit()

@@ -10,10 +10,11 @@ a name like any other that is not there, and links are told of and not followed.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 
 import msgspec
 
-from vml_jupyter.errors import NotFound
+from vml_jupyter.errors import Ambiguous, LogbookDamaged, NotFound
 from vml_jupyter.flows.entries import counted, opened
 from vml_jupyter.flows.held import Opening
 from vml_jupyter.flows.settings import Settings
@@ -72,9 +73,14 @@ def details(settings: Settings, entry_id: str, *, opening: Opening = opened) -> 
     with opening(settings) as logbook:
         entry = counted(logbook, find_anywhere(logbook, entry_id))
         others = logbook.entries()
+        parent = next((other for other in others if other.id == entry.parent), None)
+        if parent is None and entry.parent:
+            # What restic wrote is not among the entries; what cannot be found or read is gone.
+            with suppress(NotFound, Ambiguous, LogbookDamaged):
+                parent = logbook.find(entry.parent)
     return Details(
         entry=entry,
-        parent=next((other for other in others if other.id == entry.parent), None),
+        parent=parent,
         children=[other for other in others if other.parent == entry.id],
     )
 

@@ -58,7 +58,7 @@ def read_file(file: Path) -> dict[str, Any]:
         return {name: _in_file(name, value) for name, value in flat(raw)}
     except FileNotFoundError:
         return {}
-    except (msgspec.DecodeError, UnicodeDecodeError, ValueError) as error:  # ValidationError is the second
+    except ValueError as error:  # which msgspec's errors are, too
         raise Usage(
             f"{file} cannot be understood: {error}", "Mend it, or move it away to use the defaults."
         ) from error

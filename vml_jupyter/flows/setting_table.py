@@ -10,7 +10,6 @@ schema with it.
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -22,6 +21,7 @@ from vml_jupyter.errors import Usage
 from vml_jupyter.flows.sources import CERNVM, Source
 from vml_jupyter.model import Shape
 from vml_jupyter.model.address import NO_SECRETS, SECRETS_HINT, has_secret, masked, masked_all
+from vml_jupyter.parsing import parse
 
 _LOGBOOKS = ("logbook", "logbooks")
 _YES, _NO = ("true", "yes", "on", "1"), ("false", "no", "off", "0")
@@ -307,9 +307,9 @@ def parsed(setting: Setting, words: list[str], said_by: str) -> Any:
         elif setting.type is bool:
             value = _as_bool(text)
         else:
-            value = json.loads(text)
+            value = parse(text, Any)
         return checked(setting, value)
-    except (ValueError, KeyError, RecursionError) as error:  # msgspec's and json's are all of these
+    except ValueError as error:  # which msgspec's errors are, too
         raise Usage(
             f"{said_by} is {masked_of(setting, text)!r}, not {setting.wants}",
             f"What it is for: {setting.help}.",

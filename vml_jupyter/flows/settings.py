@@ -70,10 +70,9 @@ class Settings:
 
     def __repr__(self) -> str:
         """Say every field but secrets: notebooks save what a cell shows."""
-        told = {each.name: getattr(self, each.name) for each in fields(self) if each.repr}
+        told = {each.name: masked_all(getattr(self, each.name)) for each in fields(self) if each.repr}
         told["logbook"] = masked(self.logbook)
         told["logbooks"] = {name: masked(url) for name, url in self.logbooks.items()}
-        told["context"] = masked_all(self.context)
         return f"Settings({', '.join(f'{name}={value!r}' for name, value in told.items())})"
 
     @property

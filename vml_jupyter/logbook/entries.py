@@ -77,7 +77,7 @@ class Entries:
         return document.area_node(self.repository, snapshot)
 
     def _row(self, prefix: str, *, forgotten: bool, whole: bool = False, others: bool = False) -> Row:
-        """Return the one row that begins so; where there is none and ``others`` count, that of such a snapshot."""
+        """Return the one row that begins so; with ``others``, that of such a snapshot where no entry at all does."""
         if len(prefix) < _SHORTEST and not whole:
             raise NotFound(f"{prefix!r} is too short for an entry's id", "Give at least two characters")
         everything = self._rows()
@@ -85,7 +85,7 @@ class Entries:
         matches = [row for row in rows if bool(row.forgotten) == forgotten]
         if not matches:
             foreign = [row for row in everything if not row.entry and row.snapshot.startswith(prefix)]
-            if not foreign or not others:
+            if rows or not foreign or not others:
                 raise self._not_found(prefix, rows, foreign)
             matches = foreign
         if len(matches) > 1:

@@ -9,15 +9,19 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+import msgspec
+
 URL_FORMS = "Write s3://bucket/prefix or s3:https://host/bucket/prefix"
 NO_SECRETS = "the logbook's URL must hold no user, password, or parameters"
 SECRETS_HINT = (
     f"{URL_FORMS}; keys come from AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or ~/.aws/credentials"
 )
 
+_NO_PORT = r"(?!\d*(?:/|$))"
+_NO_IPV6 = r"(?!\[[^\]/@]+\](?::\d*)?(?:/|$))"  # which has colons of its own
 # Up to an @ before the path; or, as secrets may have slashes in them, after a colon that no port follows.
-_USER = re.compile(r"(?:^s3:|//)(?=[^/@]*@|[^/@:]*:(?!\d*(?:/|$))[^@]*@)")
-_PASSWORD = re.compile(r"(?<=//)[^/@\s:]*:[^@\s]*@")
+_USER = re.compile(rf"(?:^s3:|//)(?=[^/@]*@|{_NO_IPV6}[^/@:]*:{_NO_PORT}[^@]*@)")
+_PASSWORD = re.compile(rf"(?<=//){_NO_IPV6}[^/@\s:]*:{_NO_PORT}[^@\s]*@")
 _PARAMETERS = re.compile(r"(?<=[?#]).*", re.DOTALL)
 _HIDDEN = "***"
 
@@ -29,6 +33,8 @@ def has_secret(url: str) -> bool:
 
 def masked(url: str) -> str:
     """Return the URL of a logbook so that it may be shown."""
+    if not url.startswith("s3:") and "://" not in url:
+        return url  # a folder, which may be called anything
     found = _USER.search(url)
     if found:
         url = f"{url[: found.end()]}{_HIDDEN}@{url.rpartition('@')[2]}"
@@ -43,4 +49,6 @@ def masked_all(value: Any) -> Any:
         return {name: masked_all(each) for name, each in value.items()}
     if isinstance(value, list | tuple):
         return [masked_all(each) for each in value]
+    if isinstance(value, msgspec.Struct):
+        return msgspec.structs.replace(value, **masked_all(msgspec.structs.asdict(value)))
     return value

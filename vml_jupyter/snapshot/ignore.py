@@ -45,6 +45,9 @@ _STAR = "[^/]*"  # what pathspec makes of "*" in a name; neither can be part of 
 _FOLDERS, _FOLDERS_FIRST = "(?:/.+)?", "(?:.+/)?"  # and of "**" between folders, and in front
 _PART_END = "(?=/|\\Z)"
 _MARK = "(?P<ps_d>/)"  # where pathspec notes that what matched is a folder
+_BRACKETS = re.compile(
+    r"\\.|\[\^?\]?(?:\\.|[^\\\]])*\]", re.DOTALL
+)  # in what pathspec makes, and what is escaped
 _CLASS = re.compile(r"(?<=[\[!^\]])\[:([a-z]+):\](?=.*\])")  # which pathspec does not know
 _CLASSES = {
     "alnum": "0-9A-Za-z",
@@ -261,8 +264,15 @@ def _exact(line: str, text: str) -> str:
     """Make pathspec's expression match a thing itself and not what is below it: the walk takes care of that."""
     if text.endswith("/"):
         text += "."  # "a/**" is what is in a, not a
+    text = _BRACKETS.sub(_without_slash, text)
     below = line.endswith("/**/") and text != _MARK  # "a/**/" are the folders in a, not a
     return text.replace(_MARK, "/.+/\\Z" if below else "/\\Z").replace("|$)", "|\\Z)")
+
+
+def _without_slash(bracket: re.Match[str]) -> str:
+    """Keep "[!a]" in its part of a path, as git does: no bracket of its means a "/"."""
+    matches = bracket[0][0] == "[" and _compiled(bracket[0]).fullmatch("/")
+    return f"(?=[^/]){bracket[0]}" if matches else bracket[0]
 
 
 def _steady(text: str, groups: Iterator[int]) -> str:

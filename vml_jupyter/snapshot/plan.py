@@ -23,8 +23,8 @@ _LONGEST_VALUE = 64 << 10
 _ID_END = 2**32
 _DEVICE_END = 2**64
 _LIKELY_HOLES = 3
-_MOST_NODES = 10_000_000
-"""Ten times what anybody was seen to keep; a few kB of trees that repeat themselves come to any number."""
+MOST_NODES = 10_000_000
+"""Ten times what anybody was seen to capture; a few kB of trees that repeat themselves come to any number."""
 _MANY_FILES = 100_000
 _HINT = "The snapshot was not written by VML or restic; do not trust it"
 _KINDS = frozenset(("file", "dir", "symlink", "dev", "chardev", "fifo", "socket", "irregular"))
@@ -176,7 +176,7 @@ def _sum(source: Source, nodes: tuple[Node, ...], totals: dict[str, Total], hole
             room_bytes += size if len(node.content) < _LIKELY_HOLES else holes.size_bytes(node.content)
         elif node.type == "file":
             files += 1
-    _require(count <= _MOST_NODES, f"it holds {count} files and folders")
+    _require(count <= MOST_NODES, f"it holds {count} files and folders")
     return Total(files, size_bytes, room_bytes, count, depth + 1)
 
 

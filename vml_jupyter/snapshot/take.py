@@ -16,7 +16,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from vml_jupyter.errors import LogbookDamaged
+from vml_jupyter.errors import BadArea, LogbookDamaged
 from vml_jupyter.progress import SILENT, Progress
 from vml_jupyter.repository import Node, Repository
 from vml_jupyter.repository.node import encode_node
@@ -24,8 +24,9 @@ from vml_jupyter.repository.turn import turn
 from vml_jupyter.snapshot.content import Read
 from vml_jupyter.snapshot.findings import Findings, printable
 from vml_jupyter.snapshot.growing import Batch, Growing, Part
-from vml_jupyter.snapshot.ignore import DEFAULTS, Rules
+from vml_jupyter.snapshot.ignore import DEFAULTS, FILE_NAME, Rules
 from vml_jupyter.snapshot.pieces import SMALL_BYTES
+from vml_jupyter.snapshot.plan import MOST_NODES
 from vml_jupyter.snapshot.readers import Readers
 from vml_jupyter.snapshot.states import States
 from vml_jupyter.snapshot.trees import Trees
@@ -77,7 +78,7 @@ def take(
         cross_mounts: Whether what is mounted below the area belongs to it.
 
     Raises:
-        BadArea: The area is missing, no folder, or cannot be read.
+        BadArea: The area is missing, no folder, cannot be read, or holds more than a restore takes.
         StoreUnreachable, DiskFull, LogbookLocked: The repository cannot take it.
         Cancelled: The user ended it; what was stored so far is not stored again next time.
     """
@@ -136,7 +137,7 @@ class _Taker:
         self._total_bytes = total_bytes
         self._growing: dict[str, Growing] = {}
         self._batch, self._specials = Batch(), Batch(is_plain=False)
-        self._files = self._bytes = self._new_bytes = 0
+        self._files = self._bytes = self._new_bytes = self._nodes = 0
 
     def run(
         self, top: Folder, rules: Rules, borders: frozenset[str] | None, parent_tree: str | None
@@ -163,6 +164,7 @@ class _Taker:
 
     def _begin(self, folder: Folder, parent_tree: str | None) -> None:
         """Keep what did not change, and have the rest read."""
+        self._require_restorable(folder)
         above = self._growing[folder.parent.relative] if folder.parent else None
         grown = self._trees.begin(folder, above, parent_tree)
         if folder.unchanged is not None:
@@ -187,6 +189,16 @@ class _Taker:
             if batch.is_full:
                 self._submit_filled()
         self._finish_upwards(grown)
+
+    def _require_restorable(self, folder: Folder) -> None:
+        """Refuse what ``plan`` would refuse to restore; links in an unchanged folder are not counted again."""
+        files = folder.unchanged.files if folder.unchanged else len(folder.items)
+        self._nodes += files + len(folder.subfolders)
+        if self._nodes > MOST_NODES:
+            raise BadArea(
+                f"the area holds more than {MOST_NODES} files and folders, which no restore would take",
+                f"Leave some out by a {FILE_NAME}, or take a folder of it.",
+            )
 
     def _submit_filled(self) -> None:
         """Have the batches read that are being filled, and begin others."""

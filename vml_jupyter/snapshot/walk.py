@@ -159,13 +159,16 @@ def _list(
     if known and not same and _rules_in(scan.entries) != _rules_in(known.listed()):
         known = None  # what is left out, and what was not, was said by other rules
         scan = _without(mounted, _scan(folder, folder.descriptor, {}, findings))
-    for name in scan.mounted:
-        findings.notes.append(
-            f"{printable(folder.relative + name)} is mounted from elsewhere and is left out"
-        )
     folder.as_ruled = known is not None
     if scan.has_rules:
         rules.enter(folder.relative, folder.descriptor.number)
+    for name in scan.mounted:
+        if rules.ignores(folder.relative + name, is_folder=False):
+            findings.ignored += 1
+            continue
+        findings.notes.append(
+            f"{printable(folder.relative + name)} is mounted from elsewhere and is left out"
+        )
     if known and same:
         folder.unchanged = known
         folder.subfolders = [Item(scan.entries[place][0], scan.statuses[place]) for place in known.subfolders]
