@@ -211,7 +211,7 @@
         }
       }
       const patience = Math.min(FOLLOW_MS * 2 ** failures, FOLLOW_AGAIN_MS);
-      await pause(Math.max(patience, 3 * (Date.now() - began)));
+      await pause(Math.min(Math.max(patience, 3 * (Date.now() - began)), FOLLOW_AGAIN_MS));
     }
   }
 
