@@ -115,6 +115,41 @@ async ({ server, planted, machine, toss }) => {
   await attempt('work for it', async () =>
     (await navigator.serviceWorker.register(server + 'sw.js', { scope: server })).scope
   );
+  await attempt('answer for its own path, unconfined', async () => {
+    const place = location.pathname.startsWith(new URL(server).pathname + 'vml/machines/')
+      ? `${server}vml/machines/${machine}/`
+      : null;
+    if (place === null) {
+      return null; // an origin of its own
+    }
+    const csrf = (document.cookie.match(/_xsrf=([^;]+)/) || [null, ''])[1];
+    const script =
+      'self.addEventListener("install", () => self.skipWaiting());' +
+      'self.addEventListener("activate", event => event.waitUntil(self.clients.claim()));' +
+      'self.addEventListener("fetch", event => event.respondWith(new Response("<html>unconfined</html>", ' +
+      '{ headers: { "Content-Type": "text/html" } })));';
+    const file = JSON.stringify({ type: 'file', format: 'text', content: script });
+    const headers = { 'X-XSRFToken': csrf, 'Content-Type': 'application/json' };
+    const put = await fetch(place + 'api/contents/sw.js', { method: 'PUT', headers, body: file });
+    if (!put.ok) {
+      return `the attack was not tried: ${put.status}`;
+    }
+    try {
+      await navigator.serviceWorker.register(place + 'files/sw.js');
+      await new Promise(resolve => setTimeout(resolve, 2000));
+      const page = document.body.appendChild(document.createElement('iframe'));
+      page.src = place + 'files/unconfined.html';
+      await new Promise(resolve => {
+        page.onload = resolve;
+        setTimeout(resolve, 5000);
+      });
+      const text = page.contentDocument.body.innerText;
+      page.remove();
+      return text.includes('unconfined') ? text : 'registered';
+    } finally {
+      await fetch(place + 'api/contents/sw.js', { method: 'DELETE', headers });
+    }
+  });
   for (const domain of toss ? ['localhost', '127.0.0.1'] : []) {
     document.cookie = `_xsrf=tossed; domain=${domain}; path=/`;
   }
@@ -155,7 +190,7 @@ def attack(
     )
     assert not got.pop("read without cors")
     assert {name: value for name, value in got.items() if value is not None and name not in shared} == {}
-    assert len(got) == 21
+    assert len(got) == 22
     assert outside.url.startswith(lab.url)
     assert sorted(os.listdir(area)) == before
     assert requests.get(f"{lab.url}vml/api/entries", headers=asked, timeout=30).json() == entries

@@ -13,6 +13,7 @@ import stat
 import subprocess
 import sys
 import threading
+import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator
 from http.cookies import SimpleCookie
@@ -325,6 +326,65 @@ def test_a_set_up_that_does_not_end_is_ended(setup_script: Path, monkeypatch: py
     setup_script.chmod(0o700)
     with pytest.raises(agent.Failed, match="takes more than"):
         agent.set_up(agent.State())
+
+
+def test_a_set_up_that_ended_this_moment_is_not_waited_for(
+    setup_script: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    setup_script.write_text("#!/bin/sh\n")
+    setup_script.chmod(0o700)
+    with subprocess.Popen(["true"]) as ended:
+        pass
+    monkeypatch.setattr(agent, "kept", lambda name: agent.Kept(ended.pid, "1"))
+    agent.set_up(agent.State())
+    assert os.path.exists(agent.SETUP_DONE)
+
+
+def test_a_jupyter_that_was_started_again_is_asked_to_end_with_the_machine(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    polite = (
+        f"trap 'echo asked >{tmp_path}/asked; exit 0' TERM; echo >{tmp_path}/up; while :; do sleep 0.05; done"
+    )
+    started = []
+
+    def start(program: str, user: object) -> Any:
+        started.append(subprocess.Popen(["/bin/sh", "-c", polite]))
+        return started[-1]
+
+    def answers(process: Any, base_url: str, state: Any) -> bool:
+        if process not in started:
+            return True
+        while not (tmp_path / "up").exists():
+            time.sleep(0.01)
+        raise SystemExit(0)  # as SIGTERM does at any moment
+
+    monkeypatch.setattr(agent, "RUN", str(tmp_path))
+    monkeypatch.setattr(agent, "start_jupyter", start)
+    monkeypatch.setattr(agent, "find_jupyter", lambda view: ("server", "jupyter"))
+    monkeypatch.setattr(agent, "wait_for_jupyter", answers)
+    (tmp_path / "jupyter.log").write_text("killed\n")
+    serving = agent.Serving(subprocess.Popen(["false"]))
+    with pytest.raises(SystemExit), agent.ended_with_the_machine(serving):
+        agent.supervise(serving, {"token": "t"}, ME, agent.State())
+    assert (tmp_path / "asked").read_text() == "asked\n"
+    assert [process.poll() for process in started] == [0]
+
+
+def test_whatever_goes_wrong_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    states: list[Any] = []
+    (tmp_path / "machine.json").write_text("[]")
+    monkeypatch.setattr(agent, "RUN", str(tmp_path))
+    monkeypatch.setattr(agent, "CONFIG", str(tmp_path / "machine.json"))
+    monkeypatch.setattr(agent, "serve_channel", lambda state, actions: states.append(state))
+    monkeypatch.setattr(signal, "pause", lambda: None)
+    before = signal.getsignal(signal.SIGTERM)
+    try:
+        agent.main()
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    assert states[0].get()["stage"] == "failed"
+    assert "AttributeError" in str(states[0].get()["detail"])
 
 
 def test_the_richest_jupyter_is_taken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

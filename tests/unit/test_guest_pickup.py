@@ -43,6 +43,9 @@ def test_it_holds_the_agent_its_unit_and_its_configuration() -> None:
     }, "the mode of no other folder is changed"
     assert found[AGENT][1].startswith(b'"""The agent')
     assert f"/{AGENT}".encode() in found[UNIT][1]
+    assert b"\nRestartSec=2\n" in found[UNIT][1], (
+        "one that fails at once must leave the machine time for others"
+    )
     assert (found[WANTS][0].issym(), found[WANTS][0].linkname) == (True, "../vml-agent.service")
     assert json.loads(found[CONFIG][1]) == {"token": "t0ken", "machine": "abcdefghjkmn", "area": "my work"}
 

@@ -641,7 +641,8 @@ def set_up(state: State) -> None:
     state.set(stage="setup")
     left = kept("setup")
     if left is not None:  # of an agent that was killed: two at once would be in each other's way
-        os.killpg(left.pid, signal.SIGKILL)
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(left.pid, signal.SIGKILL)
         left.wait()
     with open(SETUP_LOG, "ab") as log:
         environment = {"PATH": SEARCHED, "HOME": "/root", "LANG": "C.UTF-8"}
@@ -922,10 +923,34 @@ def start_kernel(config: "Config", area: str) -> None:
         say(f"no kernel was started ahead: {type(error).__name__}")
 
 
-def supervise(process: "Jupyter", config: "Config", user: pwd.struct_passwd, state: State) -> None:
+class Serving:
+    """Jupyter, whichever process that is by now: one that died is started again."""
+
+    def __init__(self, process: "Jupyter") -> None:
+        self.process = process
+
+
+@contextlib.contextmanager
+def ended_with_the_machine(serving: Serving) -> "Iterator[None]":
+    """Let no Jupyter outlive what is done meanwhile; where the machine goes down, it is asked to end first."""
+    try:
+        yield
+    except SystemExit:
+        serving.process.send_signal(signal.SIGTERM)
+        try:
+            serving.process.wait(timeout=STOP_WAIT_S)
+        except subprocess.TimeoutExpired:
+            say("Jupyter does not end by itself")
+        raise
+    finally:
+        end(serving.process)
+
+
+def supervise(serving: Serving, config: "Config", user: pwd.struct_passwd, state: State) -> None:
     """Keep Jupyter running: start it again a few times when it dies."""
     base_url = base_url_of(config)
     for left in range(RESTARTS, -1, -1):
+        process = serving.process
         if wait_for_jupyter(process, base_url, state):
             process.wait()
         end(process)
@@ -933,7 +958,7 @@ def supervise(process: "Jupyter", config: "Config", user: pwd.struct_passwd, sta
         say(why)
         if left:
             state.set(stage="jupyter", detail=why)
-            process = start_jupyter(find_jupyter(config.get("view") or "")[1], user)
+            serving.process = start_jupyter(find_jupyter(config.get("view") or "")[1], user)
     raise Failed(why)
 
 
@@ -1192,28 +1217,19 @@ def bring_up(config: "Config", state: State, actions: "dict[str, Callable[..., N
         # Jupyter may be answered from now on, so the working area comes first.
         how = mount_area(config, user, area)
         state.set(stage="area", app=kind, release=identity(), area=how)
-        process = waiting.given_to(config, area) or start_jupyter(program, user)  # type: Jupyter
+        serving = Serving(waiting.given_to(config, area) or start_jupyter(program, user))
     else:
-        process = running or start_jupyter(program, user)
+        serving = Serving(running or start_jupyter(program, user))
     actions["kernel"] = lambda: threading.Thread(
         target=start_kernel, args=(config, area), daemon=True
     ).start()
-    try:
+    with ended_with_the_machine(serving):
         if waiting is None:
             state.set(stage="area", app=kind, release=identity())
             how = mount_area(config, user, area)
         actions["tell"] = Teller(config, user, area, how).start
         state.set(stage="jupyter", area=how)
-        supervise(process, config, user, state)
-    except SystemExit:  # the machine goes down
-        process.send_signal(signal.SIGTERM)
-        try:
-            process.wait(timeout=STOP_WAIT_S)
-        except subprocess.TimeoutExpired:
-            say("Jupyter does not end by itself")
-        raise
-    finally:
-        end(process)
+        supervise(serving, config, user, state)
 
 
 def main() -> None:
@@ -1228,7 +1244,7 @@ def main() -> None:
     try:
         with open(CONFIG) as file:
             bring_up(json.load(file), state, actions)
-    except (Failed, OSError, ValueError, KeyError) as error:
+    except Exception as error:  # noqa: BLE001 - whatever it is, the host is told; systemd would try for ever
         told = str(error) if isinstance(error, Failed) else repr(error)
         state.set(stage="failed", detail=told, lacks=getattr(error, "lacks", ""))
         signal.pause()  # the host asks why

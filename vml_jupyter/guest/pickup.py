@@ -64,6 +64,7 @@ Environment=PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
 # Enterprise Linux 8 has a Python of its own for its own programs, and often no other.
 ExecStart=/bin/sh -c 'p=$$(command -v python3) || p=/usr/libexec/platform-python; exec "$$p" -IS /usr/lib/vml/agent.py'
 Restart=on-failure
+RestartSec=2
 StartLimitInterval=0
 # Where the agent alone is killed, Jupyter and its kernels go on, and the next agent finds them.
 KillMode=process

@@ -6,15 +6,15 @@ the moment a page is connected to it, and keeps the outputs of every execution t
 left who would write them, they go into the notebook file: at once, then every ``EVERY_S`` while the cell runs, and at
 its end. A page that opens the notebook meanwhile asks for them and goes on asking until the cell has ended:
 
-    GET vml/outputs?kernel=ID&client=SESSION[&seen=REQUEST:VERSION ...]
+    POST vml/outputs {"kernel": ID, "client": SESSION, "seen": {REQUEST: VERSION, ...}}
     -> {"runs": [{"request": ..., "cell": ..., "code": ..., "state": "waiting" | "running" | "ended", "count": 3,
                   "version": 17, "outputs": [...] or null where that version was seen, "unsaved": ...,
                   "written": "2026-..." or "", when they were put into the file}]}
 
 In the file only outputs and number of the cell with the same id (where a file has no ids: the one cell with the same
 source) are touched, only while its source is what was executed, and not where somebody saved the notebook after the
-last output. One execution keeps ``LIMIT`` bytes, all together ``ALL``. Runs in the guest's Jupyter Server, 2.0 and
-later; an older one has no place to put this, and it does nothing there.
+last output. One execution keeps ``LIMIT`` bytes, all together ``ALL`` and what still runs or has to be written. Runs in
+the guest's Jupyter Server, 2.0 and later; an older one has no place to put this, and it does nothing there.
 """
 
 from __future__ import annotations
@@ -51,15 +51,8 @@ class Outputs:
     """The outputs of a cell as a notebook has them, made of a kernel's messages."""
 
     def __init__(self) -> None:
-        self._items: list[dict[str, Any]] = []  # the text of a stream is a list of pieces
-        self._sizes: list[int] = []
-        self._shown: dict[str, list[dict[str, Any]]] = {}  # by display id
-        self._clear = self._full = False
-
-    @property
-    def size(self) -> int:
-        """About how many bytes they are."""
-        return sum(self._sizes)
+        self._clear = False
+        self._empty()
 
     def take(self, kind: str, content: dict[str, Any]) -> bool:
         """Take a message; tell whether that changed anything."""
@@ -84,8 +77,20 @@ class Outputs:
         ]
 
     def _empty(self) -> None:
-        self._items, self._sizes, self._shown = [], [], {}
+        self._items: list[dict[str, Any]] = []  # the text of a stream is a list of pieces
+        self._sizes: list[int] = []
+        self._shown: dict[str, list[int]] = {}  # places in the above by display id
+        self.size = 0  # about how many bytes they are
         self._clear = self._full = False
+
+    def _resize(self, at: int, size: int) -> None:
+        self.size += size - self._sizes[at]
+        self._sizes[at] = size
+
+    def _append(self, item: dict[str, Any], size: int) -> None:
+        self._items.append(item)
+        self._sizes.append(size)
+        self.size += size
 
     def _add(self, kind: str, content: dict[str, Any]) -> bool:
         size = len(json.dumps(content))
@@ -94,14 +99,12 @@ class Outputs:
         last = self._items[-1] if self._items else {}
         if kind == "stream" and last.get("name") == content["name"] and last["output_type"] == "stream":
             last["text"].append(content["text"])
-            self._sizes[-1] += size
+            self._resize(-1, self._sizes[-1] + size)
             return True
-        item = self._item(kind, content)
-        self._items.append(item)
-        self._sizes.append(size)
+        self._append(self._item(kind, content), size)
         name = (content.get("transient") or {}).get("display_id")
         if name:
-            self._shown.setdefault(name, []).append(item)
+            self._shown.setdefault(name, []).append(len(self._items) - 1)
         return True
 
     def _item(self, kind: str, content: dict[str, Any]) -> dict[str, Any]:
@@ -115,14 +118,15 @@ class Outputs:
         return {"output_type": kind, **{name: content.get(name) for name in names}}
 
     def _update(self, content: dict[str, Any]) -> bool:
-        items = self._shown.get((content.get("transient") or {}).get("display_id") or "", [])
+        places = self._shown.get((content.get("transient") or {}).get("display_id") or "", [])
+        if not places:
+            return False  # another cell's, as most are
         size = len(json.dumps(content))
-        if not items or self.size + size * len(items) > 2 * LIMIT:
+        if self.size + size * len(places) > 2 * LIMIT:
             return False
-        for item in items:
-            item.update(data=content.get("data"), metadata=content.get("metadata") or {})
-            at = next(number for number, each in enumerate(self._items) if each is item)
-            self._sizes[at] = size
+        for at in places:
+            self._items[at].update(data=content.get("data"), metadata=content.get("metadata") or {})
+            self._resize(at, size)
         return True
 
     def _fits(self, size: int) -> bool:
@@ -132,21 +136,33 @@ class Outputs:
         for number, item in enumerate(self._items):
             if "text" in item:
                 item["text"] = [overwritten("".join(item["text"]))]
-                self._sizes[number] = len(item["text"][0])
+                self._resize(number, len(item["text"][0]))
         if self.size + size <= LIMIT // 2 or (self.size + size <= LIMIT and size > LIMIT // 2):
             return True
         self._full = True
-        self._items.append({"output_type": "stream", "name": "stderr", "text": [TOO_MUCH]})
-        self._sizes.append(len(TOO_MUCH))
+        self._append({"output_type": "stream", "name": "stderr", "text": [TOO_MUCH]}, len(TOO_MUCH))
         return False
 
 
 def overwritten(text: str) -> str:
-    """Return what a terminal still shows of a text with carriage returns and backspaces, as nbclient does."""
-    before = ""
-    while text != before:
-        before, text = text, re.sub("[^\n]\x08", "", text)
-    return re.sub(r".*\r(?=[^\n])", "", text)
+    """Return what a terminal still shows of a text with carriage returns and backspaces.
+
+    As nbclient and JupyterLab do, in a time that grows as the text does: this runs where Jupyter answers.
+    """
+    if "\x08" in text:
+        text = "\n".join(erased(line) for line in text.split("\n"))
+    # Anchored, because else each character of a long line is tried as a beginning.
+    return re.sub(r"(?m)^.*\r(?=[^\n])", "", text)
+
+
+def erased(line: str) -> str:
+    """Return a line without what backspaces took away; one at its beginning takes nothing."""
+    first, *others = line.split("\x08")
+    left = list(first)
+    for other in others:
+        del left[-1:]
+        left.extend(other)
+    return "".join(left)
 
 
 class Run:
@@ -161,6 +177,11 @@ class Run:
         self.changed = 0.0
         self.written = ""
         self.followers: dict[str, float] = {}  # sessions of pages, and when they asked
+
+    @property
+    def size(self) -> int:
+        """About how many bytes are kept of it."""
+        return self.outputs.size + len(self.code)
 
     def hear(self, kind: str, content: dict[str, Any]) -> None:
         """Take a message of the kernel about this execution."""
@@ -199,9 +220,8 @@ class Run:
         cell["metadata"]["trusted"] = True  # as a page does with what it executed itself
         return True
 
-    def told(self, seen: str) -> dict[str, Any]:
-        """Return what a page is told that has seen some ``REQUEST:VERSION``."""
-        new = seen != f"{self.request}:{self.version}"
+    def told(self, seen: int | None) -> dict[str, Any]:
+        """Return what a page is told that has seen some version, or none."""
         return {
             "request": self.request,
             "cell": self.cell,
@@ -209,7 +229,7 @@ class Run:
             "state": self.state,
             "count": self.count,
             "version": self.version,
-            "outputs": self.outputs.rendered() if new else None,
+            "outputs": self.outputs.rendered() if seen != self.version else None,
             "written": self.written,
             "unsaved": self.kept != self.version,
         }
@@ -306,15 +326,14 @@ class Keeper:
             kernel.lost[session] = time.monotonic() + LOST_S
             self._later(name, LOST_S + 0.1)
 
-    def told(self, name: str, client: str, seen: list[str]) -> list[dict[str, Any]]:
+    def told(self, name: str, client: str, seen: dict[str, int]) -> list[dict[str, Any]]:
         """Return the executions that another page asked for, for one that is here now and sees to them from now on."""
         kernel = self._kernels.get(name)
         answer = []
         for run in kernel.runs.values() if kernel else ():
             if run.session not in (client, *kernel.pages):  # type: ignore[union-attr]
                 run.followers[client] = time.monotonic()
-                of_it = [each for each in seen if each.startswith(run.request + ":")]
-                answer.append(run.told(of_it[0] if of_it else ""))
+                answer.append(run.told(seen.get(run.request)))
         if answer:
             self._later(name, ASKED_S + 1)  # for one that asked and did not stay
         return answer
@@ -341,6 +360,8 @@ class Keeper:
             if not kernel.attended(run) and run.kept != run.version and run.count is not None:
                 soon = 0.0 if run.state == "ended" else kernel.last + EVERY_S - time.monotonic()
                 self._later(name, max(soon, 0.0))
+        if any(run.state == "ended" for run in runs):
+            self._bound()
 
     # what is written
 
@@ -373,6 +394,7 @@ class Keeper:
             try:
                 if runs:
                     await self._put(name, kernel, runs)
+                    self._bound()
             except Exception:  # a file that is gone, a disk that is full: tried again when more comes
                 self._app.log.warning("vml: outputs were not written", exc_info=True)
 
@@ -405,15 +427,23 @@ class Keeper:
     # what is forgotten
 
     def _bound(self) -> None:
-        """Forget the oldest that ended, where all together are too many."""
-        runs = [(kernel, run) for kernel in self._kernels.values() for run in kernel.runs.values()]
-        size = sum(run.outputs.size + len(run.code) for _, run in runs)
-        for kernel, run in sorted(runs, key=lambda each: each[1].changed):
+        """Forget executions that ended, where all together are too much.
+
+        First the oldest that are in their files, then those that a page has and sees to. What no page has and no
+        file yet is kept until it was written, when this is looked at again.
+        """
+        ended = [
+            (run.kept != run.version, run.changed, kernel, run)
+            for kernel in self._kernels.values()
+            for run in kernel.runs.values()
+            if run.state == "ended" and (run.kept == run.version or kernel.attended(run))
+        ]
+        size = sum(run.size for kernel in self._kernels.values() for run in kernel.runs.values())
+        for _, _, kernel, run in sorted(ended, key=lambda each: each[:2]):
             if size <= ALL:
                 return
-            if run.state == "ended":
-                kernel.drop(run)
-                size -= run.outputs.size + len(run.code)
+            kernel.drop(run)
+            size -= run.size
 
     def _forget(self, name: str) -> None:
         kernel = self._kernels.pop(name)
@@ -525,9 +555,13 @@ class OutputsHandler(APIHandler):
         self._keeper = keeper
 
     @web.authenticated
-    async def get(self) -> None:
-        kernel, client = self.get_query_argument("kernel"), self.get_query_argument("client")
-        self.finish(json.dumps({"runs": self._keeper.told(kernel, client, self.get_query_arguments("seen"))}))
+    async def post(self) -> None:
+        asked: Any = self.get_json_body()
+        try:
+            kernel, client, seen = str(asked["kernel"]), str(asked["client"]), dict(asked.get("seen") or {})
+        except (AttributeError, KeyError, TypeError, ValueError):
+            raise web.HTTPError(400, "It takes kernel, client and what was seen") from None
+        self.finish(json.dumps({"runs": self._keeper.told(kernel, client, seen)}))
 
 
 def _jupyter_server_extension_points() -> list[dict[str, str]]:

@@ -8,15 +8,21 @@ never sets anything here. Its own token is added on the way, so no address or hi
 this server does the checks against forged requests that the token switches off over there.
 
 Script of the machine has the origin of this server here. So each answer says that the page may ask, frame and send
-forms to nothing of this server but the machine's own path (a content security policy; redirects out of there are
-dropped, because browsers check no path after one), and that windows it opens, or that opened it, are out of its reach.
+forms to nothing but the machine's own path (a content security policy; redirects out of there are dropped, because
+browsers check no path after one), and that windows it opens, or that opened it, are out of its reach. No service
+worker is handed out: one answers for the whole path in the browser, where nothing is added to what it says.
+
+The policy shuts out other hosts as well: a policy lists what is allowed and cannot say "all but this server", and
+whether the browser came by https is not known here, where something before this server may have unwrapped it. Pages
+that need other hosts need an origin of their own (``machine_address``).
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
-from urllib.parse import parse_qsl, urlencode, urljoin, urlsplit
+from urllib.parse import parse_qsl, unquote, urlencode, urljoin, urlsplit
 
 from jupyter_server.base.handlers import JupyterHandler
 from jupyter_server_proxy.handlers import ProxyHandler
@@ -44,14 +50,43 @@ _PASSED_IN = frozenset(
         "user-agent",
     }
 )
-_KEPT_BACK = frozenset(
+# A list of what may leave, because headers that speak for a whole origin become ever more (reports, other servers,
+# stored data, ...), and reverse proxies obey some of their own.
+_PASSED_OUT = frozenset(
     {
-        "access-control-allow-credentials",
-        "access-control-allow-origin",
-        "clear-site-data",
-        "service-worker-allowed",
-        "set-cookie",
-        "strict-transport-security",
+        "accept-ranges",
+        "age",
+        "allow",
+        "cache-control",
+        "content-disposition",
+        "content-encoding",
+        "content-language",
+        "content-length",
+        "content-range",
+        "content-security-policy",
+        "content-type",
+        "cross-origin-embedder-policy",
+        "cross-origin-resource-policy",
+        "date",
+        "etag",
+        "expires",
+        "last-modified",
+        "permissions-policy",
+        "pragma",
+        "referrer-policy",
+        "retry-after",
+        "vary",
+        "x-content-type-options",
+        "x-frame-options",
+    }
+)
+_OF_WEBSOCKETS = frozenset(
+    {
+        "connection",
+        "sec-websocket-accept",
+        "sec-websocket-extensions",
+        "sec-websocket-protocol",
+        "upgrade",
     }
 )
 
@@ -77,6 +112,14 @@ class MachineProxyHandler(ProxyHandler):  # type: ignore[misc]  # the base is un
         await super().prepare(*args, **kwargs)
         if self._finished:
             return
+        if self.request.headers.get("Service-Worker"):  # which browsers always say, and no script can
+            raise web.HTTPError(403, "A machine behind this server's proxy can have no service worker")
+        if self.request.host.startswith("["):
+            raise web.HTTPError(
+                403,
+                f"A machine's pages cannot be confined below http://{self.request.host}, as policies of browsers "
+                "know no IPv6 addresses; open this server by a name, such as localhost",
+            )
         self._door = await self.vml.doors.find(self.path_args[0])
         if self._door.entry not in self.vml.trusted:
             raise web.HTTPError(
@@ -130,9 +173,15 @@ class MachineProxyHandler(ProxyHandler):  # type: ignore[misc]  # the base is un
         return f"{self.settings['base_url']}vml/machines/{self._door.machine}/"
 
     def _may_leave(self, name: str, value: str) -> bool:
-        if name.lower() == "location" and self._door.port and self.current_user:
+        name = name.lower()
+        if not self._door.port:  # no machine was asked yet
+            return name != "set-cookie"
+        if name == "location":
             return stays(value, self.request.host, self.request.path, self._place)
-        return name.lower() not in _KEPT_BACK
+        live = (
+            self.request.headers.get("Upgrade", "").lower() == "websocket"
+        )  # to which this server answers itself
+        return name in _PASSED_OUT or (live and name in _OF_WEBSOCKETS)
 
     def send_error(self, status_code: int = 500, **kwargs: Any) -> None:
         super().send_error(http_status(status_code, kwargs.get("exc_info")), **kwargs)
@@ -149,22 +198,27 @@ class MachineProxyHandler(ProxyHandler):  # type: ignore[misc]  # the base is un
 def confinement(host: str, place: str) -> str:
     """Return a content security policy with which a page reaches nothing of a host but what is below a path.
 
-    Browsers take ``http:`` and ``ws:`` there for the encrypted ones, too.
+    Browsers take ``http:`` and ``ws:`` there for the encrypted ones, too. Other hosts are out of reach with it as well.
+    A host must be a name or an IPv4 address: sources in policies cannot be others.
     """
     path = place.replace(";", "%3B").replace(",", "%2C")
     here, live = f"http://{host}{path}", f"ws://{host}{path}"
     return (
         f"connect-src {here} {live} data: blob:; frame-src {here} data: blob:; worker-src {here} blob:; "
-        f"object-src {here}; form-action {here}; base-uri {here}; manifest-src {here}"
+        f"object-src {here} blob:; form-action {here}; base-uri {here}; manifest-src {here}"
     )
 
 
 def stays(location: str, host: str, path: str, place: str) -> bool:
-    """Tell whether a redirect leads to the same machine, however a browser may read it."""
-    if (
-        any(word in location.lower() for word in ("\\", "..", "%2e", "%2f", "%5c"))
-        or not location.isprintable()
-    ):
+    """Tell whether a redirect leads to the same machine, however a browser or a reverse proxy may read it."""
+    told = urlsplit(location.strip())
+    if "\\" in told.path or not location.isprintable() or (told.scheme and not told.netloc):
+        return False
+    if ".." in re.split(r"[/\\]", unquote(told.path)):
         return False
     target = urlsplit(urljoin(f"http://{host}{path}", location.strip()))
-    return target.scheme in ("http", "https") and target.netloc == host and target.path.startswith(place)
+    return (
+        target.scheme in ("http", "https")
+        and target.netloc.lower() == host.lower()
+        and (target.path + "/").startswith(place)
+    )

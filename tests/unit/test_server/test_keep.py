@@ -7,6 +7,9 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
+import subprocess
+import sys
 import uuid
 from collections.abc import Callable
 from pathlib import Path
@@ -90,9 +93,9 @@ class Scene:
         await page.write_message(json.dumps(message))
         return header["msg_id"]
 
-    async def runs(self, client: str, *seen: str) -> list[Any]:
-        query = {"kernel": self.kernel, "client": client, **({"seen": seen[0]} if seen else {})}
-        return list((await self.ask("GET", "vml", "outputs", **query))["runs"])
+    async def runs(self, client: str, seen: dict[str, int] | None = None) -> list[Any]:
+        body = {"kernel": self.kernel, "client": client, "seen": seen or {}}
+        return list((await self.ask("POST", "vml", "outputs", body=body))["runs"])
 
     @property
     def cell(self) -> Any:
@@ -155,9 +158,9 @@ async def test_the_next_page_is_told_what_was_and_what_comes_and_then_saves_by_i
     assert run["written"]
     before = scene.file.stat().st_mtime_ns
     while run["state"] != "ended":
-        seen = f"{request}:{run['version']}"
-        (run,) = await scene.runs("two", seen)
-        assert (run["outputs"] is None) == (f"{request}:{run['version']}" == seen)
+        seen = run["version"]
+        (run,) = await scene.runs("two", {request: seen})
+        assert (run["outputs"] is None) == (run["version"] == seen)
         await asyncio.sleep(0.1)
     (run,) = await scene.runs("two")
     assert run["outputs"] == [{"output_type": "stream", "name": "stdout", "text": "\n".join([*LINES, ""])}]
@@ -247,6 +250,83 @@ def test_outputs_are_bounded_and_say_so(monkeypatch: pytest.MonkeyPatch) -> None
     assert outputs.take("clear_output", {"wait": False})
     assert outputs.take("stream", stream("again\n"))
     assert outputs.rendered() == [{"output_type": "stream", "name": "stdout", "text": "again\n"}]
+
+
+def test_what_is_held_is_counted() -> None:
+    outputs = Outputs()
+    shown = {"data": {"text/plain": "x" * 100}, "metadata": {}, "transient": {"display_id": "one"}}
+    for content in (shown, shown):
+        outputs.take("display_data", content)
+    twice = outputs.size
+    assert twice > 200
+    longer = {**shown, "data": {"text/plain": "x" * 1000}}
+    assert outputs.take("update_display_data", longer)
+    assert outputs.size == twice + 2 * 900
+    assert {output["data"]["text/plain"] for output in outputs.rendered()} == {"x" * 1000}
+    assert not outputs.take("update_display_data", {**longer, "transient": {"display_id": "two"}})
+    outputs.take("clear_output", {"wait": False})
+    assert outputs.size == 0
+
+
+@pytest.mark.parametrize(
+    "text", ["x" * 1_000_000, "a" * 200_000 + "\x08" * 100_000, "\x08" * 100_000, "\r" * 100_000]
+)
+def test_one_long_line_does_not_stop_the_server(text: str) -> None:
+    """It was minutes to hours: each character was tried as the beginning of a line. Now it is below a second."""
+    code = f"import sys; sys.path.insert(0, {str(Path(vml_keep.__file__).parent)!r}); import vml_keep; "
+    code += "vml_keep.overwritten(sys.stdin.read())"
+    subprocess.run([sys.executable, "-c", code], input=text, text=True, timeout=60, check=True)
+
+
+@given(st.text(alphabet="ab\n\r"))
+def test_lines_are_overwritten_as_nbclient_does(text: str) -> None:
+    assert overwritten(text) == re.sub(r".*\r(?=[^\n])", "", text)
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [("ab\x08c", "ac"), ("ab\x08\x08c", "c"), ("a\n\x08b", "a\nb"), ("10%\x08\x08\x0820%\n", "20%\n")],
+)
+def test_backspaces_take_away_what_is_before_them_in_the_line(text: str, shown: str) -> None:
+    assert overwritten(text) == shown
+
+
+async def test_what_is_kept_is_bounded_when_something_ends(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(vml_keep, "ALL", 3000)
+    code = "print('x' * 1000)"
+    await scene.begin(code)
+    page = await scene.page("one")
+    for number in range(6):
+        await scene.execute(page, "one", code, f"cell{number}")
+        await heard(page, "xxx")
+        await heard(page, '"idle"')
+    other = await scene.page("two")
+    page.close(1001)
+    found: list[Any] = []
+    while not found:
+        found = await scene.runs("two")
+        await asyncio.sleep(0.1)
+    assert [run["cell"] for run in found] == ["cell4", "cell5"]
+    other.close(1001)
+
+
+def test_what_is_in_its_file_is_forgotten_first(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(vml_keep, "ALL", 2500)
+    keeper, kernel = vml_keep.Keeper(None), vml_keep.Kernel()
+    keeper._kernels["k"] = kernel
+    kernel.pages["here"] = None
+    for number, session in enumerate(["left", "here", "left", "here", "here"]):
+        run = vml_keep.Run(f"r{number}", session, f"c{number}", "x")
+        run.hear("execute_input", {"execution_count": 1})
+        run.hear("stream", stream("x" * 900))
+        run.end()
+        run.changed = number
+        kernel.add(run)
+    kernel.runs["c2"].kept = kernel.runs["c2"].version
+    keeper._bound()
+    assert set(kernel.runs) == {"c0", "c4"}, "c0 is in no file, and no page has it"
 
 
 @given(st.text(alphabet="ab\n\r\x08"))

@@ -14,6 +14,21 @@ from tornado.websocket import WebSocketHandler
 
 from .fake_flows import FakeFlows, machine
 
+SPEAKING_FOR_ALL = (
+    "Access-Control-Allow-Origin",
+    "Access-Control-Expose-Headers",
+    "Alt-Svc",
+    "Link",
+    "NEL",
+    "Origin-Agent-Cluster",
+    "Refresh",
+    "Report-To",
+    "Reporting-Endpoints",
+    "Strict-Transport-Security",
+    "WWW-Authenticate",
+    "X-Accel-Redirect",
+)
+
 
 class Mirror(RequestHandler):
     """A machine's Jupyter that tells what reached it, and tries to set what it must not."""
@@ -27,6 +42,10 @@ class Mirror(RequestHandler):
         self.add_header("Set-Cookie", "second=1")
         self.set_header("Clear-Site-Data", '"cookies"')
         self.set_header("Service-Worker-Allowed", "/")
+        for name in SPEAKING_FOR_ALL:
+            self.set_header(name, "x")
+        self.set_header("Content-Disposition", "inline")
+        self.set_header("Content-Security-Policy", "sandbox allow-scripts")
         self.set_header("ETag", '"page"')
         self.finish(
             {
@@ -109,8 +128,23 @@ async def test_what_identifies_the_user_stays_here(jp_fetch: Any, guest: Any, jp
 async def test_a_machine_sets_nothing_here(jp_fetch: Any, guest: Any, accept: str) -> None:
     response = await jp_fetch("vml", "machines", "m7", "lab", headers={"Accept": accept})
     assert response.headers["ETag"] == '"page"'
-    for name in ("Set-Cookie", "Clear-Site-Data", "Service-Worker-Allowed"):
+    assert response.headers["Content-Disposition"] == "inline"
+    assert response.headers.get_list("Content-Security-Policy")[0] == "sandbox allow-scripts"
+    for name in ("Set-Cookie", "Clear-Site-Data", "Service-Worker-Allowed", *SPEAKING_FOR_ALL):
         assert name not in response.headers
+
+
+async def test_a_machine_hands_out_no_service_worker(jp_fetch: Any, guest: Any) -> None:
+    with pytest.raises(HTTPClientError) as refused:
+        await jp_fetch("vml", "machines", "m7", "sw.js", headers={"Service-Worker": "script"})
+    assert refused.value.code == 403
+
+
+async def test_an_address_that_no_policy_can_name_is_refused(jp_fetch: Any, guest: Any) -> None:
+    with pytest.raises(HTTPClientError) as refused:
+        await jp_fetch("vml", "machines", "m7", "lab", headers={"Host": "[::1]:8888"})
+    assert refused.value.code == 403
+    assert b"localhost" in refused.value.response.body
 
 
 async def test_a_page_is_confined_to_its_machine(jp_fetch: Any, guest: Any, jp_base_url: str) -> None:
@@ -119,17 +153,34 @@ async def test_a_page_is_confined_to_its_machine(jp_fetch: Any, guest: Any, jp_b
     sources = dict(part.strip().split(" ", 1) for part in policy.split(";"))
     for kind in ("connect-src", "frame-src", "worker-src", "form-action", "object-src", "base-uri"):
         for source in sources[kind].split():
+            assert not source.startswith("https:"), "this server may be that, behind another one"
             assert source in ("data:", "blob:") or source.endswith(f"{jp_base_url}vml/machines/m7/")
+    assert "blob:" in sources["object-src"].split(), "JupyterLab shows PDFs so"
     assert response.headers["Cross-Origin-Opener-Policy"] == "same-origin"
 
 
 @pytest.mark.parametrize(
     "location",
-    ["/api/contents", "/a%40b/api", "//elsewhere/", "http://elsewhere/", "../../api", "\\\\x", "/\t/x"],
+    [
+        "/api/contents",
+        "/a%40b/api",
+        "//elsewhere/",
+        "http://elsewhere/",
+        "../../api",
+        "{place}..",
+        "{place}%2E./api",
+        "{place}x/..%2f..%5c../api",
+        "{place}%2e%2e\\api",
+        "/a%40b/vml/machines/m70/lab",
+        "\\\\x",
+        "/\t/x",
+        "http:/a%40b/vml/machines/m7/lab",
+    ],
 )
 async def test_a_machine_cannot_send_a_page_on_to_this_server(
-    jp_fetch: Any, guest: Any, location: str
+    jp_fetch: Any, guest: Any, jp_base_url: str, location: str
 ) -> None:
+    location = location.replace("{place}", f"{jp_base_url}vml/machines/m7/")
     with pytest.raises(HTTPClientError) as stopped:
         await jp_fetch("vml", "machines", "m7", "lab", params={"to": location}, follow_redirects=False)
     assert stopped.value.code == 302
@@ -137,7 +188,16 @@ async def test_a_machine_cannot_send_a_page_on_to_this_server(
 
 
 async def test_a_machine_sends_a_page_on_within_itself(jp_fetch: Any, guest: Any, jp_base_url: str) -> None:
-    for location in (f"{jp_base_url}vml/machines/m7/lab?x=1", "tree/x"):
+    place = f"{jp_base_url}vml/machines/m7"
+    inside = (
+        "/lab?x=1",
+        "/lab?path=a%2Fb&up=../..",
+        "/lab/tree/a..b.ipynb",
+        "/lab/tree/a%2Fb",
+        "",
+        "/lab#%2e%2e",
+    )
+    for location in (*(place + each for each in inside), "tree/x", "?x=%5C"):
         with pytest.raises(HTTPClientError) as sent:
             await jp_fetch("vml", "machines", "m7", "lab", params={"to": location}, follow_redirects=False)
         assert sent.value.response.headers["Location"] == location
@@ -158,6 +218,13 @@ async def test_websockets_pass_in_both_directions(jp_ws_fetch: Any, guest: Any) 
     assert await ws.read_message() == "text"
     await ws.write_message(b"\0\1", binary=True)
     assert await ws.read_message() == b"\0\1"
+    ws.close()
+
+
+async def test_a_websocket_speaks_the_protocol_that_the_machine_took(jp_ws_fetch: Any, guest: Any) -> None:
+    asked = {"Sec-WebSocket-Protocol": "v1.kernel.websocket.jupyter.org"}
+    ws = await jp_ws_fetch("vml", "machines", "m7", "ws", headers=asked)
+    assert ws.headers["Sec-WebSocket-Protocol"] == "v1.kernel.websocket.jupyter.org"
     ws.close()
 
 

@@ -13,6 +13,7 @@
   const PATIENCE_MS = 30000;
   const FOLLOW_MS = 1000;
   const FOLLOW_TRIES = 3;
+  const FOLLOW_AGAIN_MS = 10000;
   let shared = null;
 
   /** Return one of the page's modules. */
@@ -30,7 +31,8 @@
     const url = settings.baseUrl.replace(/\/?$/, '/') + 'vml/' + path;
     const response = await ServerConnection.makeRequest(url, init, settings);
     if (!response.ok) {
-      throw new Error('The machine answers ' + response.status);
+      const error = new Error('The machine answers ' + response.status);
+      throw Object.assign(error, { status: response.status });
     }
     return response.json();
   }
@@ -159,43 +161,64 @@
     }
   }
 
-  /** Show what cells print that another page has started, until they have ended. */
+  /** Ask for what cells print that another page has started, and show it; tell whether all of them have ended. */
+  async function look(app, panel, kernel, shown, first) {
+    const seen = {};
+    shown.forEach((one, request) => (seen[request] = one.version));
+    const body = JSON.stringify({ kernel: kernel.id, client: kernel.clientId, seen });
+    const runs = (await ask(app, 'outputs', { method: 'POST', body })).runs;
+    if (panel.isDisposed || kernel.isDisposed) {
+      return true;
+    }
+    if (first) {
+      await readAnew(panel.context, runs);
+    }
+    for (const run of runs) {
+      const before = shown.get(run.request) || { put: 0, old: true };
+      const ended = run.state === 'ended';
+      const old = before.old && ended && !run.unsaved; // as the file has it
+      if (old || before.put < 0 || before.ended) {
+        shown.set(run.request, { ...before, version: run.version });
+        continue;
+      }
+      const put = show(panel, run, before.put);
+      shown.set(run.request, { version: run.version, put, ended });
+    }
+    return runs.every(run => run.state === 'ended');
+  }
+
+  /** Show what cells print that another page has started, until they have ended, however often the network fails. */
   async function follow(app, panel, kernel) {
     const shown = new Map();
-    const over = () => panel.isDisposed || kernel.isDisposed;
     let tries = 0;
-    while (!over()) {
-      const query = new URLSearchParams({ kernel: kernel.id, client: kernel.clientId });
-      shown.forEach((one, request) => query.append('seen', request + ':' + one.version));
+    let failures = 0;
+    while (!panel.isDisposed && !kernel.isDisposed) {
       const began = Date.now();
-      const runs = (await ask(app, 'outputs?' + query, { method: 'GET' })).runs;
-      if (over()) {
-        return;
-      }
-      if (tries === 0) {
-        await readAnew(panel.context, runs);
-      }
-      for (const run of runs) {
-        const before = shown.get(run.request);
-        const old = run.state === 'ended' && !run.unsaved;
-        if (before ? before.put < 0 || before.ended : old) {
-          continue;
+      try {
+        const ended = await look(app, panel, kernel, shown, tries === 0);
+        tries += 1;
+        failures = 0;
+        if (tries > FOLLOW_TRIES && ended) {
+          return;
         }
-        const put = show(panel, run, before ? before.put : 0);
-        shown.set(run.request, { version: run.version, put, ended: run.state === 'ended' });
+      } catch (reason) {
+        if (reason.status === 404) {
+          return; // a machine that cannot keep outputs
+        }
+        failures += 1;
+        if (failures === 1) {
+          console.warn('Outputs of cells that still run are not shown for now', reason);
+        }
       }
-      tries += 1;
-      if (tries > FOLLOW_TRIES && runs.every(run => run.state === 'ended')) {
-        return;
-      }
-      await pause(Math.max(FOLLOW_MS, 3 * (Date.now() - began)));
+      const patience = Math.min(FOLLOW_MS * 2 ** failures, FOLLOW_AGAIN_MS);
+      await pause(Math.min(Math.max(patience, 3 * (Date.now() - began)), FOLLOW_AGAIN_MS));
     }
   }
 
   /** Follow each kernel that a notebook gets. */
   function attend(app, panel, context) {
     let followed = null;
-    const look = () => {
+    const changed = () => {
       const kernel = context.sessionContext.session && context.sessionContext.session.kernel;
       if (kernel && kernel !== followed) {
         followed = kernel;
@@ -204,8 +227,8 @@
           .catch(reason => console.warn('Outputs of cells that still run are not shown', reason));
       }
     };
-    context.sessionContext.kernelChanged.connect(look);
-    void context.sessionContext.ready.then(look);
+    context.sessionContext.kernelChanged.connect(changed);
+    void context.sessionContext.ready.then(changed);
   }
 
   const plugin = {
