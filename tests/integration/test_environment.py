@@ -65,7 +65,8 @@ def area(dimuon: Path) -> Path:
     for name in ("model", "environment"):
         shutil.copytree(package / name, dimuon / "code/vml_jupyter" / name, ignore=ignored)
     (dimuon / "code/vml_jupyter/__init__.py").touch()
-    shutil.copy(package / "replacing.py", dimuon / "code/vml_jupyter")
+    for name in ("replacing.py", "parsing.py"):
+        shutil.copy(package / name, dimuon / "code/vml_jupyter")
     shutil.copytree(Path(msgspec.__file__).parent, dimuon / "code/msgspec", ignore=ignored)
     nbformat.write(new_notebook(cells=[new_code_cell(CELL)]), dimuon / "whereami.ipynb")
     who = ["-c", "user.name=me", "-c", "user.email=me@here"]
