@@ -127,7 +127,7 @@ def test_an_attribute_that_cannot_be_read_is_never_silently_lost(
         told, said = vml(tmp_path, "snapshot", str(area), faults=faults)
         assert told["unreadable"] == len(MISSING), time
         assert (
-            sorted(line.split("in the entry: ")[1] for line in said.splitlines() if ": its " in line)
+            sorted(line.split("in part: ")[1] for line in said.splitlines() if ": its " in line)
             == MISSING
         )
     vml(tmp_path, "restore", told["entry"], "--to", str(tmp_path / "back"))
