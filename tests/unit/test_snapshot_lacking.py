@@ -126,10 +126,7 @@ def test_an_attribute_that_cannot_be_read_is_never_silently_lost(
     for time in ("first", "unchanged"):
         told, said = vml(tmp_path, "snapshot", str(area), faults=faults)
         assert told["unreadable"] == len(MISSING), time
-        assert (
-            sorted(line.split("in part: ")[1] for line in said.splitlines() if ": its " in line)
-            == MISSING
-        )
+        assert sorted(line.split("in part: ")[1] for line in said.splitlines() if ": its " in line) == MISSING
     vml(tmp_path, "restore", told["entry"], "--to", str(tmp_path / "back"))
     assert (tmp_path / "back" / "denied.txt").read_text() == "denied"
     assert attributes(tmp_path / "back" / "denied.txt") == {"user.seen": b"2"}
