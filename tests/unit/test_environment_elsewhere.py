@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import msgspec
@@ -18,7 +18,7 @@ from vml_jupyter.flows.machine_capture import git_of
 from vml_jupyter.guest import teller
 from vml_jupyter.guest.changes import Surroundings
 from vml_jupyter.model import Checkout, Entry, Environment, Mount, Release
-from vml_jupyter.repository import Repository, memory_store
+from vml_jupyter.repository import Repository
 from vml_jupyter.snapshot import take
 
 MADE_OF = Release(system="4.5.0.1", bootloader="2021.05-1")
@@ -98,13 +98,6 @@ def test_a_teller_asks_rpm_in_a_cernvm_5(
 
 
 # --- the commit of a captured working area
-
-
-@pytest.fixture
-def repository() -> Iterator[Repository]:
-    repository = Repository.create(memory_store(), "password", scrypt_n=1024)
-    yield repository
-    repository.close()
 
 
 @pytest.fixture

@@ -29,13 +29,6 @@ OF_THE_DISK = {"inode": 0, "device_id": 0, "ctime": "", "links": 0}
 
 
 @pytest.fixture
-def repository() -> Iterator[Repository]:
-    repository = Repository.create(memory_store(), "password", scrypt_n=1024)
-    yield repository
-    repository.close()
-
-
-@pytest.fixture
 def scene(repository: Repository, tmp_path: Path) -> Iterator[Scene]:
     lower = tmp_path / "lower"
     (lower / "data" / "deep").mkdir(parents=True)

@@ -17,16 +17,9 @@ from ordinary import ordinary_user
 
 from vml_jupyter.errors import BadArea, Cancelled
 from vml_jupyter.progress import Silent
-from vml_jupyter.repository import Node, Repository, Snapshot, memory_store
+from vml_jupyter.repository import Node, Repository, Snapshot
 from vml_jupyter.snapshot import Survey, Taken, content, descriptor, lay, survey, take
 from vml_jupyter.snapshot.plan import plan
-
-
-@pytest.fixture
-def repository() -> Iterator[Repository]:
-    repository = Repository.create(memory_store(), "password", scrypt_n=1024)
-    yield repository
-    repository.close()
 
 
 @pytest.fixture
