@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import struct
 import subprocess
 import tempfile
 from collections.abc import Callable, Iterator
@@ -17,6 +18,7 @@ from hypothesis import strategies as st
 from overlay_scene import DEVICE, Scene, overlaid
 
 from vml_jupyter.errors import LimitReached
+from vml_jupyter.guest import teller
 from vml_jupyter.repository import Node, Repository, memory_store
 from vml_jupyter.snapshot import Taken, take
 from vml_jupyter.snapshot.layered import count
@@ -93,6 +95,40 @@ def test_all_kinds_of_changes(scene: Scene) -> None:
     (area / "empty").touch()
     os.setxattr(area / "new.txt", "user.origin", b"CERN")
     assert_as_plain(scene, scene.captured())
+
+
+def test_attributes_that_are_not_told_are_counted_and_said(scene: Scene) -> None:
+    names_users = struct.pack(
+        "<IHHIHHIHHIHHIHHI", 2, *(1, 6, 0), *(2, 4, 7), *(4, 4, 0), *(16, 6, 0), *(32, 4, 0)
+    )
+    (scene.area / "a.txt").write_text("changed, for one more person to read")
+    os.setxattr(scene.area / "a.txt", "system.posix_acl_access", names_users)
+    (scene.area / "new").mkdir()
+    os.setxattr(scene.area / "new", "system.posix_acl_default", names_users)
+    (scene.area / "new" / "plain.txt").write_text("heeds no list")
+    os.removexattr(scene.area / "new" / "plain.txt", "system.posix_acl_access")
+    taken = scene.captured()
+    assert taken.unreadable == [
+        "a.txt: its access list, which names users of the machine",
+        "new: its access list, which names users of the machine",
+    ]
+    assert node_of(scene, taken.tree, "a.txt").size == (scene.area / "a.txt").stat().st_size
+    assert node_of(scene, taken.tree, "a.txt").extended_attributes is None
+    assert node_of(scene, taken.tree, "new/plain.txt").size == len("heeds no list")
+
+
+def test_more_attributes_than_a_machine_tells_are_said(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(teller, "ATTRIBUTES_BYTES", 5)
+    file = tmp_path / "file"
+    file.touch()
+    os.setxattr(file, "user.a", b"1234")
+    os.setxattr(file, "user.b", b"56")
+    assert teller.attributes_of(os.fsencode(file)) == (
+        {"user.a": "MTIzNA=="},
+        "its attribute user.b: there are more than 5 bytes of them",
+    )
 
 
 @pytest.mark.parametrize("kind", ["file", "folder", "link"])

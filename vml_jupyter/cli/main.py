@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import gc
+import importlib
 import os
 import signal
 import sys
@@ -29,8 +30,34 @@ class _Parser(argparse.ArgumentParser):
         sys.exit(MISUSED)
 
 
+# Which module adds which verbs, in the order of the help: a command imports that of its own verb alone.
+ROOMS = {
+    "snapshot": ("snapshot",),
+    "entries": ("list", "edit", "forget", "unforget", "bin"),
+    "show": ("show",),
+    "diff": ("diff",),
+    "restore": ("restore",),
+    "context": ("context",),
+    "image": ("image",),
+    "environment": ("environment",),
+    "upkeep": ("check", "prune", "unlock", "key"),
+    "releases": ("releases", "fetch"),
+    "machines": ("machines", "open", "suspend", "resume", "start", "stop", "delete", "capture"),
+    "standard": ("standard",),
+    "warm": ("warm",),
+    "sharing": ("export", "import", "trust"),
+    "launcher": ("launcher", "launches"),
+    "doctor": ("doctor",),
+    "config": ("config",),
+}
+
+
 def parser(
-    program: str = "vml", kind: type[argparse.ArgumentParser] = _Parser, *, with_version: bool = True
+    program: str = "vml",
+    kind: type[argparse.ArgumentParser] = _Parser,
+    *,
+    with_version: bool = True,
+    only: str = "",
 ) -> argparse.ArgumentParser:
     """Return the grammar of the command line, which notebooks speak, too.
 
@@ -38,27 +65,8 @@ def parser(
         program: What it is called by.
         kind: How mistakes are told.
         with_version: Whether it can be asked for its version.
+        only: The one verb that is wanted, with those of its module, which is quicker; everything if it is no verb.
     """
-    from vml_jupyter.cli import (
-        config,
-        context,
-        diff,
-        doctor,
-        entries,
-        environment,
-        image,
-        launcher,
-        machines,
-        releases,
-        restore,
-        sharing,
-        show,
-        snapshot,
-        standard,
-        upkeep,
-        warm,
-    )
-
     top = kind(
         prog=program,
         description="The Virtual Machine Logbook: capture a notebook with its CernVM, and go back.",
@@ -66,32 +74,15 @@ def parser(
     if with_version:
         top.add_argument("--version", action="version", version=f"vml {__version__}")
     verbs = top.add_subparsers(dest="verb", metavar="VERB", required=True, parser_class=kind)
-    for room in (
-        snapshot,
-        entries,
-        show,
-        diff,
-        restore,
-        context,
-        image,
-        environment,
-        upkeep,
-        releases,
-        machines,
-        standard,
-        warm,
-        sharing,
-        launcher,
-        doctor,
-        config,
-    ):
-        room.add_verbs(verbs, _common())
+    for room in [room for room, its in ROOMS.items() if only in its] or ROOMS:
+        importlib.import_module(f"vml_jupyter.cli.{room}").add_verbs(verbs, _common())
     return top
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command and return its exit status: 0, 1 (failed) or 2 (usage)."""
-    arguments = parser().parse_args(joined(sys.argv[1:] if argv is None else argv))
+    words = joined(sys.argv[1:] if argv is None else argv)
+    arguments = parser(only=words[0] if words else "").parse_args(words)
     # Records by the hundred thousand and no cycles among them: looking for some takes a tenth of the time.
     gc.freeze()
     gc.set_threshold(_YOUNG, 20, 100)

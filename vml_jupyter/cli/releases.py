@@ -32,7 +32,8 @@ def add_verbs(verbs: Verbs, common: argparse.ArgumentParser) -> None:
     lacking.add_argument(
         "--with-jupyter",
         action="store_true",
-        help="the image has no Jupyter: each machine installs JupyterLab at its first boot, from the network",
+        help="the image has no Jupyter: each machine installs JupyterLab, numpy and matplotlib at its first"
+        " boot, from the network",
     )
     lacking.add_argument(
         "--setup",

@@ -21,7 +21,8 @@ tells all that lies in the working area, and the host compares.
     -> m
     <- q
 
-    row     [name, kind, permissions, inode, size, mtime_ns, ctime_ns, links, target of a link, {attribute: base64}]
+    row     [name, kind, permissions, inode, size, mtime_ns, ctime_ns, links, target of a link, {attribute: base64},
+            which attributes are not told, and why]
     kind    f file, d folder, l link, p pipe, w removed here, x something that is not told of
 
 Names are bytes, each as the character of that number. Frames may fill the port before they are read: nothing here
@@ -63,6 +64,9 @@ HASHED_PER_S = 50e6
 PATIENCE_S = 60.0
 HUNG_UP_S = 3.0
 ATTRIBUTES_BYTES = 64 * 1024
+LACKING_LENGTH = 900
+NO_ATTRIBUTES = (errno.ENODATA, errno.ENOTSUP, errno.ENOENT, errno.ENOTDIR)
+ACCESS_LISTS = ("system.posix_acl_access", "system.posix_acl_default")
 TEXT_BYTES = 64 * 1024
 PYTHON_S = 30.0
 RPM_S = 10.0
@@ -205,6 +209,7 @@ def row_of(name: bytes, path: bytes, status: os.stat_result, upper: bool) -> "li
     kind = kind_of(path, status, upper)
     if kind == "l":
         target = as_text(os.readlink(path))
+    attributes, lacking = attributes_of(path) if kind in "fd" else ({}, "")
     return [
         as_text(name),
         kind,
@@ -215,7 +220,8 @@ def row_of(name: bytes, path: bytes, status: os.stat_result, upper: bool) -> "li
         status.st_ctime_ns,
         status.st_nlink,
         target,
-        attributes_of(path) if kind in "fd" else {},
+        attributes,
+        lacking,
     ]
 
 
@@ -247,24 +253,37 @@ def attribute(path: bytes, name: str) -> "bytes | None":
         return None
 
 
-def attributes_of(path: bytes) -> "dict[str, str]":
-    """Return the attributes that a user sets, and not those of the overlay."""
-    found, size = {}, 0
+def attributes_of(path: bytes) -> "tuple[dict[str, str], str]":
+    """Return the attributes that a user sets, and which of them are not told, and why.
+
+    Those of the overlay and of the system's security are no part of the work. An access list names users of this
+    machine, who are nobody elsewhere.
+    """
+    found, lacking, size = {}, [], 0  # type: tuple[dict[str, str], list[str], int]
     try:
         names = os.listxattr(path, follow_symlinks=False)
-    except OSError:
-        return {}
+    except OSError as error:
+        return {}, "" if error.errno in NO_ATTRIBUTES else f"its extended attributes: {error.strerror}"
     for name in names:
-        ours = name.startswith("user.") and not name.startswith("user.overlay.")
-        if not ours:
+        if name in ACCESS_LISTS:
+            lacking.append("its access list, which names users of the machine")
+        if not name.startswith("user.") or name.startswith("user.overlay."):
             continue
-        value = attribute(path, name)
-        if value is not None and size + len(value) <= ATTRIBUTES_BYTES:
-            size += len(value)
-            found[name.encode("utf-8", "surrogateescape").decode("latin-1")] = base64.b64encode(value).decode(
-                "ascii"
-            )
-    return found
+        shown = name.encode("utf-8", "backslashreplace").decode("utf-8")
+        try:
+            value = os.getxattr(path, name, follow_symlinks=False)
+        except OSError as error:
+            if error.errno not in NO_ATTRIBUTES:
+                lacking.append(f"its attribute {shown}: {error.strerror}")
+            continue
+        size += len(value)
+        if size > ATTRIBUTES_BYTES:
+            lacking.append(f"its attribute {shown}: there are more than {ATTRIBUTES_BYTES} bytes of them")
+            continue
+        found[name.encode("utf-8", "surrogateescape").decode("latin-1")] = base64.b64encode(value).decode(
+            "ascii"
+        )
+    return found, ", ".join(lacking)[:LACKING_LENGTH]
 
 
 def list_folder(link: Link, root: bytes, path: bytes, upper: bool, device: int) -> "list[bytes]":
@@ -288,7 +307,7 @@ def list_folder(link: Link, root: bytes, path: bytes, upper: bool, device: int) 
         if row[1] == "d" and status.st_dev == device:
             below.append(os.path.join(path, name) if path else name)
         told["rows"].append(row)
-        size += len(name) + 200 + sum(map(len, row[9].values())) + len(row[8])
+        size += len(name) + 200 + sum(map(len, row[9].values())) + len(row[8]) + len(row[10])
         if size > FOLDER_BYTES:
             link.put_json(b"f", told)
             told["rows"], size = [], 0

@@ -181,6 +181,8 @@ class Overlay:
             self._rules.heed(relative, text.decode("latin-1"))
 
     def _put(self, grown: Overlaid, name: bytes, path: bytes, row: Row) -> None:
+        if row.lacking:
+            self._findings.unread(os.fsdecode(path), row.lacking)
         base, known = grown.before.get(name), grown.known.get(name)
         if row.kind == "d":
             tree = known.subtree if known and known.type == "dir" else None

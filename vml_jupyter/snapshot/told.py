@@ -35,7 +35,8 @@ _LONGEST_PATH = 1 << 16
 class Row(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """One thing; ``name`` and ``target`` are bytes, each as the character of its number.
 
-    ``kind`` is ``f`` file, ``d`` folder, ``l`` link, ``p`` pipe, ``w`` what was removed, ``x`` anything else.
+    ``kind`` is ``f`` file, ``d`` folder, ``l`` link, ``p`` pipe, ``w`` what was removed, ``x`` anything else. ``lacking``
+    says which attributes are not told, and why.
     """
 
     name: _Name
@@ -48,6 +49,7 @@ class Row(msgspec.Struct, frozen=True, array_like=True, gc=False):
     links: _Number
     target: _Target = ""
     attributes: _Attributes = {}
+    lacking: Annotated[str, Meta(max_length=1000)] = ""
 
     @property
     def name_bytes(self) -> bytes:

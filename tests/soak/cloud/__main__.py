@@ -3,7 +3,8 @@
     Debian's packages -> debian-12-cloud.qcow2 -> vml releases add -> vml snapshot -> vml restore -> a notebook run
 
 First as it is: it has no Jupyter, so the restore must say so soon, and what to do. Then with a set-up that puts Jupyter
-in; the machine is stopped and started again, and runs the notebook again.
+in; the machine is stopped and started again, and runs the notebook again. ``--with-jupyter`` does the same with the
+set-up that VML brings, which takes JupyterLab from PyPI and so needs a network.
 
 Takes about eight minutes without KVM and needs root, so it is no part of ``make test``: the image takes a minute and a
 half to build, and cloud-init starts Python four times before a machine is ready. ``VML_CLOUD_IMAGE=FILE`` takes an
@@ -12,6 +13,7 @@ image that is there.
 
 from __future__ import annotations
 
+import argparse
 import json
 import os
 import shutil
@@ -54,6 +56,11 @@ class _Lines:
 
 
 def main() -> int:
+    parser = argparse.ArgumentParser(prog="python -m cloud")
+    parser.add_argument(
+        "--with-jupyter", action="store_true", help="put Jupyter in from the network, as VML does by itself"
+    )
+    from_network = parser.parse_args().with_jupyter
     kept = Path(os.environ["VML_CLOUD_IMAGE"]) if os.environ.get("VML_CLOUD_IMAGE") else None
     with tempfile.TemporaryDirectory(prefix="vml-cloud-") as name:
         folder = Path(name)
@@ -66,7 +73,7 @@ def main() -> int:
             "VML_RELEASE_URLS": "http://127.0.0.1:9",
         }
         try:
-            return _judge(folder, image, environ)
+            return _judge(folder, image, environ, from_network)
         finally:
             settings = load(environ)
             for machine in machines.list_machines(settings):
@@ -75,7 +82,7 @@ def main() -> int:
                 end_daemon(settings.data)
 
 
-def _judge(folder: Path, image: Path, environ: dict[str, str]) -> int:
+def _judge(folder: Path, image: Path, environ: dict[str, str], from_network: bool) -> int:
     area = folder / "dimuon"
     area.mkdir()
     for file in NOTEBOOKS.glob("dimuon.*"):
@@ -89,7 +96,7 @@ def _judge(folder: Path, image: Path, environ: dict[str, str]) -> int:
 
     setup = folder / "setup.sh"
     setup.write_text(SETUP)
-    _vml(environ, *adding, "--setup", setup)
+    _vml(environ, *adding, *(("--with-jupyter",) if from_network else ("--setup", setup)))
     restored = _vml(environ, "restore", entry)
     print(json.dumps(restored["seconds"]))
     _same_results(environ, restored["machine"], captured)
@@ -135,7 +142,7 @@ def _vml(environ: dict[str, str], *words: str | Path) -> Any:
 
 def _run(environ: dict[str, str], *words: str | Path) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "vml_jupyter.cli.main", *map(str, words), "--json"]
-    return subprocess.run(command, env=environ, capture_output=True, text=True, timeout=900)
+    return subprocess.run(command, env=environ, capture_output=True, text=True, timeout=3600)
 
 
 if __name__ == "__main__":

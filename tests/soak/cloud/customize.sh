@@ -20,6 +20,9 @@ done
 chown -R root:root /srv/jupyter
 python3 -m compileall -q -j 0 /srv/jupyter/lib/python3.11/site-packages || true
 
+cp ca-certificates.crt /etc/ssl/certs/ca-certificates.crt
+printf '[global]\ncert = /etc/ssl/certs/ca-certificates.crt\n' >/etc/pip.conf
+
 echo localhost >/etc/hostname
 printf '127.0.0.1\tlocalhost\n' >/etc/hosts
 printf 'LABEL=cloud-root / ext4 defaults 0 1\n' >/etc/fstab

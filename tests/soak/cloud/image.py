@@ -60,6 +60,8 @@ def build(folder: Path, progress: Progress = SILENT) -> Path:
     progress.stage("wheels", "Fetching Jupyter")
     _lay_python(folder, stage, runner)
     shutil.copyfile(HERE / "customize.sh", stage / "customize.sh")
+    # A machine reaches PyPI the way that its builder does, through whatever authority is trusted there.
+    shutil.copyfile("/etc/ssl/certs/ca-certificates.crt", stage / "ca-certificates.crt")
     shutil.copyfile(recipe.IMAGE_DATA / "fetch-tools.sh", stage / "fetch-tools.sh")
     (stage / "syslinux.cfg").write_text(SYSLINUX)
     progress.stage("base", "Installing Debian")
