@@ -35,8 +35,8 @@ _LONGEST_PATH = 1 << 16
 class Row(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """One thing; ``name`` and ``target`` are bytes, each as the character of its number.
 
-    ``kind`` is ``f`` file, ``d`` folder, ``l`` link, ``p`` pipe, ``w`` what was removed, ``x`` anything else. ``lacking``
-    says which attributes are not told, and why.
+    ``kind`` is ``f`` file, ``d`` folder, ``l`` link, ``p`` pipe, ``w`` what was removed, ``x`` anything else.
+    ``lacking`` says which attributes are not told, and why.
     """
 
     name: _Name
