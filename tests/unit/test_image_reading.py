@@ -150,6 +150,30 @@ def test_a_blob_that_two_want_is_fetched_by_one():
     assert fetched == ["a"]
 
 
+def test_no_more_is_under_way_than_a_few_and_the_rest_is_asked_again():
+    leave = threading.Event()
+    cache = BlobCache(lambda id: b"data" if leave.wait(10) else b"")
+    ids = [str(number) for number in range(50)]
+    taken = cache.ahead(ids)
+    assert 0 < taken < len(ids)
+    assert cache.ahead(ids) == taken
+    leave.set()
+    eventually(lambda: cache.ahead(ids) == len(ids))
+    cache.close()
+    assert cache.ahead(ids) == 0
+
+
+def test_small_blobs_are_fetched_ahead_and_once(source):
+    draw = random.Random(3)
+    chunks = [draw.randbytes(20_000) for _ in range(100)]
+    with AreaImage(source, source.put_tree([source.file(b"small ones", *chunks)])) as image:
+        for at in range(0, 1_000_000, 4096):
+            image.read(image.data_start + at, 4096)
+        assert image.read(image.data_start, 1_000_000) == b"".join(chunks)[:1_000_000]
+        eventually(lambda: len(source.fetched) >= 60)  # half of them were read
+        assert set(Counter(source.fetched).values()) == {1}
+
+
 def test_an_error_reaches_the_reader_and_is_not_kept():
     answers = [LogbookDamaged("cut"), b"data"]
 

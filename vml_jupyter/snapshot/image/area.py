@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable
+from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 from threading import Lock
@@ -81,7 +82,7 @@ class AreaImage:
         self._extents = layout.extents
         self._blobs = BlobCache(self._fetch)
         self._following = Lock()
-        self._runs: dict[int, int] = {}  # where reading stopped, and how many bytes in a row it had come to
+        self._runs: dict[int, _Run] = {}  # by where reading stopped
         self.size = layout.blocks * BLOCK_BYTES
         self.data_start = len(layout.metadata)
         self.files = layout.files
@@ -218,15 +219,32 @@ class AreaImage:
         So a notebook costs little more than itself, and a large file is decoded well ahead of its reader.
         """
         with self._following:
-            run = self._runs.pop(offset, 0) + end - offset
-            self._runs[end] = run
+            run = self._runs.pop(offset, None) or _Run(0, 0)
+            continues = run.length > 0
+            run = self._runs[end] = _Run(run.length + end - offset, max(run.asked, end))
             while len(self._runs) > _STREAMS:
                 del self._runs[next(iter(self._runs))]
-        if run > end - offset:
-            start = end - self.data_start
-            stop = min(start + min(_AHEAD_BYTES, run), self.size - self.data_start)
-            pieces = islice(self._extents.pieces(self._source, start, stop), 2 * _AHEAD_BLOBS)
-            self._blobs.ahead(id for id, _, _ in pieces if id)
+        wanted = min(_AHEAD_BYTES, run.length)
+        if not continues or run.asked - end > wanted // 2:  # asked in lots: a reader asks for much smaller pieces
+            return
+        start = run.asked - self.data_start
+        stop = min(end + wanted, self.size) - self.data_start
+        pieces = list(islice(self._extents.pieces(self._source, start, stop), 2 * _AHEAD_BLOBS))
+        taken = self._blobs.ahead(piece.blob for piece in pieces if piece.blob)
+        for piece in pieces:
+            if piece.blob:
+                taken -= 1
+            if taken < 0:
+                break
+            run.asked += piece.stop - piece.start
+
+
+@dataclass
+class _Run:
+    """A reading in a row: how many bytes it has come to, and the offset up to which more is under way."""
+
+    length: int
+    asked: int
 
 
 def _etag(tree: str, uid: int | None, gid: int | None, root: Node) -> str:
