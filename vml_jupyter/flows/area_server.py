@@ -21,18 +21,20 @@ import sys
 import threading
 from contextlib import suppress
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import msgspec
 
 from vml_jupyter.errors import PortTaken, VmlError
-from vml_jupyter.machine import Host
 from vml_jupyter.model import Arrival
 from vml_jupyter.parsing import parse
 from vml_jupyter.replacing import replace_file
 from vml_jupyter.repository import Metered, Node, Repository, open_store
 from vml_jupyter.snapshot.block_serving import BlockServer
 from vml_jupyter.snapshot.image import AreaImage, Kept
-from vml_jupyter.snapshot.serving import ImageServer, serve_image
+
+if TYPE_CHECKING:
+    from vml_jupyter.snapshot.serving import ImageServer
 
 ORDER = "VML_AREA_ORDER"
 ARRIVED = "arrived.json"
@@ -94,7 +96,7 @@ def main() -> int:
         return 1
     gc.enable()
     sys.setswitchinterval(_SWITCH_S)
-    port = server.port if isinstance(server, ImageServer) else 0
+    port = 0 if isinstance(server, BlockServer) else server.port
     _tell(folder, Served(port=port, socket=order.socket, size=image.size))
     session = _Session(folder, order.tree, image, server, store, kept)
     threading.Thread(target=session.prefetch, name="vml-prefetch", daemon=True).start()
@@ -154,6 +156,8 @@ def _serve(image: AreaImage, order: Order) -> ImageServer | BlockServer:
     """Bind the port where it was served before: a machine that runs looks for it there."""
     if order.socket:
         return BlockServer(image, Path(order.socket))
+    from vml_jupyter.snapshot.serving import serve_image  # a machine waits for this process
+
     try:
         return serve_image(image, token=order.token, port=order.port)
     except PortTaken:
@@ -180,6 +184,8 @@ def _serve_until_gone(session: _Session, order: Order, stop: threading.Event) ->
 
 def _alive(order: Order) -> bool:
     """Ask the hypervisor; if it does not answer, assume that the machine runs: without its disk it were lost."""
+    from vml_jupyter.machine import Host  # likewise
+
     try:
         with Host.connect(order.libvirt_uri, Path(order.data)) as host:
             return host.is_active(order.machine)

@@ -14,9 +14,8 @@ from threading import BoundedSemaphore, Lock, Thread
 from typing import Protocol
 
 from vml_jupyter.errors import HostError
-from vml_jupyter.snapshot.image.answers import Readable
 from vml_jupyter.snapshot.image.nbd import Blocks, Connection
-from vml_jupyter.snapshot.image.served import Account, ServingStats
+from vml_jupyter.snapshot.image.served import Account, Readable, ServingStats
 
 MAX_CONNECTIONS = 16
 _SEND_BYTES = 4 << 20

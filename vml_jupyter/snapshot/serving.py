@@ -22,8 +22,8 @@ from types import TracebackType
 from typing import Any
 
 from vml_jupyter.errors import PortTaken, Usage
-from vml_jupyter.snapshot.image.answers import COOKIE, PATH, Answer, Readable
-from vml_jupyter.snapshot.image.served import Account, ServingStats
+from vml_jupyter.snapshot.image.answers import COOKIE, PATH, Answer
+from vml_jupyter.snapshot.image.served import Account, Readable, ServingStats
 from vml_jupyter.snapshot.image.wire import Turns
 
 MAX_CONNECTIONS = 64

@@ -17,23 +17,13 @@ from typing import Any, Protocol
 
 from vml_jupyter.errors import VmlError
 from vml_jupyter.snapshot.image.ranges import Unsatisfiable, parse_ranges
-from vml_jupyter.snapshot.image.served import Account
+from vml_jupyter.snapshot.image.served import Account, Readable
 from vml_jupyter.snapshot.image.wire import Turns
 
 PATH = "/area.iso"
 COOKIE = "vml"
 _IDLE_S = 60
 _PIECE_BYTES = 1 << 20
-
-
-class Readable(Protocol):
-    """What is served: an ``AreaImage``, or anything with its size, name and bytes."""
-
-    size: int
-    data_start: int
-    etag: str
-
-    def read(self, offset: int, length: int) -> bytes: ...
 
 
 class Desk(Protocol):

@@ -225,7 +225,9 @@ class AreaImage:
             while len(self._runs) > _STREAMS:
                 del self._runs[next(iter(self._runs))]
         wanted = min(_AHEAD_BYTES, run.length)
-        if not continues or run.asked - end > wanted // 2:  # asked in lots: a reader asks for much smaller pieces
+        if (
+            not continues or run.asked - end > wanted // 2
+        ):  # asked in lots: a reader asks for much smaller pieces
             return
         start = run.asked - self.data_start
         stop = min(end + wanted, self.size) - self.data_start

@@ -7,7 +7,17 @@ from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
 from threading import Lock
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
+
+
+class Readable(Protocol):
+    """What is served: an ``AreaImage``, or anything with its size, name and bytes."""
+
+    size: int
+    data_start: int
+    etag: str
+
+    def read(self, offset: int, length: int) -> bytes: ...
 
 
 class ServingStats(NamedTuple):
