@@ -57,19 +57,17 @@ def main() -> int:
         image = provide(settings, release_of(settings, entry, None))
         (temporary / "jupyter").mkdir()
         server = stack.enter_context(running(temporary / "jupyter", environ_of(settings)))
-        restored, launched = [], []
+        restored: list[float] = []
+        launched: list[float] = []
         for number in range(arguments.pairs):
-            ways = [
-                lambda: restored.append(by_restore(settings, entry)),
-                lambda number=number: launched.append(  # type: ignore[misc]
-                    by_launcher(server, entry, image, temporary / f"home-{number}")
-                ),
-            ]
-            for way in ways if number % 2 else reversed(ways):
-                way()
-            print(
-                f"pair {number + 1}: restore {restored[-1]:.1f} s, launcher {launched[-1]:.1f} s", flush=True
-            )
+            home = temporary / f"home-{number}"
+            for way in ("launcher", "restore") if number % 2 else ("restore", "launcher"):
+                if way == "restore":
+                    restored.append(by_restore(settings, entry))
+                else:
+                    launched.append(by_launcher(server, entry, image, home))
+            told = f"restore {restored[-1]:.1f} s, launcher {launched[-1]:.1f} s"
+            print(f"pair {number + 1}: {told}", flush=True)
     return report(restored, launched)
 
 

@@ -231,6 +231,16 @@ def test_a_server_that_lies_about_the_image_is_refused_and_a_mirror_serves(
     assert (tmp_path / "vml" / "image.hdd").read_bytes() == IMAGE
 
 
+def test_a_server_that_lies_about_the_context_is_refused(
+    server: Answers, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server.files["context.iso"] = CONTEXT[:-1] + b"!"
+    why = pytest.raises(Refused, match="not the one that the server named")
+    with launch(monkeypatch, tmp_path / "vml", server=server.url) as one, why:
+        one.make("tcg")
+    assert not (tmp_path / "vml" / "context.iso").exists()
+
+
 def test_a_download_goes_on_where_it_broke_off(
     server: Answers, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -53,7 +53,6 @@ STAGES = (
     "suspend",
     "suspended",
     "stopped",
-    "resume",
     "capture",
     "captured",
     "failed",

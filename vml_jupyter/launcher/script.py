@@ -62,6 +62,7 @@ JSON_LIMIT = 1 << 20
 CONTEXT_LIMIT = 32 << 20
 SHORT_S, LONG_S = 10.0, 900.0
 PAUSE_S = 2.0
+LAST_S = 10.0
 READY_S = 900.0
 # fmt: off
 FILES = (
@@ -1306,7 +1307,11 @@ class Launch:
             except Refused as error:
                 if error.status == 404:
                     return ""
+                self.server.tell(path, None, "DELETE")
                 raise
+            except OSError as error:
+                self.server.tell(path, None, "DELETE")
+                raise Refused(f"the machine ended while it told its changes: {error}") from error
             except KeyboardInterrupt:
                 self.server.tell(path, None, "DELETE")
                 raise
@@ -1374,33 +1379,47 @@ def converse(link: socket.socket, server: Server, path: str) -> str:
 
     Both directions are numbered by bytes: what was lost on the way is sent again, and nothing counts twice.
     """
-    said, at, heard, stage = b"", 0, 0, ""
+    said, at, heard, stage, over = b"", 0, 0, "", 0.0
     while True:
-        if len(said) < PIECE and select.select([link], [], [], 0.0 if said else 0.2)[0]:
+        if over:
+            time.sleep(0.1)
+        elif len(said) < PIECE and select.select([link], [], [], 0.0 if said else 0.2)[0]:
             data = link.recv(PIECE - len(said))
-            if not data:
-                raise Refused("the machine ended while it told its changes")
+            over = 0.0 if data else time.monotonic() + LAST_S
             said += data
         reply = server.json("POST", path + "?at=%d&heard=%d" % (at, heard), said)
         taken = number(reply, "taken", at, at + len(said))
         said, at = said[taken - at :], taken
-        try:
-            told = base64.b64decode(field(reply, "said", "[A-Za-z0-9+/]{0,400000}={0,2}"))
-        except ValueError as error:
-            raise Refused(f"the server's answer is not understood: {error}") from error
-        link.sendall(told)
+        told = bytes_of(reply)
+        if not over:
+            link.sendall(told)
         heard += len(told)
         if field(reply, "stage", "(?s).{0,200}") != stage:
             stage = reply["stage"]
             say(f"  {stage}")
-        state = field(reply, "state", "queued|running|done|failed|cancelled")
-        if state == "failed":
-            why = field(reply, "message", "(?s).{0,1000}")
-            raise Refused(f"nothing was captured: {why}", str(reply.get("hint", ""))[:500])
-        if state == "cancelled":
-            raise Refused("nothing was captured: it was cancelled")
-        if state == "done" and not told:
+        if is_done(reply) and not told:
             return field(reply, "entry", ENTRY)
+        if over and time.monotonic() > over:
+            raise Refused("the machine ended while it told its changes")
+
+
+def bytes_of(reply: Any) -> bytes:
+    """Return what a machine is to be told."""
+    try:
+        return base64.b64decode(field(reply, "said", "[A-Za-z0-9+/]{0,400000}={0,2}"))
+    except ValueError as error:
+        raise Refused(f"the server's answer is not understood: {error}") from error
+
+
+def is_done(reply: Any) -> bool:
+    """Tell whether a capture is done; one that came to nothing is refused with the reason."""
+    state = field(reply, "state", "queued|running|done|failed|cancelled")
+    if state == "failed":
+        why = field(reply, "message", "(?s).{0,1000}")
+        raise Refused(f"nothing was captured: {why}", str(reply.get("hint", ""))[:500])
+    if state == "cancelled":
+        raise Refused("nothing was captured: it was cancelled")
+    return state == "done"
 
 
 def with_token(context: bytes, told: Any, token: str) -> bytes:
