@@ -211,7 +211,7 @@ ODD = st.one_of(
 FIELDS = ("taken", "said", "state", "stage", "entry", "message", "hint", "capture", "nonce")
 
 
-@tuned(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@tuned(max_examples=50, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     st.fixed_dictionaries({}, optional=dict.fromkeys(FIELDS, ODD)),
     st.fixed_dictionaries({}, optional=dict.fromkeys(FIELDS, ODD)),
@@ -241,3 +241,45 @@ def test_a_hostile_server_gets_nothing_out_of_a_capture(
         with launch(monkeypatch, folder, server=hostile.url) as one, suppress(Refused):
             assert one.capture() == 0
     assert everything(tmp_path) == before
+
+
+def accelerators(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, tcg: str, kvm: str, there: bool = True
+) -> str:
+    """Try accelerators where QEMU does this with each, and return which is taken."""
+    tools = folder / "bin"
+    tools.mkdir(exist_ok=True)
+    (tools / "qemu-system-x86_64").write_text(f'#!/bin/sh\ncase "$2" in tcg) {tcg} ;; kvm) {kvm} ;; esac\n')
+    (tools / "qemu-system-x86_64").chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tools}:/usr/bin:/bin")
+    monkeypatch.setattr(os, "access", lambda *_: there)
+    monkeypatch.setattr(script, "CONFIG", config("http://127.0.0.1:9/"))
+    return real_accelerator()[0]
+
+
+real_accelerator = script.accelerator
+
+
+@pytest.mark.timeout(120)
+@pytest.mark.parametrize(
+    ("tcg", "kvm", "there", "taken"),
+    [
+        ("sleep 0.5; exit 33", "exit 33", True, "kvm"),
+        ("exec sleep 600", "exit 33", True, "kvm"),  # as slow as it likes, once KVM got through
+        ("exit 1", "exit 33", True, "kvm"),
+        ("exit 33", "exec sleep 600", True, "tcg"),  # it hangs, and nobody waits
+        ("sleep 0.1; exit 33", "sleep 0.1; exit 33", True, "tcg"),
+        ("exit 33", "exit 1", True, "tcg"),
+        ("exit 33", "exit 33", False, "tcg"),
+    ],
+)
+def test_the_accelerator_is_the_one_that_runs_a_guest(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tcg: str, kvm: str, there: bool, taken: str
+) -> None:
+    monkeypatch.setattr(script, "PROBE_S", 1e6)
+    assert accelerators(tmp_path, monkeypatch, tcg, kvm, there) == taken
+
+
+def test_where_no_guest_runs_that_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(Refused, match="runs no guest here"):
+        accelerators(tmp_path, monkeypatch, "exit 1", "exit 1")

@@ -95,6 +95,12 @@ def test_both_are_the_same_machine(
     ]
     assert [node(disk) for disk in disks if disk.find("boot") is not None] == ["boot"]
 
+    # which of them has a thread of its own
+    threaded = [node(disk) for disk in disks if "iothread" in disk.find("driver").attrib]  # type: ignore[union-attr]
+    assert threaded == [
+        word.partition("drive=")[2].partition(",")[0] for word in devices if "iothread=" in word
+    ]
+
     # what it can write
     nodes = {each["node-name"]: each for each in map(json.loads, values(argv, "-blockdev"))}
     writable = {name for name, each in nodes.items() if not each.get("read-only")}

@@ -64,6 +64,8 @@ SHORT_S, LONG_S = 10.0, 900.0
 PAUSE_S = 2.0
 LAST_S = 10.0
 READY_S = 900.0
+PROBE_S = 20.0
+CLEARLY = 0.6
 # fmt: off
 FILES = (
     "launch.json", "launch.json.new", "context.iso", "context.iso.new", "image.hdd", "image.part", "scratch.raw",
@@ -239,7 +241,7 @@ class Server:
 
         return patiently(once, "the VML server")
 
-    def read(self, path: str, start: int, length: int, patience_s: float = LONG_S) -> bytes:
+    def read(self, path: str, start: int, length: int, for_ever: bool = False) -> bytes:
         """Ask until there is an answer, and return a part of a file."""
 
         def once() -> bytes:
@@ -250,7 +252,8 @@ class Server:
                 raise Unreachable("it sent %d bytes instead of %d" % (len(data), length))
             return data
 
-        return bytes(patiently(once, "the VML server", patience_s))
+        patience = [float("inf")] if for_ever else []
+        return bytes(patiently(once, "the VML server", *patience))
 
     def tell(self, path: str, body: Any, method: str = "POST") -> None:
         """Say something once; if nobody listens now, nothing is lost but the news."""
@@ -481,57 +484,53 @@ def digest_of(path: Path, offset: int = 0, length: int | None = None) -> str:
 
 def accelerator() -> tuple[str, str]:
     """Return kvm or tcg and why: found by running a guest of one sector, as /dev/kvm may open and then hang."""
-    emulated = run_probe("tcg", 20.0)
-    if not os.access("/dev/kvm", os.R_OK | os.W_OK):
-        if emulated is None:
-            raise Refused("QEMU runs no guest here", "Install QEMU again.")
-        return "tcg", "there is no /dev/kvm that is yours to use"
-    # One that is of use needs much less than emulation; one that is of none may hang, and nobody waits for that.
-    with_kvm = run_probe("kvm", max(1.0, emulated) if emulated else 20.0)
-    if with_kvm is not None and (emulated is None or with_kvm < 0.6 * emulated):
+    there = os.access("/dev/kvm", os.R_OK | os.W_OK)
+    seconds = race(["tcg", "kvm"] if there else ["tcg"])
+    emulated, with_kvm = seconds.get("tcg"), seconds.get("kvm")
+    if with_kvm is not None and (emulated is None or with_kvm < CLEARLY * emulated):
         return "kvm", "a test guest ran with it"
     if emulated is None:
-        raise Refused("QEMU runs no guest here", "Install QEMU again.")
-    return "tcg", "a test guest does not run with KVM here, or not faster"
+        raise Refused("QEMU runs no guest here", "Install QEMU again, or a newer one.")
+    if not there:
+        return "tcg", "there is no /dev/kvm that is yours to use"
+    return "tcg", "a test guest does not run with KVM here, or not clearly faster"
 
 
-def run_probe(kind: str, deadline_s: float) -> float | None:
+def race(kinds: list[str]) -> dict[str, float]:
+    """Run the test guest with each accelerator at once, until it is clear which to take; return their seconds."""
+    found: dict[str, float] = {}
     with tempfile.TemporaryDirectory(prefix="vml-probe-") as folder:
         disk = Path(folder) / "boot.img"
         disk.write_bytes(bytes.fromhex(CONFIG["probe"]).ljust(1 << 20, b"\0"))
-        argv = [
-            *(
-                QEMU,
-                "-accel",
-                kind,
-                "-cpu",
-                CONFIG["cpu"][kind],
-                "-m",
-                "64",
-                "-nodefaults",
-                "-display",
-                "none",
-                "-no-reboot",
-            ),
-            *(
-                "-device",
-                "isa-debug-exit,iobase=0xf4,iosize=0x04",
-                "-drive",
-                f"file={disk},format=raw,if=ide",
-            ),
-        ]
+        quiet = subprocess.DEVNULL
         since = time.monotonic()
+        running = {
+            kind: subprocess.Popen(probe_command(kind, disk), stdin=quiet, stdout=quiet, stderr=quiet)
+            for kind in kinds
+        }
         try:
-            done = subprocess.run(
-                argv,
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.DEVNULL,
-                stderr=subprocess.DEVNULL,
-                timeout=deadline_s,
-            )
-        except subprocess.TimeoutExpired:
-            return None
-        return time.monotonic() - since if done.returncode == 33 else None
+            while running and time.monotonic() < since + PROBE_S:
+                elapsed = time.monotonic() - since
+                ended = {kind: process.poll() for kind, process in running.items()}
+                for kind, status in ended.items():
+                    if status is not None:
+                        del running[kind]
+                        found.update({kind: elapsed} if status == 33 else {})
+                # KVM that is of use needs much less than emulation; one that is of none may hang: nobody waits for it.
+                if "tcg" in found or elapsed > found.get("kvm", PROBE_S) / CLEARLY:
+                    break
+                time.sleep(0.01)
+        finally:
+            for process in running.values():
+                process.kill()
+                process.wait()
+    return found
+
+
+def probe_command(kind: str, disk: Path) -> list[str]:
+    argv = [QEMU, "-accel", kind, "-cpu", CONFIG["cpu"][kind], "-m", "64", "-nodefaults", "-display", "none"]
+    argv += ["-no-reboot", "-device", "isa-debug-exit,iobase=0xf4,iosize=0x04"]
+    return [*argv, "-drive", f"file={disk},format=raw,if=ide"]
 
 
 def preflight(folder: Folder, size_bytes: int) -> tuple[str, list[str]]:
@@ -753,7 +752,7 @@ class Area:
     def chunk(self, number: int) -> bytes:
         if number not in self.chunks:
             start = number * CHUNK
-            data = self.server.read(self.path, start, min(CHUNK, self.size - start), float("inf"))
+            data = self.server.read(self.path, start, min(CHUNK, self.size - start), for_ever=True)
             self.chunks[number] = data
             if len(self.chunks) > CHUNKS:
                 self.chunks.popitem(last=False)
@@ -872,7 +871,9 @@ def qemu_command(folder: Folder, record: dict[str, Any], network: str) -> list[s
         argv += ["-device", "ide-cd,drive=boot,bus=ide.1,bootindex=1"]
     else:
         argv += ["-device", "virtio-blk-pci,drive=boot,bootindex=1"]
-    argv += ["-device", "virtio-blk-pci,drive=scratch", "-device", "virtio-blk-pci,drive=area"]
+    # The working area in a thread of its own, beside QEMU's main loop, which an emulated processor needs, too.
+    argv += ["-device", "virtio-blk-pci,drive=scratch", "-object", "iothread,id=io"]
+    argv += ["-device", "virtio-blk-pci,drive=area,iothread=io"]
     argv += [
         "-device",
         "ide-cd,drive=context,bus=ide.0",
