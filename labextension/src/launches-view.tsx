@@ -94,7 +94,11 @@ function LaunchItem(props: {
           <summary>{trans.__('Stages')}</summary>
           <ol>
             {launch.stages.map((stage, index) => (
-              <li key={index} data-stage={stage.name}>
+              <li
+                key={index}
+                className="vml-Launch-stage"
+                data-stage={stage.name}
+              >
                 <time>{moment(stage.time)}</time>
                 <span>{stageName(stage.name, trans)}</span>
               </li>

@@ -20,6 +20,8 @@ from nbformat import NotebookNode
 
 from vml_jupyter.guest.notebook import execute_notebook
 
+RUN_S = 400 + 12 * float(os.environ.get("VML_CUT_S", "0"))
+
 
 @dataclass
 class Server:
@@ -53,6 +55,7 @@ def running(root: Path, environ: dict[str, str], certificate: Path | None = None
     words = [
         *("--ServerApp.ip=127.0.0.1", f"--ServerApp.port={port}", "--ServerApp.port_retries=0"),
         *("--ServerApp.open_browser=False", f"--ServerApp.root_dir={root}", "--ServerApp.allow_root=True"),
+        *([f"--ServerApp.certfile={certificate}"] if certificate else []),
     ]
     processes: list[subprocess.Popen[bytes]] = []
 
@@ -131,7 +134,7 @@ class Elsewhere:
 
     def run(self, *words: str, fails: bool = False) -> str:
         done = subprocess.run(
-            self.words(*words), env=self.environ, cwd=self.home, capture_output=True, text=True, timeout=2400
+            self.words(*words), env=self.environ, cwd=self.home, capture_output=True, text=True, timeout=RUN_S
         )
         assert (done.returncode != 0) == fails, done.stdout + done.stderr
         return done.stdout + done.stderr
@@ -153,12 +156,23 @@ class Elsewhere:
 
     def write(self, path: str, text: str) -> None:
         """Write a file in the machine's working area, as its Jupyter does."""
+        self.ask("PUT", f"contents/{path}", {"type": "file", "format": "text", "content": text})
+
+    def start_kernel(self, notebook: str) -> None:
+        """Start a notebook's kernel, as opening it does."""
+        kernel = {"name": "python3"}
+        self.ask(
+            "POST", "sessions", {"path": notebook, "name": notebook, "type": "notebook", "kernel": kernel}
+        )
+
+    def ask(self, method: str, what: str, body: dict[str, Any]) -> None:
         record = self.record
-        done = requests.put(
-            f"http://127.0.0.1:{record['port']}/api/contents/{path}",
+        done = requests.request(
+            method,
+            f"http://127.0.0.1:{record['port']}/api/{what}",
             headers={"Authorization": f"token {record['jupyter_token']}"},
-            json={"type": "file", "format": "text", "content": text},
-            timeout=60,
+            json=body,
+            timeout=180,
         )
         assert done.ok, done.text
 

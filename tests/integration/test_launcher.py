@@ -74,6 +74,7 @@ def test_a_launcher_starts_the_machine_and_leaves_nothing(
             runs(there)
 
             there.write("note.txt", "written there")
+            there.start_kernel("dimuon.ipynb")
             said = there.run("capture", "-m", "from elsewhere")
             captured = list_entries(machine_settings)[0]
             assert f"as entry {captured.id}" in said

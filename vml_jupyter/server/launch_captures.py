@@ -89,13 +89,13 @@ def begin(vml: VmlExtension, launch: Launch, asked: WishRequest) -> dict[str, st
     """Begin a capture, or tell what came of the same wish; one that is under way for the same machine ends."""
     from vml_jupyter.flows.told_entry import Said
 
-    talk = vml.launches.new_talk(asked.wish)
     former = vml.launches.former(launch)
     if former:
         _end(vml, former)
     entry = vml.launches.captured(launch, asked.wish)
     if entry:
         return {"entry": entry}
+    talk = vml.launches.new_talk(asked.wish)
     said = Said(title=asked.title, note=asked.note)
     work = partial(capture, vml, launch, talk, said)
     job = vml.desk.submit("capture", asked.title or launch.title, work, subject=launch.machine)

@@ -8,12 +8,14 @@ import contextlib
 import json
 import os
 import queue
+import secrets
 import socket
 import subprocess
 import threading
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -224,7 +226,8 @@ async def test_a_server_that_was_restarted_in_the_middle_captures_once(
 async def test_the_same_wish_is_granted_once(
     ask: Ask, entry: Entry, vml: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(script.secrets, "token_hex", lambda size: "ab" * size)
+    always = SimpleNamespace(token_hex=lambda size: "ab" * size, randbelow=secrets.randbelow)
+    monkeypatch.setattr(script, "secrets", always)
     async with launched(ask, entry, vml, tmp_path, monkeypatch) as there:
         first = await there.capture()
         again = await there.capture()
