@@ -2,7 +2,12 @@
  * Launchers: scripts that start an entry's machine on a computer without VML, and what became of those machines.
  */
 
-import { Clipboard, Dialog, ReactWidget } from '@jupyterlab/apputils';
+import {
+  Clipboard,
+  Dialog,
+  Notification,
+  ReactWidget
+} from '@jupyterlab/apputils';
 import { TranslationBundle } from '@jupyterlab/translation';
 import { deleteIcon, downloadIcon } from '@jupyterlab/ui-components';
 import { CommandRegistry } from '@lumino/commands';
@@ -43,12 +48,7 @@ export function addLauncherCommands(
         return;
       }
       try {
-        const { release, without_pins } = asked;
-        await show(
-          entry,
-          await model.api.launcher(entry.id, { release, without_pins }),
-          trans
-        );
+        await show(entry, await make(entry, asked, model, trans), trans);
       } catch (reason) {
         await showFailure(
           trans.__('There is no launcher for “%1”', entry.title),
@@ -104,7 +104,7 @@ async function ask(
   trans: TranslationBundle
 ): Promise<IRestoreRequest | null> {
   const text = trans.__(
-    'You get a script of Python that starts this entry in its CernVM on a computer that has Python and QEMU, and nothing else of this. It says what it does, and asks before.'
+    'You get a Python script that starts this entry in its CernVM on a computer with Python and QEMU, where VML is not installed. It says what it will do, and asks first.'
   );
   const known = model.api.durability(true).then(all => all[entry.id]);
   const dialog = new Dialog<IRestoreRequest>({
@@ -125,6 +125,26 @@ async function ask(
   });
   const result = await dialog.launch();
   return result.button.accept ? result.value : null;
+}
+
+async function make(
+  entry: IEntry,
+  asked: IRestoreRequest,
+  model: LogbookModel,
+  trans: TranslationBundle
+): Promise<ILauncher> {
+  const { release, without_pins } = asked;
+  // An image that the server lacks is downloaded meanwhile.
+  const told = Notification.emit(
+    trans.__('Making the launcher for “%1”…', entry.title),
+    'in-progress',
+    { autoClose: false }
+  );
+  try {
+    return await model.api.launcher(entry.id, { release, without_pins });
+  } finally {
+    Notification.dismiss(told);
+  }
 }
 
 async function show(
@@ -166,7 +186,7 @@ class LauncherBody extends ReactWidget {
       <>
         <p className="vml-Form-text">
           {trans.__(
-            'It works once, until %1. Compare its digest before you run it: nobody has changed it on the way then.',
+            'It works once, until %1. If the file that you get has this digest, nobody has changed it on the way.',
             until
           )}
         </p>

@@ -64,7 +64,7 @@ SHORT_S, LONG_S = 10.0, 900.0
 PAUSE_S = 2.0
 LAST_S = 10.0
 READY_S = 900.0
-PROBE_S = 20.0
+PROBE_S = 60.0
 CLEARLY = 0.6
 # fmt: off
 FILES = (
