@@ -9,7 +9,7 @@ FRONT := package.json yarn.lock tsconfig.json $(shell find labextension/src labe
 
 SOAK ?=
 
-.PHONY: demo test lint unit bench bench-logbook bench-growth bench-restore bench-capture bench-area bench-environment soak packages mini wheel docs clean help
+.PHONY: demo test lint unit bench bench-logbook bench-growth bench-restore bench-launcher bench-capture bench-area bench-environment soak packages mini wheel docs clean help
 
 help:
 	@echo "make demo    capture the example, restore it in a machine, run it there, open JupyterLab (DETACH=1: end instead)"
@@ -17,7 +17,7 @@ help:
 	@echo "make lint    ruff, mypy, import-linter, eslint, prettier, stylelint"
 	@echo "make unit    the tests that boot nothing"
 	@echo "make bench   the product beside its peers: bench-logbook (BENCH='--only first,restore'), bench-restore (RESTORE='--sizes 10')"
-	@echo "make soak    hours: fuzz the parsers (SECONDS=60 each), every accident of the durability tests (SOAK='--jobs 2'), a full area over S3, a cloud image, 30 restores"
+	@echo "make soak    hours: fuzz the parsers (SECONDS=60 each), every accident of the durability tests (SOAK='--jobs 2'), a full area over S3, a cloud image, 30 restores, launchers"
 	@echo "make docs    the documentation, in artefacts/docs"
 	@echo "make mini    build the small release that tests and demo boot"
 
@@ -89,6 +89,9 @@ bench-growth: $(VENV)/.ready
 bench-restore: packages mini
 	@$(BIN)/python -m bench.restore $(RESTORE)
 
+bench-launcher: packages mini
+	@PYTHONPATH=tests $(BIN)/python -m bench.launcher $(LAUNCHER)
+
 bench-area: packages mini
 	@$(BIN)/python -m bench.area $(BENCH)
 
@@ -106,6 +109,9 @@ soak: packages $(VENV)/.ready
 	cd tests && ../$(BIN)/python -m durability $(SOAK)
 	cd tests/soak && ../../$(BIN)/python -m cloud
 	$(BIN)/python tests/soak/restores.py
+	VML_CUT_S=60 $(BIN)/pytest tests/integration/test_launcher_away.py
+	$(BIN)/python tests/soak/bare_host.py
+	$(BIN)/python tests/soak/bare_host.py --suite bullseye
 
 # Pictures are those that the browser's tests left in artefacts/, if any.
 docs: $(VENV)/.ready

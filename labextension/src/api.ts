@@ -15,6 +15,9 @@ import {
   IFailure,
   IHostShape,
   IJob,
+  ILaunch,
+  ILauncher,
+  ILauncherRequest,
   IMachine,
   IOfferedRelease,
   IOpening,
@@ -73,6 +76,11 @@ export interface IApi {
   releases(): Promise<IOfferedRelease[]>;
   environment(): Promise<IEnvironment>;
   hostShape(): Promise<IHostShape>;
+  /** A script for another computer; an image that the server lacks is downloaded first. */
+  launcher(entry: string, asked: ILauncherRequest): Promise<ILauncher>;
+  /** The machines on other computers, those that ended last. */
+  launches(): Promise<ILaunch[]>;
+  forgetLaunch(machine: string): Promise<void>;
 }
 
 export class Api implements IApi {
@@ -194,6 +202,20 @@ export class Api implements IApi {
 
   async hostShape(): Promise<IHostShape> {
     return this._get('shape');
+  }
+
+  async launcher(entry: string, asked: ILauncherRequest): Promise<ILauncher> {
+    return this._ask(['entries', entry, 'launcher'], 'POST', asked);
+  }
+
+  async launches(): Promise<ILaunch[]> {
+    type Reply = { launches: ILaunch[]; ended: ILaunch[] };
+    const { launches, ended } = await this._get<Reply>('launches');
+    return [...launches, ...ended];
+  }
+
+  async forgetLaunch(machine: string): Promise<void> {
+    await this._ask(['launches', machine], 'DELETE');
   }
 
   private _get<T>(noun: string): Promise<T> {

@@ -178,6 +178,7 @@ function openMenu(
   menu.addItem({ type: 'separator' });
   menu.addItem({ command: CommandIDs.restore, args });
   menu.addItem({ command: CommandIDs.restoreFiles, args });
+  menu.addItem({ command: CommandIDs.launcher, args });
   menu.addItem({ type: 'separator' });
   menu.addItem({ command: CommandIDs.copyId, args });
   menu.addItem({ command: CommandIDs.forget, args });

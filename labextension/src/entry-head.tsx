@@ -158,6 +158,7 @@ function Actions(props: { entry: IEntry; context: IPageContext }): JSX.Element {
     >
       {action(CommandIDs.restore, trans.__('Restore in a machine…'), true)}
       {action(CommandIDs.restoreFiles, trans.__('Restore files…'))}
+      {action(CommandIDs.launcher, trans.__('Launcher…'))}
       {action(CommandIDs.copyId, trans.__('Copy ID'))}
       {action(CommandIDs.forget, trans.__('Forget'))}
     </div>

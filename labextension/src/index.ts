@@ -20,6 +20,7 @@ import { addEntryCommands } from './entry-commands';
 import { entryPages } from './entry-pages';
 import { logbookIcon } from './icons';
 import { addJobCommands } from './job-commands';
+import { addLauncherCommands } from './launcher-commands';
 import { addMachineCommands } from './machine-commands';
 import { machinePages } from './machine-pages';
 import { LogbookModel } from './model';
@@ -86,6 +87,7 @@ const commands: JupyterFrontEndPlugin<void> = {
       trans
     });
     addEntryCommands(app.commands, model, trans);
+    addLauncherCommands(app.commands, model, trans);
     addRestoreFiles(app.commands, model, page, browser, trans);
     addMachineCommands(app.commands, model, trans);
     addJobCommands(app.commands, model, trans);

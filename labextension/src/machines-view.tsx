@@ -17,6 +17,7 @@ import * as React from 'react';
 import { FailureView } from './failures';
 import { arrived, since } from './format';
 import { snapshotIcon, suspendIcon } from './icons';
+import { Launches } from './launches-view';
 import { memory, stateName } from './machine-words';
 import { LogbookModel } from './model';
 import { IMachine, isActive } from './records';
@@ -43,35 +44,64 @@ export class MachinesView extends ReactWidget {
   private _renderList(): JSX.Element {
     const { _model: model, _trans: trans } = this;
     const { machines, machinesFailure } = model;
+    const launches = (
+      <Launches
+        launches={model.launches}
+        trans={trans}
+        onForget={launch =>
+          void this._commands.execute(CommandIDs.forgetLaunch, {
+            machine: launch.id
+          })
+        }
+        onEntry={launch =>
+          void this._commands.execute(CommandIDs.openEntry, {
+            entry: launch.entry
+          })
+        }
+      />
+    );
     if (machinesFailure) {
-      return <FailureView failure={machinesFailure} trans={trans} />;
+      return (
+        <>
+          <FailureView failure={machinesFailure} trans={trans} />
+          {launches}
+        </>
+      );
     }
     if (machines === null) {
       return <p className="vml-Empty">{trans.__('Looking for machines…')}</p>;
     }
     if (machines.length === 0) {
       return (
-        <p className="vml-Empty">
-          {trans.__('No machines. Restoring an entry starts one.')}
-        </p>
+        <>
+          {model.launches.length === 0 && (
+            <p className="vml-Empty">
+              {trans.__('No machines. Restoring an entry starts one.')}
+            </p>
+          )}
+          {launches}
+        </>
       );
     }
     const busy = new Set(model.jobs.filter(isActive).map(job => job.subject));
     return (
-      <ul className="vml-List" aria-label={trans.__('Machines')}>
-        {machines.map(machine => (
-          <MachineItem
-            key={machine.id}
-            machine={machine}
-            busy={busy.has(machine.id)}
-            trans={trans}
-            onCommand={command =>
-              void this._commands.execute(command, { machine: machine.id })
-            }
-            onMenu={at => openMenu(this._commands, machine, at)}
-          />
-        ))}
-      </ul>
+      <>
+        <ul className="vml-List" aria-label={trans.__('Machines')}>
+          {machines.map(machine => (
+            <MachineItem
+              key={machine.id}
+              machine={machine}
+              busy={busy.has(machine.id)}
+              trans={trans}
+              onCommand={command =>
+                void this._commands.execute(command, { machine: machine.id })
+              }
+              onMenu={at => openMenu(this._commands, machine, at)}
+            />
+          ))}
+        </ul>
+        {launches}
+      </>
     );
   }
 }

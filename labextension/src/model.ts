@@ -18,6 +18,7 @@ import {
   IEntry,
   IFailure,
   IJob,
+  ILaunch,
   IMachine,
   isActive,
   isArriving
@@ -32,6 +33,11 @@ const FIRST_ENTRIES = 100;
  * The id of the event by which the server tells that a job changed.
  */
 export const JOB_EVENT = 'urn:vml-jupyter:job:v1';
+
+/**
+ * The id of the event by which the server tells that a machine on another computer changed.
+ */
+export const LAUNCH_EVENT = 'urn:vml-jupyter:launch:v1';
 
 export class LogbookModel {
   /**
@@ -72,6 +78,11 @@ export class LogbookModel {
   /** Null before the first answer. */
   get machines(): ReadonlyArray<IMachine> | null {
     return this._machines;
+  }
+
+  /** Machines on other computers, those that ended last. */
+  get launches(): ReadonlyArray<ILaunch> {
+    return this._launches;
   }
 
   /** How it stands with an entry; undefined while nobody told. */
@@ -126,6 +137,7 @@ export class LogbookModel {
       this._readEntries(),
       this._readBin(),
       this._readMachines(),
+      this._readLaunches(),
       this.readJobs().catch(() => undefined)
     ]);
   }
@@ -212,6 +224,14 @@ export class LogbookModel {
     return edited;
   }
 
+  /**
+   * Forget a machine on another computer; its key is worth nothing any more.
+   */
+  async forgetLaunch(machine: string): Promise<void> {
+    await this.api.forgetLaunch(machine);
+    await this._readLaunches();
+  }
+
   dispose(): void {
     this._poll.dispose();
     this._arrivals.dispose();
@@ -221,6 +241,8 @@ export class LogbookModel {
   private _onEvent(_: unknown, event: { schema_id: string }): void {
     if (event.schema_id === JOB_EVENT) {
       void this.readJobs().catch(() => undefined);
+    } else if (event.schema_id === LAUNCH_EVENT) {
+      void this._readLaunches();
     }
   }
 
@@ -316,11 +338,21 @@ export class LogbookModel {
     this._changed.emit();
   }
 
+  private async _readLaunches(): Promise<void> {
+    try {
+      this._launches = await this.api.launches();
+    } catch {
+      return; // they are told of elsewhere; what is known of them stays
+    }
+    this._changed.emit();
+  }
+
   private _entries: ReadonlyArray<IEntry> | null = null;
   private _durability: Record<string, IDurability> = {};
   private _durabilityRound = 0;
   private _bin: ReadonlyArray<IEntry> | null = null;
   private _machines: ReadonlyArray<IMachine> | null = null;
+  private _launches: ReadonlyArray<ILaunch> = [];
   private _jobs: ReadonlyArray<IJob> = [];
   private _entriesFailure: IFailure | null = null;
   private _machinesFailure: IFailure | null = null;

@@ -189,6 +189,46 @@ export interface IOpening {
 }
 
 /**
+ * What a launcher is to be for instead of what was recorded.
+ */
+export interface ILauncherRequest {
+  /** Empty for the recorded one. */
+  release: string;
+  without_pins: string[];
+}
+
+/**
+ * A script that starts an entry's machine on another computer; it holds a key, and works once.
+ */
+export interface ILauncher {
+  /** Of its file. */
+  name: string;
+  script: string;
+  sha256: string;
+  /** Seconds since 1970. */
+  expires: number;
+}
+
+/**
+ * A machine on another computer, as its launcher told.
+ */
+export interface ILaunch {
+  id: string;
+  entry: string;
+  title: string;
+  notebook: string;
+  label: string;
+  differences: IDifference[];
+  /** The stage it is in. */
+  state: string;
+  accelerator: string;
+  /** Those that it went through; times are seconds since 1970. */
+  stages: { name: string; time: number }[];
+  made: number;
+  seen: number;
+}
+
+/**
  * A machine's disk and memory at one moment, kept by the hypervisor.
  */
 export interface IStandardSnapshot {

@@ -17,15 +17,22 @@ import {
 import { ReleaseSelect } from './releases';
 import { ShapeFields } from './shape-fields';
 
-class RestoreForm
+/**
+ * Which CernVM a machine is to be, and how large where it is to be here.
+ */
+export class RestoreForm
   extends ReactWidget
   implements Dialog.IBodyWidget<IRestoreRequest>
 {
+  /**
+   * @param _host - Null for a machine on another computer.
+   */
   constructor(
     private _entry: IEntry,
+    private _text: string,
     private _offered: Promise<IOfferedRelease[]>,
     private _known: Promise<IDurability | undefined>,
-    private _host: Promise<IHostShape>,
+    private _host: Promise<IHostShape> | null,
     private _trans: TranslationBundle
   ) {
     super();
@@ -40,6 +47,7 @@ class RestoreForm
     return (
       <RestoreFields
         entry={this._entry}
+        text={this._text}
         offered={this._offered}
         known={this._known}
         host={this._host}
@@ -56,9 +64,10 @@ class RestoreForm
 
 function RestoreFields(props: {
   entry: IEntry;
+  text: string;
   offered: Promise<IOfferedRelease[]>;
   known: Promise<IDurability | undefined>;
-  host: Promise<IHostShape>;
+  host: Promise<IHostShape> | null;
   trans: TranslationBundle;
   onChange: (asked: IRestoreRequest) => void;
 }): JSX.Element {
@@ -90,14 +99,7 @@ function RestoreFields(props: {
   return (
     <>
       <p className="vml-Form-text" ref={first}>
-        {entry.notebook
-          ? trans.__(
-              'A virtual machine is started, and %1 reopened in it as it was when the snapshot was taken. Your own files stay untouched.',
-              entry.notebook
-            )
-          : trans.__(
-              'A virtual machine is started with the files as they were when the snapshot was taken. Your own files stay untouched.'
-            )}
+        {props.text}
       </p>
       <label htmlFor="vml-restore-release">{trans.__('CernVM release')}</label>
       <ReleaseSelect
@@ -118,11 +120,13 @@ function RestoreFields(props: {
       <span className="vml-Form-hint" data-testid="vml-meaning" role="status">
         {meaning(entry, asked.release, here, trans, releaseGone)}
       </span>
-      <ShapeFields
-        host={props.host}
-        trans={trans}
-        onChange={shape => change({ shape })}
-      />
+      {props.host && (
+        <ShapeFields
+          host={props.host}
+          trans={trans}
+          onChange={shape => change({ shape })}
+        />
+      )}
       {known && known.needs.length > 0 && (
         <>
           <span className="vml-Form-label">{trans.__('What it needs')}</span>
@@ -209,9 +213,17 @@ export async function askForRestore(
   host: Promise<IHostShape>,
   trans: TranslationBundle
 ): Promise<IRestoreRequest | null> {
+  const text = entry.notebook
+    ? trans.__(
+        'A virtual machine is started, and %1 reopened in it as it was when the snapshot was taken. Your own files stay untouched.',
+        entry.notebook
+      )
+    : trans.__(
+        'A virtual machine is started with the files as they were when the snapshot was taken. Your own files stay untouched.'
+      );
   const dialog = new Dialog<IRestoreRequest>({
     title: trans.__('Restore “%1”', entry.title),
-    body: new RestoreForm(entry, offered, known, host, trans),
+    body: new RestoreForm(entry, text, offered, known, host, trans),
     buttons: [
       Dialog.cancelButton({ label: trans.__('Cancel') }),
       Dialog.okButton({ label: trans.__('Restore') })

@@ -18,6 +18,8 @@ export namespace CommandIDs {
   export const snapshotNow = 'vml:snapshot-now';
   export const snapshotFolder = 'vml:snapshot-folder';
   export const restore = 'vml:restore';
+  export const launcher = 'vml:launcher';
+  export const forgetLaunch = 'vml:forget-launch';
   export const forget = 'vml:forget';
   export const unforget = 'vml:unforget';
   export const emptyBin = 'vml:empty-bin';

@@ -3,171 +3,193 @@
 from __future__ import annotations
 
 import hashlib
-import json
-import os
-import secrets
-import socket
+import shutil
+import ssl
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
+import tarfile
 from pathlib import Path
 from typing import Any
 
 import pytest
-import requests
+from hostile_server import stranger_certificate
 
+from vml_jupyter.flows.entries import list_entries
+from vml_jupyter.flows.files import restore_files
 from vml_jupyter.flows.settings import Settings
-from vml_jupyter.guest.notebook import execute_notebook
 from vml_jupyter.release.mini import recipe
 
 from .conftest import Vml, processes_naming
+from .launcher_scene import Elsewhere, elsewhere, running
 
 pytestmark = pytest.mark.machine
+RELEASE = recipe.SYSTEMS[0].version
 
 
-@dataclass
-class Server:
-    """A Jupyter server with the extension, which can be taken away and brought back."""
-
-    port: int
-    token: str
-    begin: Callable[[], None]
-    end: Callable[[], None]
-
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self.port}/"
-
-    def get(self, path: str, **headers: str) -> requests.Response:
-        return requests.get(
-            self.url + path, headers={"Authorization": f"token {self.token}", **headers}, timeout=60
-        )
+@pytest.fixture
+def entry(vml: Vml, dimuon: Path) -> str:
+    return str(vml("snapshot", dimuon, "--notebook", "dimuon.ipynb", "--release", RELEASE)["entry"])
 
 
-@contextmanager
-def running(root: Path, environ: dict[str, str]) -> Iterator[Server]:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    token = secrets.token_hex(16)
-    words = [
-        *("--ServerApp.ip=127.0.0.1", f"--ServerApp.port={port}", "--ServerApp.port_retries=0"),
-        *("--ServerApp.open_browser=False", f"--ServerApp.root_dir={root}", "--ServerApp.allow_root=True"),
-    ]
-    processes: list[subprocess.Popen[bytes]] = []
-
-    def begin() -> None:
-        log = (root.parent / "server.log").open("ab")
-        processes.append(
-            subprocess.Popen(
-                [sys.executable, "-m", "jupyter_server", *words],
-                env={**environ, "JUPYTER_TOKEN": token},
-                stdout=log,
-                stderr=log,
-            )
-        )
-        log.close()
-        until(lambda: answers(port), 90, "the server answers")
-
-    def end() -> None:
-        processes[-1].terminate()
-        processes[-1].wait(30)
-
-    begin()
-    try:
-        yield Server(port, token, begin, end)
-    finally:
-        end()
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    (tmp_path / "root").mkdir()
+    return tmp_path / "root"
 
 
-def answers(port: int) -> bool:
-    try:
-        return requests.get(f"http://127.0.0.1:{port}/api", timeout=2).ok
-    except requests.RequestException:
-        return False
+def runs(there: Elsewhere) -> None:
+    """See the notebook run in the machine."""
+    assert any(cell.get("outputs") for cell in there.execute("dimuon.ipynb").cells)
 
 
-def until(holds: Callable[[], Any], patience_s: float, what: str) -> Any:
-    deadline = time.monotonic() + patience_s
-    while not (found := holds()):
-        assert time.monotonic() < deadline, f"{what} not within {patience_s} s"
-        time.sleep(0.1)
-    return found
+def stages(launch: dict[str, Any]) -> list[str]:
+    return [each["name"] for each in launch["stages"]]
 
 
-@dataclass
-class Elsewhere:
-    """A computer that has Python and QEMU: its home, and a script that is run there."""
-
-    home: Path
-    script: Path
-
-    def words(self, *words: str) -> list[str]:
-        root = ["--allow-root"] if os.geteuid() == 0 else []
-        return ["/usr/bin/python3", "-I", str(self.script), *words, "--yes", "--no-browser", *root]
-
-    @property
-    def environ(self) -> dict[str, str]:
-        return {"HOME": str(self.home), "PATH": "/usr/bin:/bin"}
-
-    def run(self, *words: str, fails: bool = False) -> str:
-        done = subprocess.run(
-            self.words(*words), env=self.environ, cwd=self.home, capture_output=True, text=True, timeout=600
-        )
-        assert (done.returncode != 0) == fails, done.stdout + done.stderr
-        return done.stdout + done.stderr
-
-    @property
-    def folder(self) -> Path:
-        return next((self.home / ".local" / "share" / "vml-launch").iterdir())
+def image_of(environ: dict[str, str], sha256: str) -> Path:
+    """Return the image with this digest where the server keeps it."""
+    files = [file for file in Path(environ["VML_DATA"], "releases").rglob("*") if file.is_file()]
+    return next(file for file in files if hashlib.sha256(file.read_bytes()).hexdigest() == sha256)
 
 
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(900)
 def test_a_launcher_starts_the_machine_and_leaves_nothing(
-    machine_settings: Settings, environ: dict[str, str], vml: Vml, dimuon: Path, tmp_path: Path
+    machine_settings: Settings, environ: dict[str, str], entry: str, root: Path, tmp_path: Path
 ) -> None:
-    entry = vml("snapshot", dimuon, "--notebook", "dimuon.ipynb", "--release", recipe.SYSTEMS[0].version)[
-        "entry"
-    ]
-    root, home = tmp_path / "root", tmp_path / "home"
-    root.mkdir()
-    home.mkdir()
     with running(root, environ) as server:
         given = server.get(f"vml/entries/{entry}/launcher")
         assert given.status_code == 200, given.text
         assert given.headers["X-Vml-Sha256"] == hashlib.sha256(given.content).hexdigest()
-        script = home / f"vml-launch-{entry}.py"
-        script.write_bytes(given.content)
-        there = Elsewhere(home, script)
+        with elsewhere(tmp_path / "home", given.content, f"vml-launch-{entry}.py") as there:
+            told = there.run("--dry-run")
+            assert RELEASE in told
+            assert "Accelerator: " in told
+            assert there.files() == [there.script]
 
-        told = there.run("--dry-run")
-        assert recipe.SYSTEMS[0].version in told
-        assert not (home / ".local").exists()
+            assert "Downloading the image" in there.run()
+            first = there.record["machine"]
+            (launch,) = server.launches()
+            assert (launch["entry"], launch["state"]) == (entry, "running")
+            assert stages(launch) == ["image", "fetch", "start", "ready", "running"]
+            runs(there)
 
-        said = there.run()
-        assert "Downloading the image" in said
-        record = json.loads((there.folder / "launch.json").read_bytes())
-        (launch,) = server.get("vml/api/launches").json()["launches"]
-        assert (launch["entry"], launch["state"]) == (entry, "running")
-        base = f"http://127.0.0.1:{record['port']}/"
-        inside = execute_notebook(base, record["jupyter_token"], "dimuon.ipynb", 240.0)
-        assert any(cell.get("outputs") for cell in inside.cells)
+            there.write("note.txt", "written there")
+            there.start_kernel("dimuon.ipynb")
+            said = there.run("capture", "-m", "from elsewhere")
+            captured = list_entries(machine_settings)[0]
+            assert f"as entry {captured.id}" in said
+            assert (captured.title, captured.parent, captured.machine) == ("from elsewhere", entry, first)
+            assert captured.environment.release
+            assert captured.environment.release.system == RELEASE, "as the machine itself tells"
+            assert captured.environment.python, "of the kernel that runs there"
+            restore_files(machine_settings, captured.id, tmp_path / "back")
+            assert (tmp_path / "back" / "note.txt").read_text() == "written there"
 
-        # it survives its server, and is not made twice
-        server.end()
-        assert "The notebook is at" in there.run()
-        server.begin()
+            # it survives its server, and is not made twice
+            server.end()
+            assert "The notebook is at" in there.run()
+            assert "The machine runs" in there.run("status")
+            server.begin()
+            there.run("suspend")
+            assert server.launches()[0]["state"] == "suspended"
+            assert "suspended" in there.run("status")
+            assert processes_naming(there.folder) == []
+            there.run("resume")
+            assert there.record["machine"] == first
+            there.write("later.txt", "after the rest")
+            assert "as entry" in there.run("capture")
+            assert list_entries(machine_settings)[0].parent == captured.id
+            there.run("stop")
+            assert "stopped" in there.run("status")
+            assert processes_naming(there.folder) == []
+
+            there.run("remove")
+            assert server.launches() == []
+            (ended,) = server.launches("ended")
+            assert {"capture", "captured", "suspended", "stopped", "removed"} <= set(stages(ended))
+            assert there.files() == [there.script]
+            assert "used already" in there.run("--folder", str(there.home / "again"), fails=True)
+
+
+@pytest.mark.timeout(600)
+def test_by_command_line_over_tls_with_the_release_on_that_computer(
+    environ: dict[str, str], entry: str, vml: Vml, root: Path, tmp_path: Path
+) -> None:
+    certificate = stranger_certificate(tmp_path)
+    pem = certificate.read_text()
+    der = ssl.PEM_cert_to_DER_cert(pem[pem.index("-----BEGIN CERTIFICATE-----") :])
+    pinned = hashlib.sha256(der).hexdigest()
+    with running(root, environ, certificate) as server:
+        file = tmp_path / "launch.py"
+        made = vml("launcher", entry, "-o", file, "--server", server.url, "--certificate", pinned)
+        assert made["sha256"] == hashlib.sha256(file.read_bytes()).hexdigest()
+        with elsewhere(tmp_path / "home", file.read_bytes(), "launch.py") as there:
+            scope: dict[str, Any] = {"__name__": "read", "__file__": "x"}
+            exec(compile(file.read_text(), "launch.py", "exec"), scope)
+            usb = there.home / "usb"
+            usb.mkdir()
+            shutil.copy(image_of(environ, scope["CONFIG"]["image"]["sha256"]), usb / "some.file")
+
+            assert f"The image is here: {usb / 'some.file'}" in there.run("--images", str(usb))
+            (launch,) = server.launches()
+            assert stages(launch) == ["image", "start", "ready", "running"]
+            runs(there)
+            assert vml("launches")["launches"][0]["state"] == "running"
+            there.run("remove")
+            assert there.files() == sorted([there.script, usb / "some.file"])
+            assert vml("launches")["launches"] == []
+            assert vml("launches", "--ended")["launches"][0]["state"] == "removed"
+
+        # a server with another certificate is not talked to
+        again = tmp_path / "again.py"
+        vml("launcher", entry, "-o", again, "--server", server.url, "--certificate", "0" * 64)
+        with elsewhere(tmp_path / "second", again.read_bytes(), "again.py") as there:
+            assert "another certificate" in there.run(fails=True)
+
+
+@pytest.mark.timeout(600)
+def test_offline_from_one_file(entry: str, vml: Vml, tmp_path: Path) -> None:
+    """No server, no network, nothing but the file; and nothing is written beside it."""
+    file = tmp_path / "dimuon.vml"
+    vml("export", entry, "-o", file, "--with-release")
+    with tarfile.open(file) as archive:
+        member = archive.extractfile("launch.py")
+        assert member
+        script = member.read()
+    with elsewhere(tmp_path / "home", script, "launch.py") as there:
+        said = there.run("--offline", str(file))
+        assert "Downloading" not in said
+        runs(there)
+        assert "without a server" in there.run("capture", fails=True)
         there.run("suspend")
-        assert server.get("vml/api/launches").json()["launches"][0]["state"] == "suspended"
-        assert processes_naming(there.folder) == []
-        there.run()
-        assert json.loads((there.folder / "launch.json").read_bytes())["machine"] == record["machine"]
+        there.run("resume")
+        runs(there)
         there.run("stop")
-        assert processes_naming(there.folder) == []
-
+        there.run("resume")
+        runs(there)
         there.run("remove")
-        assert server.get("vml/api/launches").json()["launches"] == []
-    assert [each for each in home.rglob("*") if each.is_file()] == [script]
+        assert there.files() == [there.script]
+
+
+def test_what_is_gone_is_refused_with_the_choices_and_taken_without(
+    gone_revision_entry: str, environ: dict[str, str], vml: Vml, root: Path, tmp_path: Path
+) -> None:
+    """As for a restore: nothing is made for what cannot come up as recorded, unless that is asked for."""
+    fqrn = recipe.GONE_REVISION.fqrn
+    words = [sys.executable, "-m", "vml_jupyter.cli.main", "launcher", gone_revision_entry, "-o"]
+    refused = subprocess.run([*words, tmp_path / "a.py"], env=environ, capture_output=True, text=True)
+    assert refused.returncode == 1
+    assert f"--without-pin {fqrn}" in refused.stderr
+    assert not (tmp_path / "a.py").exists()
+    with running(root, environ) as server:
+        said = server.get(f"vml/entries/{gone_revision_entry}/launcher")
+        assert (said.status_code, said.json()["code"]) == (409, "pin-gone")
+
+        vml("launcher", gone_revision_entry, "-o", tmp_path / "b.py", "--without-pin", fqrn)
+        given = server.get(f"vml/entries/{gone_revision_entry}/launcher?without_pin={fqrn}")
+        other = server.get(f"vml/entries/{gone_revision_entry}/launcher?release={RELEASE}&without_pin=all")
+        for script in ((tmp_path / "b.py").read_bytes(), given.content, other.content):
+            with elsewhere(tmp_path / hashlib.sha256(script).hexdigest()[:8], script, "l.py") as there:
+                told = there.run("--dry-run")
+                assert f"not as recorded: {fqrn} newest instead of" in told
+                assert (f"CernVM {RELEASE} instead of" in told) == (script == other.content)

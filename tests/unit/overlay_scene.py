@@ -48,9 +48,22 @@ class Scene:
     def telling(self, *, walk: bool = False) -> Iterator[ChangesClient]:
         """Talk with a teller of this overlay; ``walk`` has it tell of the area as where there is no overlay."""
         ours, theirs = socket.socketpair()
+        with ours, theirs:
+            process = self.teller(theirs, NONCE, walk=walk)
+            theirs.close()
+            try:
+                client = ChangesClient(ours, NONCE, self.limits)
+                yield client
+                client.end()
+            finally:
+                ours.close()
+                process.wait(30)
+
+    def teller(self, link: socket.socket, nonce: str, *, walk: bool = False) -> subprocess.Popen[bytes]:
+        """Start a teller of this overlay."""
         order = {
-            "port": theirs.fileno(),
-            "nonce": NONCE,
+            "port": link.fileno(),
+            "nonce": nonce,
             "upper": "" if walk else str(self.upper),
             "target": str(self.area),
             "mark": str(self.folder / "captured"),
@@ -60,21 +73,13 @@ class Scene:
             "base_url": "/",
             "jupyter_port": 9,
         }
-        with ours, theirs:
-            process = subprocess.Popen(
-                [sys.executable, "-IS", teller.__file__], stdin=subprocess.PIPE, pass_fds=[theirs.fileno()]
-            )
-            assert process.stdin is not None
-            process.stdin.write(json.dumps(order).encode())
-            process.stdin.close()
-            theirs.close()
-            try:
-                client = ChangesClient(ours, NONCE, self.limits)
-                yield client
-                client.end()
-            finally:
-                ours.close()
-                process.wait(30)
+        process = subprocess.Popen(
+            [sys.executable, "-IS", teller.__file__], stdin=subprocess.PIPE, pass_fds=[link.fileno()]
+        )
+        assert process.stdin is not None
+        process.stdin.write(json.dumps(order).encode())
+        process.stdin.close()
+        return process
 
     def captured(self, known: str | None = None, *, walk: bool = False) -> Taken:
         """Capture the area by what the teller tells."""

@@ -14,7 +14,7 @@ from environment_trees import KINDS, ROOT_HASH, SFT_HASH, Kind, commit, program
 from vml_jupyter.environment import elsewhere
 from vml_jupyter.environment.elsewhere import describe_told
 from vml_jupyter.environment.git import WorkingTree, checkout_told
-from vml_jupyter.flows.machine_capture import git_of
+from vml_jupyter.flows.told_entry import git_of
 from vml_jupyter.guest import teller
 from vml_jupyter.guest.changes import Surroundings
 from vml_jupyter.model import Checkout, Entry, Environment, Mount, Release

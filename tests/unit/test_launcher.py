@@ -51,7 +51,7 @@ def config(server: str, **changes: Any) -> dict[str, Any]:
         "pairing": "the-pairing-token-of-this-script",
         "expires": 2000000000,
         "cpu": {"kvm": "host", "tcg": "max"},
-        "channel": "org.vml.agent.0",
+        "channels": ["org.vml.agent.0", "org.vml.changes.0"],
         "mac": "52:54:00:12:34:56",
         "probe": boot_sector()[:512].hex(),
         **changes,
@@ -113,6 +113,16 @@ def test_is_one_file_for_old_pythons_with_nothing_but_the_standard_library() -> 
     assert names <= set(sys.stdlib_module_names)
 
 
+def test_asks_of_python_nothing_that_came_after_3_8() -> None:
+    done = subprocess.run(
+        [Path(sys.executable).with_name("vermin"), "-t=3.8-", "--no-tips", "--violations", script.__file__],
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stdout
+    assert "Minimum required versions: 3." in done.stdout
+
+
 @given(st.text(), st.text())
 def test_no_title_gets_out_of_its_quotes(title: str, notebook: str) -> None:
     told_it = config("http://x'''/", title=title, notebook=notebook)
@@ -169,7 +179,7 @@ def test_pairs_and_fetches_all_that_a_machine_needs(
     server: Answers, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with launch(monkeypatch, tmp_path / "vml", server=server.url) as one:
-        one.make()
+        one.make("tcg")
 
     folder = tmp_path / "vml"
     assert everything(folder) == {"launch.json", "context.iso", "image.hdd", "scratch.raw"}
@@ -196,7 +206,7 @@ def test_an_image_that_is_here_is_found_by_content(
         (place / "holiday.bin").write_bytes(IMAGE)
         (place / "another.bin").write_bytes(IMAGE[:-1] + b"x")
         with launch(monkeypatch, tmp_path / "vml", *words, server=server.url) as one:
-            one.make()
+            one.make("tcg")
             assert one.record["image"]["file"]["filename"] == str(place / "holiday.bin")
             one.remove()
         (place / "holiday.bin").unlink()
@@ -212,13 +222,23 @@ def test_a_server_that_lies_about_the_image_is_refused_and_a_mirror_serves(
             launch(monkeypatch, tmp_path / "vml", server=server.url) as one,
             pytest.raises(Refused, match="SHA-256"),
         ):
-            one.make()
+            one.make("tcg")
         assert not (tmp_path / "vml" / "image.part").exists()
         with launch(
             monkeypatch, tmp_path / "vml", server=server.url, mirrors=[f"{mirror.url}image.hdd"]
         ) as one:
-            one.make()
+            one.make("tcg")
     assert (tmp_path / "vml" / "image.hdd").read_bytes() == IMAGE
+
+
+def test_a_server_that_lies_about_the_context_is_refused(
+    server: Answers, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server.files["context.iso"] = CONTEXT[:-1] + b"!"
+    why = pytest.raises(Refused, match="not the one that the server named")
+    with launch(monkeypatch, tmp_path / "vml", server=server.url) as one, why:
+        one.make("tcg")
+    assert not (tmp_path / "vml" / "context.iso").exists()
 
 
 def test_a_download_goes_on_where_it_broke_off(
@@ -238,7 +258,7 @@ def test_a_download_goes_on_where_it_broke_off(
 
     server.odd = odd
     with launch(monkeypatch, tmp_path / "vml", server=server.url) as one:
-        one.make()
+        one.make("tcg")
 
     assert (tmp_path / "vml" / "image.hdd").read_bytes() == IMAGE
     assert "answers again" in capsys.readouterr().out
@@ -256,7 +276,7 @@ def test_a_server_that_is_away_is_waited_for_at_every_stage(
 
     server.odd = odd
     with launch(monkeypatch, tmp_path / "vml", server=server.url) as one:
-        one.make()
+        one.make("tcg")
 
     assert {"launches", "context.iso", "image"} <= away.keys()
     assert capsys.readouterr().out.count("answers again") >= 3
@@ -269,7 +289,7 @@ def test_what_a_server_refuses_is_said_with_its_reason(
     server.odd = lambda path: b"HTTP/1.1 403 No\r\nContent-Length: %d\r\n\r\n" % len(body) + body
 
     with launch(monkeypatch, tmp_path / "vml", server=server.url) as one, pytest.raises(Refused) as caught:
-        one.make()
+        one.make("tcg")
     assert str(caught.value) == "this launcher was used already"
     assert caught.value.hint == "Get a new one."
 
@@ -278,7 +298,7 @@ def test_http_is_for_this_computer_only(tmp_path: Path, monkeypatch: pytest.Monk
     away = "http://vml.example.org/"
     why = pytest.raises(Refused, match="neither this computer nor https")
     with launch(monkeypatch, tmp_path / "vml", server=away) as one, why:
-        one.make()
+        one.make("tcg")
 
 
 @pytest.fixture
@@ -305,16 +325,16 @@ def test_only_the_certificate_that_was_pinned_will_do(
     right, wrong = hashlib.sha256(der).hexdigest(), hashlib.sha256(b"another").hexdigest()
 
     with launch(monkeypatch, tmp_path / "a", server=tls.url, certificate=right) as one:
-        one.make()
+        one.make("tcg")
     asked = len(tls.asked)
     why = pytest.raises(Refused, match="another certificate")
     with launch(monkeypatch, tmp_path / "b", server=tls.url, certificate=wrong) as one, why:
-        one.make()
+        one.make("tcg")
     with (
         launch(monkeypatch, tmp_path / "c", server=tls.url) as one,
         pytest.raises(Refused, match="not to be trusted"),
     ):
-        one.make()
+        one.make("tcg")
     assert len(tls.asked) == asked
 
 
@@ -357,7 +377,7 @@ def test_hostile_answers_never_lead_out_of_the_folder(
 
     with launch(monkeypatch, tmp_path / "vml", server=server.url) as one:
         with suppress(Refused):
-            one.make()
+            one.make("tcg")
         assert everything(tmp_path) - before <= {f"vml/{name}" for name in script.FILES}
         one.remove()
     assert everything(tmp_path) == before
@@ -373,7 +393,7 @@ def test_answers_that_are_none_are_refused(
     server.documents = {"launches": body}
 
     with launch(monkeypatch, tmp_path / "vml", server=server.url) as one, pytest.raises(Refused):
-        one.make()
+        one.make("tcg")
 
 
 @pytest.fixture

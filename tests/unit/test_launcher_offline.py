@@ -74,7 +74,7 @@ def test_all_that_a_machine_needs_is_in_it(
     bundle: Path, user: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     one = launch(bundle, tmp_path / "vml", monkeypatch)
-    one.make()
+    one.make("tcg")
 
     assert {file.name for file in (tmp_path / "vml").iterdir()} == {
         "launch.json",
@@ -88,8 +88,9 @@ def test_all_that_a_machine_needs_is_in_it(
     assert raw[image["offset"] : image["offset"] + image["size"]] == signed_disk()
     (entry,) = list_entries(user)
     with opened(user) as logbook:
-        tree = logbook.find(entry.id).tree
-        with AreaImage(logbook.repository, tree, uid=GUEST_ID, gid=GUEST_ID) as whole:
+        found = logbook.find(entry.id)
+        root = logbook.area_node(found)
+        with AreaImage(logbook.repository, found.tree, uid=GUEST_ID, gid=GUEST_ID, root=root) as whole:
             assert raw[area["offset"] : area["offset"] + area["size"]] == whole.read(0, whole.size)
 
 
@@ -116,7 +117,7 @@ def test_its_token_is_made_where_it_is_started(
     tokens = set()
     for name in ("a", "b"):
         one = launch(bundle, tmp_path / name, monkeypatch)
-        one.make()
+        one.make("tcg")
         context = (tmp_path / name / "context.iso").read_bytes()
         packed = context[told["pickup_offset"] : told["pickup_offset"] + told["pickup_bytes"]]
         with tarfile.open(fileobj=io.BytesIO(gzip.decompress(packed))) as pickup:
@@ -179,7 +180,7 @@ def test_a_file_of_another_entry_is_refused(
     script.CONFIG["entry"] = "another"
 
     with pytest.raises(Refused, match="another entry"):
-        one.make()
+        one.make("tcg")
 
 
 def test_a_file_that_is_there_is_refused_before_anything_is_fetched(user: Settings, tmp_path: Path) -> None:

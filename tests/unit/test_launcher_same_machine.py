@@ -11,7 +11,7 @@ import pytest
 
 from vml_jupyter.launcher import script
 from vml_jupyter.launcher.script import Folder, qemu_command
-from vml_jupyter.machine.domain_xml import AGENT_CHANNEL, cpu_model, domain_xml, mac
+from vml_jupyter.machine.domain_xml import AGENT_CHANNEL, CHANGES_CHANNEL, cpu_model, domain_xml, mac
 from vml_jupyter.machine.network import Network
 from vml_jupyter.machine.spec import MachineSpec
 from vml_jupyter.model import Release, Shape
@@ -42,7 +42,7 @@ def by_launcher(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, accelerator: st
         "CONFIG",
         {
             "cpu": {accelerator: cpu_model(accelerator)},
-            "channel": AGENT_CHANNEL,
+            "channels": [AGENT_CHANNEL, CHANGES_CHANNEL],
             "mac": mac(ENTRY),
             "image": {"cd": cd},
         },
@@ -55,7 +55,7 @@ def by_launcher(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, accelerator: st
         "image": {"driver": "raw", "file": {"driver": "file", "filename": "image"}},
         "area": {"driver": "nbd", "server": {"type": "unix", "path": "area.sock"}},
     }
-    return qemu_command(Folder(tmp_path), record, {"type": "user", "id": "net"})
+    return qemu_command(Folder(tmp_path), record, "user,id=net")
 
 
 def values(argv: list[str], option: str) -> list[str]:
@@ -95,6 +95,12 @@ def test_both_are_the_same_machine(
     ]
     assert [node(disk) for disk in disks if disk.find("boot") is not None] == ["boot"]
 
+    # which of them has a thread of its own
+    threaded = [node(disk) for disk in disks if "iothread" in disk.find("driver").attrib]  # type: ignore[union-attr]
+    assert threaded == [
+        word.partition("drive=")[2].partition(",")[0] for word in devices if "iothread=" in word
+    ]
+
     # what it can write
     nodes = {each["node-name"]: each for each in map(json.loads, values(argv, "-blockdev"))}
     writable = {name for name, each in nodes.items() if not each.get("read-only")}
@@ -110,10 +116,9 @@ def test_both_are_the_same_machine(
     assert values(argv, "-machine")[0].startswith(f"{domain.find('os/type').attrib['machine']},")  # type: ignore[union-attr]
 
     # its ways to the outside
-    card = json.loads(next(word for word in devices if "virtio-net" in word))
+    card = next(word for word in devices if "virtio-net" in word)
     theirs = [arg.attrib["value"] for arg in domain.findall(f"{QEMU}commandline/{QEMU}arg")]
-    assert card["mac"] == json.loads(theirs[-1])["mac"]
-    channel = domain.find("devices/channel/target")
-    assert channel is not None
-    assert any(f"name={channel.attrib['name']}" in word for word in devices)
+    assert f"mac={json.loads(theirs[-1])['mac']}," in card
+    channels = [target.attrib["name"] for target in domain.findall("devices/channel/target")]
+    assert [word.partition(",name=")[2] for word in devices if "virtserialport" in word] == channels
     assert any(word.startswith("virtio-rng") for word in devices)

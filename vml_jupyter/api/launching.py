@@ -35,6 +35,8 @@ def launcher(
     to: str | Path,
     servers: Sequence[str] = (),
     certificate: str = "",
+    release: str | None = None,
+    without_pins: Sequence[str] = (),
     settings: Settings | None = None,
     progress: Progress = SILENT,
 ) -> WrittenLauncher:
@@ -46,6 +48,8 @@ def launcher(
         servers: The addresses of this user's Jupyter server, as that computer reaches it; that computer's own port
             8888 when empty, as for one computer or a tunnel.
         certificate: The SHA-256 of the server's certificate, if only that will do.
+        release: Another CernVM version than the recorded one.
+        without_pins: Repositories that follow their newest revision instead of the recorded one; ``all`` for all.
         settings: Where the logbook and images are.
         progress: Who listens: an image that is not here is downloaded first.
 
@@ -66,7 +70,13 @@ def launcher(
     try:
         with os.fdopen(descriptor, "w", encoding="utf-8") as stream:
             made = flow(
-                bound(settings), entry, servers or (_SERVER,), certificate=certificate, progress=progress
+                bound(settings),
+                entry,
+                servers or (_SERVER,),
+                certificate=certificate,
+                release=release,
+                without_pins=without_pins,
+                progress=progress,
             )
             stream.write(made.text)
     except BaseException:
@@ -75,8 +85,13 @@ def launcher(
     return WrittenLauncher(entry=made.entry, path=path, sha256=made.sha256, expires=made.expires)
 
 
-def launches(*, settings: Settings | None = None) -> list[Launch]:
-    """Return the machines that launchers started elsewhere."""
-    from vml_jupyter.flows.launch_records import Records
+def launches(*, ended: bool = False, settings: Settings | None = None) -> list[Launch]:
+    """Return the machines that launchers started elsewhere, the newest first.
 
-    return Records(bound(settings)).all()
+    Args:
+        ended: Also those that were removed there lately.
+        settings: Where the records are.
+    """
+    from vml_jupyter.flows.launch_records import REMOVED, Records
+
+    return [each for each in Records(bound(settings)).all() if ended or each.stage != REMOVED]

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from vml_jupyter import api
 from vml_jupyter.cli import output
+from vml_jupyter.cli.context import add_choices
 from vml_jupyter.flows.settings import Settings
 
 if TYPE_CHECKING:
@@ -40,11 +41,13 @@ def add_verbs(verbs: Verbs, common: argparse.ArgumentParser) -> None:
         default="",
         help="the digest of its certificate, if only that will do",
     )
+    add_choices(launcher)
     launcher.set_defaults(run=_launcher)
 
     launches = verbs.add_parser(
         "launches", parents=[common], help="list the machines that launchers started elsewhere"
     )
+    launches.add_argument("--ended", action="store_true", help="also those that were removed there lately")
     launches.set_defaults(run=_launches)
 
 
@@ -55,6 +58,8 @@ def _launcher(settings: Settings, arguments: argparse.Namespace) -> None:
             to=arguments.output,
             servers=arguments.server or (),
             certificate=arguments.certificate,
+            release=arguments.release,
+            without_pins=arguments.without_pin,
             settings=settings,
             progress=progress,
         )
@@ -67,11 +72,18 @@ def _launcher(settings: Settings, arguments: argparse.Namespace) -> None:
 
 
 def _launches(settings: Settings, arguments: argparse.Namespace) -> None:
-    found = api.launches(settings=settings)
+    found = api.launches(ended=arguments.ended, settings=settings)
     output.result(found)
     if arguments.json:
         told = [
-            {"machine": each.machine, "entry": each.entry, "state": each.stage, "seen": each.seen}
+            {
+                "machine": each.machine,
+                "entry": each.entry,
+                "state": each.stage,
+                "seen": each.seen,
+                "stages": [name for name, _ in each.stages],
+                **({"differences": each.differences} if each.differences else {}),
+            }
             for each in found
         ]
         output.as_json({"launches": told})

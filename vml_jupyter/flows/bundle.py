@@ -27,7 +27,7 @@ from vml_jupyter.flows.releases import release_of
 from vml_jupyter.flows.settings import Settings
 from vml_jupyter.model import Entry, new_entry_id
 from vml_jupyter.progress import Progress
-from vml_jupyter.repository import Repository
+from vml_jupyter.repository import Node, Repository
 from vml_jupyter.repository.archive import Archive
 from vml_jupyter.snapshot.image import AreaImage
 
@@ -40,6 +40,7 @@ def add_machine(
     repository: Repository,
     entry: Entry,
     tree: str,
+    root: Node,
     progress: Progress,
 ) -> None:
     """Add all that a launcher needs but the image.
@@ -50,6 +51,7 @@ def add_machine(
         repository: The one in the archive.
         entry: The entry.
         tree: Its working area, in that repository.
+        root: The node of the area's own folder, whose mode and times the disk shows.
         progress: Who listens.
 
     Raises:
@@ -70,7 +72,7 @@ def add_machine(
     }
     archive.add("machine/launch.json", [msgspec.json.encode(told)])
     archive.add("machine/context.iso", [context])
-    with AreaImage(repository, tree, uid=GUEST_ID, gid=GUEST_ID) as image:
+    with AreaImage(repository, tree, uid=GUEST_ID, gid=GUEST_ID, root=root) as image:
         pieces = (image.read(at, min(_PIECE, image.size - at)) for at in range(0, image.size, _PIECE))
         for done in archive.add_large("machine/area.iso", image.size, pieces):
             progress.advance(done, image.size, "bytes")

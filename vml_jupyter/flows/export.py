@@ -30,7 +30,7 @@ from vml_jupyter.flows.settings import Settings
 from vml_jupyter.logbook import Logbook
 from vml_jupyter.model import Entry, Release
 from vml_jupyter.progress import SILENT, EachOnce, Progress
-from vml_jupyter.repository import SCRYPT_N_GENERATED, Repository, generate_password
+from vml_jupyter.repository import SCRYPT_N_GENERATED, Node, Repository, generate_password
 from vml_jupyter.repository.archive import Archive
 from vml_jupyter.repository.archive_store import ArchiveStore
 from vml_jupyter.snapshot.copying import Copied, Lessened, copy
@@ -56,11 +56,17 @@ class _Machine:
     settings: Settings
 
     def add(
-        self, archive: Archive, repository: Repository, entry: Entry, tree: str, progress: Progress
+        self,
+        archive: Archive,
+        repository: Repository,
+        entry: Entry,
+        tree: str,
+        root: Node,
+        progress: Progress,
     ) -> None:
         from vml_jupyter.flows.bundle import add_machine  # which imports what machines need
 
-        add_machine(self.settings, archive, repository, entry, tree, progress)
+        add_machine(self.settings, archive, repository, entry, tree, root, progress)
 
 
 def export(
@@ -197,7 +203,8 @@ def _write(
                 progress.stage("copy", f"Writing {entry.id}")
                 copied = _copy(source, logbook, copy_to, entry, scans.get(entry.id), progress)
                 if machine:
-                    machine.add(archive, repository, entry, copied.tree, progress)
+                    root = logbook.area_node(entry)
+                    machine.add(archive, repository, entry, copied.tree, root, progress)
     finally:
         copy_to.close()
     releases = tuple(_add_image(archive, name, *image, progress) for name, image in images.items())

@@ -4,6 +4,7 @@
                             /<SHA-256 of the token>.used    ... that somebody has: renamed, so only one can
                    /<machine>.json        0600              a machine on somebody's computer, and how it stands
                    /<machine>.context.iso 0600              what it is told
+                   /<machine>.captures    0600              the entries that were captured from it, by wish, in order
 
 Tokens themselves are in none of these files. What is older than a week and came to nothing is removed.
 """
@@ -21,16 +22,22 @@ import msgspec
 
 from vml_jupyter.errors import Foreign, NotAllowed, NotFound
 from vml_jupyter.flows.settings import Settings
+from vml_jupyter.model import Difference, Release
 from vml_jupyter.parsing import parse
 from vml_jupyter.replacing import replace_file
+from vml_jupyter.repository import Node
 
 T = TypeVar("T")
 PAIRING_S = 3600
+REMOVED = "removed"
 _KEPT_S = 7 * 86_400
 
 
 class Pairing(msgspec.Struct, frozen=True, kw_only=True):
-    """A launcher: the entry that its token is for, until when; the script's digest, the image's file."""
+    """A launcher: the entry that its token is for, until when; the script's digest, the image's file.
+
+    ``release`` and ``without_pins`` are what its machine is made of, where that was chosen or found out.
+    """
 
     entry: str
     expires: float
@@ -38,10 +45,17 @@ class Pairing(msgspec.Struct, frozen=True, kw_only=True):
     image: str
     machine: str = ""
     token: str = ""
+    release: Release | None = None
+    without_pins: tuple[str, ...] = ()
 
 
 class Launch(msgspec.Struct, frozen=True, kw_only=True):
-    """A machine that runs elsewhere; ``token`` is the SHA-256 of its token, ``seen`` when it was heard of last."""
+    """A machine that runs elsewhere; ``token`` is the SHA-256 of its token, ``seen`` when it was heard of last.
+
+    ``root`` is the node of its working area's own folder, ``differences`` say in what it is not what was recorded.
+    ``stages`` are those that it went through, each with when it was entered; of one that is ``removed`` only the
+    record is left, so that its end can be seen.
+    """
 
     machine: str
     entry: str
@@ -57,6 +71,10 @@ class Launch(msgspec.Struct, frozen=True, kw_only=True):
     seen: float
     stage: str = "paired"
     accelerator: str = ""
+    root: Node | None = None
+    release: Release | None = None
+    differences: tuple[Difference, ...] = ()
+    stages: tuple[tuple[str, float], ...] = ()
 
 
 def digest(token: str) -> str:
@@ -113,6 +131,14 @@ class Records:
     def context(self, machine: str) -> Path:
         return self.folder / f"{machine}.context.iso"
 
+    def captured(self, machine: str) -> dict[str, str]:
+        """Return the entries that were captured from a machine, by the wish that each came of, oldest first."""
+        return self._read(self._captures(machine), dict[str, str]) or {}
+
+    def add_captured(self, machine: str, wish: str, entry: str) -> None:
+        known = {**self.captured(machine), wish: entry}
+        replace_file(self._captures(machine), [msgspec.json.encode(known)])
+
     def find(self, machine: str, token: str) -> Launch:
         """Return the machine that a token is for.
 
@@ -120,14 +146,19 @@ class Records:
             NotAllowed: It is for no machine, or for another.
         """
         launch = self._read(self.folder / f"{machine}.json", Launch) if machine.isalnum() else None
-        if launch is None or not hmac.compare_digest(launch.token, digest(token)):
+        if launch is None or launch.stage == REMOVED or not hmac.compare_digest(launch.token, digest(token)):
             raise NotAllowed("this token is not for this machine", "Say remove, and get a new launcher.")
         return launch
 
     def all(self) -> list[Launch]:
         """Return the machines elsewhere, the newest first."""
-        found = (self._read(file, Launch) for file in self.folder.glob("*.json"))
+        found = [self._read(file, Launch) for file in self.folder.glob("*.json")]
         return sorted((each for each in found if each), key=lambda each: each.made, reverse=True)
+
+    def end(self, launch: Launch) -> None:
+        """Keep of a machine only that it was there."""
+        self._clear(launch.machine)
+        self.add(launch)
 
     def forget(self, machine: str) -> None:
         """Forget a machine.
@@ -138,11 +169,18 @@ class Records:
         file = self.folder / f"{machine}.json"
         if not machine.isalnum() or not file.is_file():
             raise NotFound(f"no machine {machine[:20]!r} was launched from here", "See `vml launches`.")
-        self.context(machine).unlink(missing_ok=True)
+        self._clear(machine)
         file.unlink(missing_ok=True)
 
     def _pairing(self, token: str, suffix: str) -> Path:
         return self.folder / "pairings" / f"{digest(token)}.{suffix}"
+
+    def _clear(self, machine: str) -> None:
+        for beside in (self.context(machine), self._captures(machine)):
+            beside.unlink(missing_ok=True)
+
+    def _captures(self, machine: str) -> Path:
+        return self.folder / f"{machine}.captures"
 
     def _read(self, file: Path, type_: type[T]) -> T | None:
         try:
@@ -157,3 +195,6 @@ class Records:
             with suppress(FileNotFoundError):
                 if file.stat().st_mtime < time.time() - _KEPT_S:
                     file.unlink()
+        for launch in self.all():
+            if launch.stage == REMOVED and launch.seen < time.time() - _KEPT_S:
+                self.forget(launch.machine)

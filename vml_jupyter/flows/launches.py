@@ -2,6 +2,7 @@
 
     entry -> pins there? -> image that can be had here -> script, with a token that pairs once        (launcher)
     script's token + its own -> a machine of its own: context, working area, image, status            (pair, ...)
+    machine's token -> what changed in it becomes an entry                                  (see launch_capture)
 
 The machine is told the same as one that is restored here, and its disks are the same; only who starts QEMU differs.
 """
@@ -21,24 +22,25 @@ from tempfile import TemporaryDirectory
 import msgspec
 
 from vml_jupyter.errors import NotAllowed, NotFound, Usage
-from vml_jupyter.flows.areas import GUEST_ID
+from vml_jupyter.flows.areas import GUEST_ID, source_in
+from vml_jupyter.flows.chosen import chosen
 from vml_jupyter.flows.context import chosen_pins
-from vml_jupyter.flows.durability import require
+from vml_jupyter.flows.differences import differences
 from vml_jupyter.flows.entries import opened
 from vml_jupyter.flows.guest_context import guest_config, write_context
-from vml_jupyter.flows.launch_records import PAIRING_S, Launch, Pairing, Records, digest
-from vml_jupyter.flows.provide import booted, provide
+from vml_jupyter.flows.launch_records import PAIRING_S, REMOVED, Launch, Pairing, Records, digest
 from vml_jupyter.flows.releases import release_of
 from vml_jupyter.flows.settings import Settings
 from vml_jupyter.launcher import written
 from vml_jupyter.logbook import Logbook
 from vml_jupyter.machine.accelerator import CPU_MODELS, boot_sector
-from vml_jupyter.machine.domain_xml import AGENT_CHANNEL, cpu_model, mac
+from vml_jupyter.machine.domain_xml import AGENT_CHANNEL, CHANGES_CHANNEL, cpu_model, mac
 from vml_jupyter.model import new_entry_id
 from vml_jupyter.progress import SILENT, Progress
-from vml_jupyter.release import ISO, kind_of, parse_image_name
+from vml_jupyter.release import ISO, identify, judge, kind_of, parse_image_name
 from vml_jupyter.release import digest as digest_of
-from vml_jupyter.snapshot.image import AreaImage
+from vml_jupyter.release.trust import remark
+from vml_jupyter.snapshot.image import AreaImage, Kept
 
 STAGES = (
     "paired",
@@ -51,8 +53,13 @@ STAGES = (
     "suspend",
     "suspended",
     "stopped",
-    "removed",
+    "capture",
+    "captured",
+    "failed",
+    "ended",
+    REMOVED,
 )
+_STAGES_KEPT = 100
 _TOKEN = re.compile(r"[A-Za-z0-9_-]{20,128}")
 _SECTOR = 512
 _AREAS = 8
@@ -82,6 +89,8 @@ def launcher(
     servers: Sequence[str],
     *,
     certificate: str = "",
+    release: str | None = None,
+    without_pins: Sequence[str] = (),
     progress: Progress = SILENT,
 ) -> Launcher:
     """Write an entry's launcher, and remember it, so that it can pair: this very text, once, within an hour.
@@ -92,32 +101,34 @@ def launcher(
         servers: The addresses of the VML server, as the user's computer reaches it; with none it never pairs, and
             finds all that it needs beside itself.
         certificate: The SHA-256 of the server's certificate, where it is to be that one and no other.
+        release: Another CernVM version than the recorded one.
+        without_pins: Repositories that follow their newest revision instead of the recorded one; ``all`` for all.
         progress: Who listens: an image that is not here is downloaded first.
 
     Raises:
-        NotFound: No such entry.
+        NotFound: No such entry, or it has no such pin.
         PinGone: What it recorded cannot be had any more; carries what a restore can be asked for instead.
         ReleaseError: Its release cannot be had.
         Usage: Its release is a cloud image, which a launcher cannot start.
     """
     with opened(settings) as logbook:
         entry = logbook.find(entry_id)
-    release = release_of(settings, entry, None)
-    if release.is_cloud:
+    wanted = release_of(settings, entry, release)
+    if wanted.is_cloud:
         raise Usage(
-            f"{release.label} is a cloud image, and a launcher starts CernVM only",
-            "Restore it where VML is installed.",
+            f"{wanted.label} is a cloud image, and a launcher starts CernVM only",
+            "Restore it where VML is installed, or name a CernVM with --release.",
         )
-    for note in require(settings, entry, release, chosen_pins(entry.environment, ())):
-        progress.note(note)
-    image = provide(settings, release, progress)
-    release = booted(settings, release, image, progress)
+    made_of = chosen(settings, entry, release, without_pins, progress)
+    image = made_of.image
     token, expires = secrets.token_urlsafe(32), int(time.time()) + PAIRING_S
     config: dict[str, object] = {
         "entry": entry.id,
         "title": entry.title,
         "notebook": entry.notebook,
-        "label": release.label,
+        "label": made_of.release.label,
+        "differs": [each.label for each in differences(entry.environment, made_of.release, made_of.pins)],
+        "signature": _signature(settings, image),
         "image": {
             "sha256": digest_of(image, settings.cache),
             "size_bytes": image.stat().st_size,
@@ -130,13 +141,20 @@ def launcher(
         "pairing": token,
         "expires": expires,
         "cpu": {name: cpu_model(name) for name in CPU_MODELS},
-        "channel": AGENT_CHANNEL,
+        "channels": [AGENT_CHANNEL, CHANGES_CHANNEL],
         "mac": mac(entry.id),
         "probe": boot_sector()[:_SECTOR].hex(),
     }
     script = written(config)
     if servers:
-        pairing = Pairing(entry=entry.id, expires=expires, script=script.sha256, image=str(image))
+        pairing = Pairing(
+            entry=entry.id,
+            expires=expires,
+            script=script.sha256,
+            image=str(image),
+            release=made_of.release,
+            without_pins=tuple(without_pins),
+        )
         Records(settings).add_pairing(token, pairing)
     return Launcher(entry=entry.id, text=script.text, sha256=script.sha256, expires=expires)
 
@@ -184,12 +202,14 @@ def _launch(settings: Settings, records: Records, pairing: Pairing) -> Launch:
     """Make what a machine elsewhere needs of this server."""
     with opened(settings) as logbook:
         entry = logbook.find(pairing.entry)
-    release = release_of(settings, entry, None)
+        source = source_in(settings, logbook, entry)
+    release = pairing.release or release_of(settings, entry, None)
+    pins = chosen_pins(entry.environment, pairing.without_pins)
     jupyter_token = secrets.token_urlsafe(32)
     config = guest_config(entry, release, pairing.machine, jupyter_token, "/", "")
     records.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     with TemporaryDirectory(dir=records.folder) as folder:
-        written = write_context(settings, Path(folder), config, release, chosen_pins(entry.environment, ()))
+        written = write_context(settings, Path(folder), config, release, pins)
         written.replace(records.context(pairing.machine))
     now = time.time()
     return Launch(
@@ -198,8 +218,11 @@ def _launch(settings: Settings, records: Records, pairing: Pairing) -> Launch:
         title=entry.title,
         notebook=entry.notebook,
         label=release.label,
-        logbook=settings.logbook,
-        tree=entry.tree,
+        logbook=source.logbook,
+        tree=source.tree,
+        root=source.root,
+        release=release,
+        differences=differences(entry.environment, release, pins),
         image=pairing.image,
         token=pairing.token,
         jupyter_token=jupyter_token,
@@ -216,15 +239,19 @@ def report(settings: Settings, launch: Launch, stage: str, accelerator: str) -> 
     """
     if stage not in STAGES or accelerator not in ("", "kvm", "tcg"):
         raise Usage("that is no stage of a launcher")
-    records = Records(settings)
-    if stage == "removed":
-        records.forget(launch.machine)
-        return
-    records.add(
-        msgspec.structs.replace(
-            launch, stage=stage, accelerator=accelerator or launch.accelerator, seen=time.time()
-        )
+    now = time.time()
+    told = msgspec.structs.replace(
+        launch,
+        stage=stage,
+        accelerator=accelerator or launch.accelerator,
+        seen=now,
+        stages=(*launch.stages, (stage, now))[-_STAGES_KEPT:],
     )
+    records = Records(settings)
+    if stage == REMOVED:
+        records.end(told)
+    else:
+        records.add(told)
 
 
 class ServedAreas:
@@ -232,7 +259,7 @@ class ServedAreas:
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
-        self._open: OrderedDict[tuple[str, str], tuple[Logbook, AreaImage]] = OrderedDict()
+        self._open: OrderedDict[tuple[str, str, bytes], tuple[Logbook, AreaImage]] = OrderedDict()
         self._mutex = threading.Lock()
 
     def read(self, launch: Launch, offset: int, length: int) -> bytes:
@@ -262,7 +289,7 @@ class ServedAreas:
             self._open.clear()
 
     def _image(self, launch: Launch) -> AreaImage:
-        key = (launch.logbook, launch.tree)
+        key = (launch.logbook, launch.tree, msgspec.json.encode(launch.root))
         with self._mutex:
             if key not in self._open:
                 settings = self._settings.using(logbook=launch.logbook)
@@ -270,7 +297,10 @@ class ServedAreas:
                 if password is None:
                     raise NotFound("the logbook of this machine cannot be opened any more", "Ask its owner.")
                 logbook = Logbook.open(launch.logbook, password, cache=settings.cache)
-                image = AreaImage(logbook.repository, launch.tree, uid=GUEST_ID, gid=GUEST_ID)
+                kept = Kept(settings.cache / "images", logbook.repository.seal, logbook.repository.unseal)
+                image = AreaImage(
+                    logbook.repository, launch.tree, uid=GUEST_ID, gid=GUEST_ID, root=launch.root, kept=kept
+                )
                 self._open[key] = (logbook, image)
                 if len(self._open) > _AREAS:
                     former_logbook, former = self._open.popitem(last=False)[1]
@@ -278,6 +308,17 @@ class ServedAreas:
                     former_logbook.close()
             self._open.move_to_end(key)
             return self._open[key][1]
+
+
+def _signature(settings: Settings, image: Path) -> str:
+    """Return what is known of an image's signature, for people."""
+    known = identify(image, settings.cache)
+    if known is None:
+        return ""
+    told = judge(known, settings.trust(), settings.cache)
+    if told.status == "signed":
+        return f"signed by {told.signer}"
+    return remark(told, image.name)
 
 
 def _mirrors(settings: Settings, image: Path) -> list[str]:

@@ -16,22 +16,18 @@ from pathlib import Path
 
 import msgspec
 
-from vml_jupyter.errors import DigestMismatch, ReleaseNotFound, ReleaseUnknown
 from vml_jupyter.flows import areas
-from vml_jupyter.flows.context import chosen_pins
+from vml_jupyter.flows.chosen import chosen
 from vml_jupyter.flows.differences import differences
-from vml_jupyter.flows.durability import release_choices, require
 from vml_jupyter.flows.entries import opened
 from vml_jupyter.flows.guest_context import guest_config, write_context
 from vml_jupyter.flows.limits import claim
 from vml_jupyter.flows.machine_area import MachineArea
 from vml_jupyter.flows.machines import address, await_ready
-from vml_jupyter.flows.provide import booted, provide
-from vml_jupyter.flows.releases import release_of
 from vml_jupyter.flows.settings import Settings
 from vml_jupyter.flows.warm import Recipe, can_keep_warm, sweep_if_free, wake
 from vml_jupyter.machine import Host, MachineSpec, probe_accelerator
-from vml_jupyter.model import Entry, Machine, Pin, Release, Shape, new_entry_id
+from vml_jupyter.model import Machine, Shape, new_entry_id
 from vml_jupyter.progress import SILENT, Progress, Stopwatch
 from vml_jupyter.release import ISO, kind_of
 
@@ -84,7 +80,8 @@ def restore(
     with opened(settings) as logbook:
         entry = logbook.find(entry_id)
         source = areas.source_in(settings, logbook, entry)
-    wanted, pins, image = _provided(settings, entry, release, without_pins, watch)
+    made_of = chosen(settings, entry, release, without_pins, watch)
+    wanted, pins, image = made_of.release, made_of.pins, made_of.image
     watch.stage("host", "Looking at this computer")
     accelerator = probe_accelerator(settings.cache)
     if accelerator.name != "kvm":
@@ -132,24 +129,6 @@ def restore(
         notes=watch.notes,
         recipe=recipe if not warm and can_keep_warm(settings) else None,
     )
-
-
-def _provided(
-    settings: Settings, entry: Entry, release: str | None, without: Sequence[str], progress: Progress
-) -> tuple[Release, tuple[Pin, ...], Path]:
-    """Return the release, the pins and the image that a machine is made of, all of which can be had."""
-    recorded = entry.environment.release
-    pins = chosen_pins(entry.environment, without)
-    try:
-        wanted = release_of(settings, entry, release)
-        progress.stage("pins", f"Checking that {wanted.label} is still there as recorded")
-        for note in require(settings, entry, wanted, pins):
-            progress.note(note)
-        image = provide(settings, wanted, progress)
-        return booted(settings, wanted, image, progress), pins, image
-    except (ReleaseNotFound, ReleaseUnknown, DigestMismatch) as error:
-        error.choices = release_choices(settings, recorded, asking=True)
-        raise
 
 
 def _booted(

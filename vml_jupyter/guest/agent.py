@@ -17,7 +17,7 @@ It mounts the working area, starts Jupyter in it as the machine's user, keeps it
         -> {"v": 1, "id": 7, "state": {"stage": "ready", "detail": "", "area": "overlay", "release": {...}, ...}}
         <- {"v": 1, "id": 8, "do": "shutdown"}           or "kernel": start the notebook's kernel ahead of the browser
         <- {"v": 1, "id": 8, "do": "clock", "time": s}   after a rest: what time it is, in seconds since 1970
-        <- {"v": 1, "id": 8, "do": "tell", "nonce": ...}  start the teller (teller.py), which tells what changed
+        <- {"v": 1, "id": 8, "do": "tell", "nonce": ..., "patience": s}   start the teller, which tells what changed
         -> {"v": 1, "id": 8, "done": true}
         <- {"v": 1, "id": 9, "do": "adopt", "config": {...}, "time": s, "entropy": "hex"}     to a warm machine only
         -> {"v": 1, "id": 9, "error": "unknown request"}
@@ -85,6 +85,7 @@ JUPYTER_WAIT_S = 600
 SETUP_WAIT_S = 3600
 KERNEL_WAIT_S = 20
 GIVE_WAY_S = 1.5
+LONGEST_SILENCE_S = 3600.0
 SEND_WAIT_S = 3
 STOP_WAIT_S = 3
 FRAMING = """# Written at each start: who may show this Jupyter in a frame, and cookies that work in one.
@@ -196,7 +197,7 @@ def answer(line: bytes, state: State, actions: "dict[str, Callable[..., None]]")
         reply["done"] = True
         actions["adopt"](request)
     elif request.get("do") == "tell" and "tell" in actions and is_nonce(request.get("nonce")):
-        actions["tell"](request["nonce"])
+        actions["tell"](request["nonce"], patience_of(request))
         reply["done"] = True
     elif request.get("do") in actions and request["do"] not in ("adopt", "clock", "tell"):
         actions[request["do"]]()
@@ -226,6 +227,13 @@ def is_adoption(request: "dict[str, object]") -> bool:
 def is_nonce(value: object) -> bool:
     """Tell whether a value can be the word that a teller begins with: 32 hexadecimal digits."""
     return isinstance(value, str) and re.match("[0-9a-f]{32}$", value) is not None
+
+
+def patience_of(request: "dict[str, object]") -> float:
+    """Return how many seconds a host that is to be told changes may be silent; 0 for what is usual."""
+    value = request.get("patience")
+    sound = isinstance(value, (int, float)) and not isinstance(value, bool) and 0 < value <= LONGEST_SILENCE_S
+    return float(value) if sound else 0.0  # type: ignore[arg-type]
 
 
 class Lines:
@@ -590,14 +598,15 @@ class Teller:
         timer.daemon = True
         timer.start()
 
-    def start(self, nonce: str) -> None:
-        """Begin anew."""
+    def start(self, nonce: str, patience_s: float) -> None:
+        """Begin anew; the host may be silent for so long, where that is more than usual."""
         self._end()
         port = find_port(TELLER_PORT)
         if port is None:
             say("there is no port to tell changes through")
             return
         order = self._order(port, nonce)
+        order["patience"] = patience_s
         module = self._load()
         self._process = os.fork()
         if not self._process:

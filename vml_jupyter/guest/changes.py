@@ -30,7 +30,6 @@ _FRAME_LIMIT = 1 << 20
 _SKIPPED_LIMIT = 64 << 20
 _RECEIVE_BYTES = 1 << 20
 _SILENCE_S = 60.0
-_GREETING_S = 60.0
 _GLANCE_S = 0.5
 
 _Text = Annotated[str, Meta(max_length=1 << 16)]
@@ -79,10 +78,19 @@ class ChangesClient:
         nonce: What it was told to begin with.
         limits: How much it may say.
         progress: May cancel between frames.
+        silence_s: How long it may say nothing.
     """
 
-    def __init__(self, link: socket.socket, nonce: str, limits: Limits, progress: Progress = SILENT) -> None:
+    def __init__(
+        self,
+        link: socket.socket,
+        nonce: str,
+        limits: Limits,
+        progress: Progress = SILENT,
+        silence_s: float = _SILENCE_S,
+    ) -> None:
         self._link = link
+        self._silence_s = silence_s
         self._limits = limits
         self._progress = progress
         self._received = bytearray()
@@ -172,7 +180,7 @@ class ChangesClient:
 
     def _greet(self, nonce: str) -> None:
         wanted = b"VMLT" + nonce.encode("ascii")
-        skipped, deadline = 0, time.monotonic() + _GREETING_S
+        skipped, deadline = 0, time.monotonic() + self._silence_s
         while wanted not in self._received:
             excess = max(0, len(self._received) - len(wanted))
             skipped += excess
@@ -187,7 +195,7 @@ class ChangesClient:
         if len(payload) > _FRAME_LIMIT:
             raise Foreign("a question to the machine is too long")
         try:
-            self._link.settimeout(_SILENCE_S)
+            self._link.settimeout(self._silence_s)
             self._link.sendall(_HEADER.pack(kind, len(payload)) + payload)
         except OSError as error:
             raise _gone(error) from error
@@ -211,7 +219,7 @@ class ChangesClient:
         return kind, payload
 
     def _await(self, count: int) -> None:
-        deadline = time.monotonic() + _SILENCE_S
+        deadline = time.monotonic() + self._silence_s
         while len(self._received) < count:
             self._fill(deadline)
 

@@ -26,7 +26,7 @@ tells all that lies in the working area, and the host compares.
     kind    f file, d folder, l link, p pipe, w removed here, x something that is not told of
 
 Names are bytes, each as the character of that number. Frames may fill the port before they are read: nothing here
-waits longer than it is given.
+waits longer than it is given: a minute, or what the host says where a network lies between.
 """
 
 # pathlib would cost time, and annotations are comments where they name what is only imported for them.
@@ -108,8 +108,9 @@ class Strange(Exception):
 class Link:
     """Frames over a descriptor that neither end has to itself: a virtio-serial port, or in tests a socket."""
 
-    def __init__(self, fd: int) -> None:
+    def __init__(self, fd: int, patience_s: float = PATIENCE_S) -> None:
         self._fd = fd
+        self._patience_s = patience_s
         self._received = bytearray()
         self._out = bytearray()
         os.set_blocking(fd, False)
@@ -151,7 +152,7 @@ class Link:
         del self._out[:]
         poll = select.poll()
         poll.register(self._fd, select.POLLOUT)
-        deadline = time.time() + PATIENCE_S
+        deadline = time.time() + self._patience_s
         while view:
             events = poll.poll(1000)
             written = 0
@@ -159,7 +160,7 @@ class Link:
                 written = self._write(view)
             view = view[written:]
             if written:
-                deadline = time.time() + PATIENCE_S
+                deadline = time.time() + self._patience_s
             elif time.time() > deadline:
                 raise Gone("the host does not read")
             elif events:
@@ -177,7 +178,7 @@ class Link:
         """Read what there is; the port may look hung up for a moment after the host opened it."""
         poll = select.poll()
         poll.register(self._fd, select.POLLIN)
-        deadline, closed = time.time() + PATIENCE_S, time.time() + HUNG_UP_S
+        deadline, closed = time.time() + self._patience_s, time.time() + HUNG_UP_S
         while time.time() < min(deadline, closed):
             events = poll.poll(1000)
             if not events:
@@ -654,7 +655,8 @@ def tell(order: "dict[str, Any]") -> None:
     signal.signal(signal.SIGPIPE, signal.SIG_IGN)
     port = order["port"]
     try:
-        link = Link(port if isinstance(port, int) else os.open(port, os.O_RDWR | os.O_NONBLOCK))
+        fd = port if isinstance(port, int) else os.open(port, os.O_RDWR | os.O_NONBLOCK)
+        link = Link(fd, float(order.get("patience") or PATIENCE_S))
         link.greet(order["nonce"])
         try:
             serve(link, order)

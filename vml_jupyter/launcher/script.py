@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 """Start the machine of one logbook entry on this computer: the right CernVM, with the working area in it.
 
-    python3 vml-launch-<entry>.py [start|status|suspend|resume|stop|remove] [--dry-run] [--yes] [--offline FILE.vml]
+    python3 vml-launch-<entry>.py [start|status|capture|suspend|resume|stop|remove] [--dry-run] [--yes]
+                                  [--offline FILE.vml]
 
 It needs Python 3.8 and QEMU, nothing else, and asks before it does anything. Everything it makes is in one folder:
 
@@ -10,26 +11,30 @@ It needs Python 3.8 and QEMU, nothing else, and asks before it does anything. Ev
              image.hdd       the CernVM image, if it had to be downloaded; image.part while it comes
              scratch.raw     the only disk the machine can write to
              console.log qemu.log relay.log net.log
-             *.pid *.sock    QEMU, passt (network), the relay of the working area
+             *.pid *.sock    QEMU, passt (network), the relay of the working area, what changed in it
              memory          the machine's memory while it is suspended
 
 It talks to the servers that are named in CONFIG and to nobody else, and tells them: the digest of this file, which
-stage it is in, and which accelerator it found. Whatever a server answers is bounded and checked, and never becomes the
-name of a file.
+stage it is in, and which accelerator it found; with `capture`, which is only done when you say so, what changed in the
+machine's working area and what the machine runs. Whatever a server answers is bounded and checked, and never becomes
+the name of a file.
 """
 
 from __future__ import annotations
 
 import argparse
+import base64
 import collections
 import contextlib
 import hashlib
 import hmac
+import html
 import http.client
 import json
 import os
 import re
 import secrets
+import select
 import shutil
 import signal
 import socket
@@ -57,12 +62,15 @@ JSON_LIMIT = 1 << 20
 CONTEXT_LIMIT = 32 << 20
 SHORT_S, LONG_S = 10.0, 900.0
 PAUSE_S = 2.0
+LAST_S = 10.0
 READY_S = 900.0
+PROBE_S = 60.0
+CLEARLY = 0.6
 # fmt: off
 FILES = (
     "launch.json", "launch.json.new", "context.iso", "context.iso.new", "image.hdd", "image.part", "scratch.raw",
     "memory", "memory.new", "console.log", "qemu.log", "relay.log", "net.log", "qemu.pid", "relay.pid", "net.pid",
-    "qmp.sock", "agent.sock", "net.sock", "area.sock",
+    "qmp.sock", "agent.sock", "tell.sock", "net.sock", "area.sock",
 )
 # fmt: on
 
@@ -73,13 +81,18 @@ BEGUN: list[Any] = []
 class Refused(Exception):
     """What cannot be done, and what to do about it."""
 
-    def __init__(self, message: str, hint: str = "") -> None:
+    def __init__(self, message: str, hint: str = "", status: int = 0) -> None:
         super().__init__(message)
         self.hint = hint
+        self.status = status
 
 
 class Unreachable(Exception):
-    """The server does not answer now; it may again."""
+    """The server does not answer now; it may again. Some of what was asked for may have come before."""
+
+    def __init__(self, message: str, some_came: bool = False) -> None:
+        super().__init__(message)
+        self.some_came = some_came
 
 
 def say(text: str) -> None:
@@ -112,6 +125,7 @@ def number(record: Any, name: str, least: int, most: int) -> int:
 
 SHA256 = "[0-9a-f]{64}"
 ID = "[0-9a-z]{12}"
+ENTRY = "[0-9A-Za-z_-]{1,64}"
 TOKEN = "[A-Za-z0-9_-]{20,128}"  # noqa: S105 - what one looks like
 
 
@@ -162,17 +176,18 @@ class Server:
         headers: dict[str, str] | None = None,
         timeout_s: float = SHORT_S,
     ) -> Iterator[http.client.HTTPResponse]:
-        """Ask once, at the first address that answers."""
+        """Ask once, at the first address that answers; bytes are sent as they are, all else as JSON."""
         why = "it has no address"
         for address in self.addresses:
             base = urllib.parse.urlsplit(address).path.rstrip("/")
             link = None
             try:
                 link = self.connect(address, timeout_s)
-                data = None if body is None else json.dumps(body).encode()
+                raw = isinstance(body, bytes)
+                data = body if body is None or raw else json.dumps(body).encode()
                 sent = {
                     "Authorization": "Bearer " + self.token,
-                    "Content-Type": "application/json",
+                    "Content-Type": "application/octet-stream" if raw else "application/json",
                     **(headers or {}),
                 }
                 link.request(method, base + "/vml/launches" + path, data, sent)
@@ -200,13 +215,16 @@ class Server:
         """Tell a server that says no from one that is not there."""
         if answer.status in (200, 206):
             return
-        if answer.status >= 500 or answer.status == 429 or 300 <= answer.status < 400:
-            raise OSError("it answers %d" % answer.status)
-        message, hint = "the server says no (%d)" % answer.status, ""
+        message, hint, code = "the server says no (%d)" % answer.status, "", ""
         with contextlib.suppress(ValueError, AttributeError, RecursionError):
             said = json.loads(answer.read(JSON_LIMIT))
             message, hint = str(said.get("message", message))[:500], str(said.get("hint", ""))[:500]
-        raise Refused(message, hint)
+            code = str(said.get("code", ""))
+        # What is wrong with a logbook, say, will not be right in a minute; what a proxy says may be.
+        known = answer.status == 500 and code and code != "unexpected"
+        if not known and (answer.status >= 500 or answer.status == 429 or 300 <= answer.status < 400):
+            raise OSError("it answers %d" % answer.status)
+        raise Refused(message, hint, answer.status)
 
     def json(self, method: str, path: str, body: Any = None) -> Any:
         """Ask until there is an answer, and return its JSON."""
@@ -223,7 +241,7 @@ class Server:
 
         return patiently(once, "the VML server")
 
-    def read(self, path: str, start: int, length: int) -> bytes:
+    def read(self, path: str, start: int, length: int, for_ever: bool = False) -> bytes:
         """Ask until there is an answer, and return a part of a file."""
 
         def once() -> bytes:
@@ -234,21 +252,24 @@ class Server:
                 raise Unreachable("it sent %d bytes instead of %d" % (len(data), length))
             return data
 
-        return bytes(patiently(once, "the VML server"))
+        patience = [float("inf")] if for_ever else []
+        return bytes(patiently(once, "the VML server", *patience))
 
-    def tell(self, path: str, body: Any) -> None:
+    def tell(self, path: str, body: Any, method: str = "POST") -> None:
         """Say something once; if nobody listens now, nothing is lost but the news."""
-        with contextlib.suppress(Unreachable, Refused), self.ask("POST", path, body, timeout_s=3.0) as answer:
+        with contextlib.suppress(Unreachable, Refused), self.ask(method, path, body, timeout_s=3.0) as answer:
             answer.read(JSON_LIMIT)
 
 
 def patiently(work: Callable[[], Any], who: str, patience_s: float = LONG_S) -> Any:
     """Do something that needs a network; while that is away, wait and say so."""
-    deadline, told = time.monotonic() + patience_s, False
+    deadline, told = 0.0, False
     while True:
         try:
             result = work()
         except Unreachable as error:
+            if not deadline or error.some_came:
+                deadline = time.monotonic() + patience_s
             if time.monotonic() > deadline:
                 raise Refused(f"{who} does not answer: {error}", "Run this again when it does.") from error
             if not told:
@@ -315,11 +336,12 @@ class Folder:
         """Return the process id in a file if that process is still the one, else 0."""
         try:
             number = int(self.file(name + ".pid").read_text().split()[0])
-            words = Path("/proc/%d/cmdline" % number).read_bytes() if Path("/proc").is_dir() else b""
+            # One that has ended, and that nobody has asked about, has no words there any more.
+            words = Path("/proc/%d/cmdline" % number).read_bytes() if Path("/proc/self").exists() else None
             os.kill(number, 0)
         except (OSError, ValueError, IndexError):
             return 0
-        return number if not words or os.fsencode(self.path) in words else 0
+        return number if words is None or os.fsencode(self.path) in words else 0
 
     def end(self, name: str) -> None:
         """End a process that was started here."""
@@ -358,7 +380,7 @@ class Folder:
             os.close(handle)
 
     def log(self, name: str) -> str:
-        """Return the last line of a log."""
+        """Return the last line of a log, '' where there is none."""
         with contextlib.suppress(OSError):
             lines = self.file(name + ".log").read_text("utf-8", "replace").strip().splitlines()
             return lines[-1][:300] if lines else ""
@@ -462,65 +484,72 @@ def digest_of(path: Path, offset: int = 0, length: int | None = None) -> str:
 
 def accelerator() -> tuple[str, str]:
     """Return kvm or tcg and why: found by running a guest of one sector, as /dev/kvm may open and then hang."""
-    emulated = run_probe("tcg", 20.0)
-    if not os.access("/dev/kvm", os.R_OK | os.W_OK):
-        if emulated is None:
-            raise Refused("QEMU runs no guest here", "Install QEMU again.")
-        return "tcg", "there is no /dev/kvm that is yours to use"
-    with_kvm = run_probe("kvm", 4.0 if emulated else 20.0)
-    if with_kvm is not None and (emulated is None or with_kvm < 0.6 * emulated):
+    there = os.access("/dev/kvm", os.R_OK | os.W_OK)
+    seconds = race(["tcg", "kvm"] if there else ["tcg"])
+    emulated, with_kvm = seconds.get("tcg"), seconds.get("kvm")
+    if with_kvm is not None and (emulated is None or with_kvm < CLEARLY * emulated):
         return "kvm", "a test guest ran with it"
     if emulated is None:
-        raise Refused("QEMU runs no guest here", "Install QEMU again.")
-    return "tcg", "a test guest does not run with KVM here, or not faster"
+        raise Refused("QEMU runs no guest here", "Install QEMU again, or a newer one.")
+    if not there:
+        return "tcg", "there is no /dev/kvm that is yours to use"
+    return "tcg", "a test guest does not run with KVM here, or not clearly faster"
 
 
-def run_probe(kind: str, deadline_s: float) -> float | None:
+def race(kinds: list[str]) -> dict[str, float]:
+    """Run the test guest with each accelerator at once, until it is clear which to take; return their seconds."""
+    found: dict[str, float] = {}
     with tempfile.TemporaryDirectory(prefix="vml-probe-") as folder:
         disk = Path(folder) / "boot.img"
         disk.write_bytes(bytes.fromhex(CONFIG["probe"]).ljust(1 << 20, b"\0"))
-        argv = [
-            *(
-                QEMU,
-                "-accel",
-                kind,
-                "-cpu",
-                CONFIG["cpu"][kind],
-                "-m",
-                "64",
-                "-nodefaults",
-                "-display",
-                "none",
-                "-no-reboot",
-            ),
-            *(
-                "-device",
-                "isa-debug-exit,iobase=0xf4,iosize=0x04",
-                "-drive",
-                f"file={disk},format=raw,if=ide",
-            ),
-        ]
+        quiet = subprocess.DEVNULL
         since = time.monotonic()
+        running = {
+            kind: subprocess.Popen(probe_command(kind, disk), stdin=quiet, stdout=quiet, stderr=quiet)
+            for kind in kinds
+        }
         try:
-            done = subprocess.run(
-                argv,
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.DEVNULL,
-                stderr=subprocess.DEVNULL,
-                timeout=deadline_s,
-            )
-        except subprocess.TimeoutExpired:
-            return None
-        return time.monotonic() - since if done.returncode == 33 else None
+            while running and time.monotonic() < since + PROBE_S:
+                elapsed = time.monotonic() - since
+                ended = {kind: process.poll() for kind, process in running.items()}
+                for kind, status in ended.items():
+                    if status is not None:
+                        del running[kind]
+                        found.update({kind: elapsed} if status == 33 else {})
+                # KVM that is of use needs much less than emulation; one that is of none may hang: nobody waits for it.
+                if "tcg" in found or elapsed > found.get("kvm", PROBE_S) / CLEARLY:
+                    break
+                time.sleep(0.01)
+        finally:
+            for process in running.values():
+                process.kill()
+                process.wait()
+    return found
 
 
-def preflight(folder: Folder, size_bytes: int) -> list[str]:
-    """Return what stands in the way here, each with what to do about it."""
-    wrong = []
+def probe_command(kind: str, disk: Path) -> list[str]:
+    argv = [QEMU, "-accel", kind, "-cpu", CONFIG["cpu"][kind], "-m", "64", "-nodefaults", "-display", "none"]
+    argv += ["-no-reboot", "-device", "isa-debug-exit,iobase=0xf4,iosize=0x04"]
+    return [*argv, "-drive", f"file={disk},format=raw,if=ide"]
+
+
+def preflight(folder: Folder, size_bytes: int) -> tuple[str, list[str]]:
+    """Return the accelerator, and what stands in the way here, each with what to do about it."""
+    wrong, kind = [], ""
     if shutil.which(QEMU) is None:
         wrong.append(
             "QEMU is not installed. On Debian and Ubuntu: apt install qemu-system-x86; Fedora: dnf install qemu-kvm"
         )
+    else:
+        try:
+            kind, why = accelerator()
+            say(f"Accelerator: {kind}, as {why}.")
+            if kind == "tcg":
+                say(
+                    "  Without hardware acceleration a machine takes a minute to come up, and computes slowly."
+                )
+        except Refused as error:
+            wrong.append(f"{error}. {error.hint}")
     if os.name != "posix":
         wrong.append("this needs Unix sockets, which Python has on Linux and macOS")
     elif os.geteuid() == 0 and not CONFIG.get("allow_root"):
@@ -537,7 +566,11 @@ def preflight(folder: Folder, size_bytes: int) -> list[str]:
         memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") >> 20
         if memory < CONFIG["shape"]["memory_mib"] + 256:
             wrong.append("this computer has %d MiB of memory. Say --memory MIB" % memory)
-    return wrong
+    try:
+        free_port()
+    except Refused as error:
+        wrong.append(f"{error}. End what listens on so many")
+    return kind, wrong
 
 
 def free_port(wanted: int = 0) -> int:
@@ -560,7 +593,7 @@ def find_image(folder: Folder, images: list[Path], bundle: Bundle | None) -> dic
             fits = name.startswith("release/") and length == wanted["size_bytes"]
             if fits and digest_of(bundle.path, offset, length) == wanted["sha256"]:
                 return bundle.disk(name)
-    places = [folder.path, Path.home() / "Downloads", *images]
+    places = [folder.path, Path.home() / "Downloads", *images, *pools()]
     for place in places:
         files = [place] if place.is_file() else sorted(place.glob("*")) if place.is_dir() else []
         for file in files:
@@ -575,14 +608,34 @@ def find_image(folder: Folder, images: list[Path], bundle: Bundle | None) -> dic
     return None
 
 
+def pools() -> list[Path]:
+    """Return the folders of libvirt's storage pools: the usual ones, and those that its descriptions name."""
+    home = Path.home()
+    found = [Path("/var/lib/libvirt/images"), home / ".local/share/libvirt/images"]
+    for place in (Path("/etc/libvirt/storage"), home / ".config/libvirt/storage"):
+        with contextlib.suppress(OSError):
+            for file in sorted(place.glob("*.xml")):
+                text = file.read_text("utf-8", "replace")[:JSON_LIMIT]
+                for named in re.findall(r"<target>\s*<path>([^<]{1,4000})</path>", text):
+                    found.append(Path(html.unescape(named.strip())))
+    return [each for each in found if each.is_absolute() and os.access(str(each), os.R_OK | os.X_OK)]
+
+
+def seen(image: dict[str, Any]) -> list[int]:
+    """Return size and time of the file that an image lies in, by which a change is noticed; [] where there is none."""
+    try:
+        found = Path(image["file"]["filename"]).stat()
+    except OSError:
+        return []
+    return [found.st_size, found.st_mtime_ns]
+
+
 def fetch_image(folder: Folder, server: Server | None, path: str) -> dict[str, Any]:
     """Download the image, from the VML server, else from the mirrors; what arrived stays, and is gone on with."""
     wanted = CONFIG["image"]
     sources: list[Callable[[int], Any]] = []
     if server is not None:
-        sources.append(
-            lambda start: server.ask("GET", path, headers={"Range": "bytes=%d-" % start}, timeout_s=30.0)
-        )
+        sources.append(lambda start: server.ask("GET", path, headers={"Range": "bytes=%d-" % start}))
     sources += [lambda start, url=url: mirror(url, start) for url in CONFIG.get("mirrors", [])]  # type: ignore[misc]
     reasons = []
     for source in sources:
@@ -623,9 +676,9 @@ def download(folder: Folder, source: Callable[[int], Any]) -> None:
             try:
                 piece = answer.read(min(PIECE, size - done))
             except (OSError, http.client.HTTPException) as error:
-                raise Unreachable(f"it broke off: {error}") from error
+                raise Unreachable(f"it broke off: {error}", done > start) from error
             if not piece:
-                raise Unreachable("it broke off after %d of %d bytes" % (done, size))
+                raise Unreachable("it broke off after %d of %d bytes" % (done, size), done > start)
             stream.write(piece)
             done += len(piece)
             if done * 10 // size != shown:
@@ -671,13 +724,16 @@ def relay(folder: Folder) -> None:
     while patience > 0:
         try:
             link, _ = listener.accept()
-        except TimeoutError:
+        except socket.timeout:  # noqa: UP041 - no TimeoutError before Python 3.10
             patience = 12 if folder.pid("qemu") else patience - 1
             continue
         with link, contextlib.suppress(OSError, EOFError):
             link.settimeout(None)
             serve(link, area)
         patience = 2
+    if folder.pid("relay") == os.getpid():
+        # Whoever stops a machine ends this process first: so it went down by itself.
+        server.tell("/{}/status".format(record["machine"]), {"stage": "ended"})
 
 
 class Area:
@@ -696,7 +752,7 @@ class Area:
     def chunk(self, number: int) -> bytes:
         if number not in self.chunks:
             start = number * CHUNK
-            data = self.server.read(self.path, start, min(CHUNK, self.size - start))
+            data = self.server.read(self.path, start, min(CHUNK, self.size - start), for_ever=True)
             self.chunks[number] = data
             if len(self.chunks) > CHUNKS:
                 self.chunks.popitem(last=False)
@@ -706,35 +762,49 @@ class Area:
 
 def serve(link: socket.socket, area: Area) -> None:
     """Answer one NBD client until it goes."""
+    if not agree(link, area.size):
+        return
+    while True:
+        magic, _, kind, handle, offset, length = struct.unpack(">IHHQQI", receive(link, 28))
+        if magic != 0x25609513 or kind == 2:
+            return
+        error, data = 0, b""
+        if kind != 0 or length > 64 << 20 or offset + length > area.size:
+            error = 0 if kind == 3 else 22
+        else:
+            try:
+                data = area.read(offset, length)
+            except (
+                Refused
+            ) as why:  # it says no, which waiting does not change: the machine sees a broken disk
+                say(f"The working area cannot be read: {why}")
+                error = 5
+        link.sendall(struct.pack(">IIQ", 0x67446698, error, handle) + data)
+
+
+def agree(link: socket.socket, size: int) -> bool:
+    """Come to terms with an NBD client; tell whether it goes on to read."""
     link.sendall(b"NBDMAGICIHAVEOPT" + struct.pack(">H", 3))
     no_zeroes = struct.unpack(">I", receive(link, 4))[0] & 2
     flags = 1 | 2 | 256  # has flags, read-only, several connections see the same
     while True:
         magic, option, length = struct.unpack(">8sII", receive(link, 16))
         if magic != b"IHAVEOPT" or length > 65536:
-            return
+            return False
         receive(link, length)
         if option == 1:  # EXPORT_NAME
-            link.sendall(struct.pack(">QH", area.size, flags) + (b"" if no_zeroes else bytes(124)))
-            break
+            link.sendall(struct.pack(">QH", size, flags) + (b"" if no_zeroes else bytes(124)))
+            return True
         if option in (6, 7):  # INFO, GO
-            answer(link, option, 3, struct.pack(">HQH", 0, area.size, flags))
+            answer(link, option, 3, struct.pack(">HQH", 0, size, flags))
             answer(link, option, 1)
             if option == 7:
-                break
+                return True
         elif option == 2:  # ABORT
             answer(link, option, 1)
-            return
+            return False
         else:
             answer(link, option, (1 << 31) + 1)
-    while True:
-        magic, _, kind, handle, offset, length = struct.unpack(">IHHQQI", receive(link, 28))
-        if magic != 0x25609513 or kind == 2:
-            return
-        if kind != 0 or length > 64 << 20 or offset + length > area.size:
-            link.sendall(struct.pack(">IIQ", 0x67446698, 0 if kind == 3 else 22, handle))
-            continue
-        link.sendall(struct.pack(">IIQ", 0x67446698, 0, handle) + area.read(offset, length))
 
 
 def answer(link: socket.socket, option: int, kind: int, data: bytes = b"") -> None:
@@ -754,7 +824,7 @@ def receive(link: socket.socket, length: int) -> bytes:
 # --- the machine
 
 
-def qemu_command(folder: Folder, record: dict[str, Any], network: dict[str, Any]) -> list[str]:
+def qemu_command(folder: Folder, record: dict[str, Any], network: str) -> list[str]:
     """Return QEMU's command line: the same machine as the Jupyter server makes by libvirt."""
     kind = record["accelerator"]
     boot = dict(record["image"], **{"node-name": "boot", "read-only": True})
@@ -771,7 +841,6 @@ def qemu_command(folder: Folder, record: dict[str, Any], network: dict[str, Any]
         "file": file_node(folder.file("scratch.raw")),
     }
     area = dict(record["area"], **{"node-name": "area", "read-only": True})
-    card = {"driver": "virtio-net-pci", "netdev": "net", "mac": CONFIG["mac"], "romfile": ""}
     argv = [
         QEMU,
         "-name",
@@ -792,32 +861,48 @@ def qemu_command(folder: Folder, record: dict[str, Any], network: dict[str, Any]
     ]
     argv += ["-chardev", "file,id=console,path=console.log,append=on", "-serial", "chardev:console"]
     argv += ["-qmp", "unix:qmp.sock,server=on,wait=off", "-device", "virtio-serial-pci"]
-    argv += ["-chardev", "socket,id=agent,path=agent.sock,server=on,wait=off"]
-    argv += ["-device", "virtserialport,chardev=agent,name={}".format(CONFIG["channel"])]
+    for place, name in enumerate(("agent", "tell")):
+        channel = CONFIG["channels"][place]
+        argv += ["-chardev", f"socket,id={name},path={name}.sock,server=on,wait=off"]
+        argv += ["-device", f"virtserialport,chardev={name},name={channel}"]
     for node in (boot, scratch, area, context):
         argv += ["-blockdev", json.dumps(node)]
     if CONFIG["image"]["cd"]:
         argv += ["-device", "ide-cd,drive=boot,bus=ide.1,bootindex=1"]
     else:
         argv += ["-device", "virtio-blk-pci,drive=boot,bootindex=1"]
-    argv += ["-device", "virtio-blk-pci,drive=scratch", "-device", "virtio-blk-pci,drive=area"]
+    # The working area in a thread of its own, beside QEMU's main loop, which an emulated processor needs, too.
+    argv += ["-device", "virtio-blk-pci,drive=scratch", "-object", "iothread,id=io"]
+    argv += ["-device", "virtio-blk-pci,drive=area,iothread=io"]
     argv += [
         "-device",
         "ide-cd,drive=context,bus=ide.0",
         "-netdev",
-        json.dumps(network),
+        network,
         "-device",
-        json.dumps(card),
+        "virtio-net-pci,netdev=net,mac={},romfile=".format(CONFIG["mac"]),
     ]
     argv += ["-object", "rng-random,id=rng,filename=/dev/urandom", "-device", "virtio-rng-pci,rng=rng"]
     return [*argv, "-device", "virtio-balloon-pci", "-daemonize"]
 
 
-def start_network(folder: Folder, port: int) -> dict[str, Any]:
+def qemu_version() -> tuple[int, int]:
+    """Return QEMU's version; (0, 0) where it does not tell one."""
+    with contextlib.suppress(OSError, subprocess.SubprocessError):
+        done = subprocess.run(
+            [QEMU, "--version"], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, timeout=20
+        )
+        found = re.search(rb"version (\d{1,4})\.(\d{1,4})", done.stdout)
+        if found:
+            return int(found[1]), int(found[2])
+    return 0, 0
+
+
+def start_network(folder: Folder, port: int) -> str:
     """Return QEMU's network: passt where there is one, as with QEMU's own a guest reaches this computer's loopback."""
     with contextlib.suppress(FileNotFoundError):
         folder.file("net.sock").unlink()
-    if shutil.which("passt") and os.geteuid() != 0:
+    if shutil.which("passt") and os.geteuid() != 0 and qemu_version() >= (7, 2):
         argv = [
             "passt",
             "--foreground",
@@ -834,14 +919,9 @@ def start_network(folder: Folder, port: int) -> dict[str, Any]:
         if wait(lambda: folder.file("net.sock").exists() or not folder.pid("net"), 10.0) and folder.pid(
             "net"
         ):
-            return {
-                "type": "stream",
-                "id": "net",
-                "server": False,
-                "addr": {"type": "unix", "path": "net.sock"},
-            }
+            return "stream,id=net,server=off,addr.type=unix,addr.path=net.sock"
     say("Without passt the machine can reach services on this computer's loopback address.")
-    return {"type": "user", "id": "net", "hostfwd": [{"str": "tcp:127.0.0.1:%d-:%d" % (port, GUEST_PORT)}]}
+    return "user,id=net,hostfwd=tcp:127.0.0.1:%d-:%d" % (port, GUEST_PORT)
 
 
 def run_qemu(folder: Folder, record: dict[str, Any]) -> None:
@@ -948,8 +1028,11 @@ def is_up(record: dict[str, Any]) -> bool:
 
 
 def await_ready(folder: Folder, record: dict[str, Any], patience_s: float) -> None:
-    deadline, stage = time.monotonic() + patience_s, ""
+    deadline, stage, heard = time.monotonic() + patience_s, "", folder.log("relay")
     while True:
+        if folder.log("relay") != heard:
+            heard = folder.log("relay")
+            say(f"  {heard}")
         if not folder.pid("qemu"):
             raise Refused("the machine ended: %s" % (folder.log("qemu") or "its console.log may tell why"))
         state = agent(folder, "state").get("state") or {}
@@ -1013,7 +1096,7 @@ class Launch:
         if self.record.get("made"):
             return self.resume()
         self.explain()
-        wrong = preflight(self.folder, CONFIG["image"]["size_bytes"])
+        kind, wrong = preflight(self.folder, CONFIG["image"]["size_bytes"])
         for each in wrong:
             say(f"In the way: {each}")
         if self.options.dry_run:
@@ -1023,7 +1106,11 @@ class Launch:
         if not self.options.yes and not agreed():
             say("Nothing was done.")
             return 1
-        self.make()
+        try:
+            self.make(kind)
+        except Refused:
+            self.stage("failed", "This came to nothing.")
+            raise
         return self.bring_up()
 
     def explain(self) -> None:
@@ -1038,11 +1125,15 @@ class Launch:
             else ", ".join(CONFIG["servers"]) or "nowhere (say --offline FILE.vml)"
         )
         image = CONFIG["image"]
+        for each in CONFIG.get("differs", []):
+            say(f"  (not as recorded: {each})")
         say(
             "  1. look for its image (%d MB, SHA-256 %s...), else download it"
             % (image["size_bytes"] // 1000000, image["sha256"][:16])
         )
         say(f"  2. get what the machine is told, and its working area, from {source}")
+        if CONFIG.get("signature"):
+            say("     the server that made this script found: {}".format(CONFIG["signature"]))
         say(
             "  3. run QEMU with %d processors and %d MiB of memory" % (self.options.cpus, self.options.memory)
         )
@@ -1054,8 +1145,8 @@ class Launch:
         if not self.bundle:
             say("The server is told which stage this is in, the accelerator, and the digest of this script.")
 
-    def make(self) -> None:
-        """Pair, get everything that the machine needs, and write it down."""
+    def make(self, kind: str) -> None:
+        """Pair, get everything that the machine needs, and write it down; ``kind`` is the accelerator."""
         self.folder.path.mkdir(mode=0o700, parents=True, exist_ok=True)
         if not self.record:
             token = secrets.token_urlsafe(32)
@@ -1068,19 +1159,22 @@ class Launch:
             self.folder.save(self.record)
         context = self.unpack() if self.bundle is not None else self.pair()
         self.folder.write("context.iso", context)
-        self.stage("accelerator", "Trying accelerators ...")
-        self.record["accelerator"], why = accelerator()
-        say("  {}: {}".format(self.record["accelerator"], why))
+        self.record["accelerator"] = kind
+        self.record["image"] = self.image()
+        with self.folder.file("scratch.raw").open("wb") as disk:
+            disk.truncate(CONFIG["shape"]["scratch_gib"] << 30)
+        self.record["made"] = True
+        self.folder.save(self.record)
+
+    def image(self) -> dict[str, Any]:
+        """Return the image as QEMU reads it: the one that is here, else downloaded."""
         self.stage("image", "Looking for the image of {} ...".format(CONFIG["label"]))
         image = find_image(self.folder, self.options.images, self.bundle)
         if image is None:
             self.stage("fetch", "Downloading the image ...")
             image = fetch_image(self.folder, self.server, "/{}/image".format(self.record["machine"]))
-        self.record["image"] = image
-        with self.folder.file("scratch.raw").open("wb") as disk:
-            disk.truncate(CONFIG["shape"]["scratch_gib"] << 30)
-        self.record["made"] = True
-        self.folder.save(self.record)
+        self.record["image_seen"] = seen(image)
+        return image
 
     def pair(self) -> bytes:
         """Exchange the script's token for the machine's own, once, and get the context."""
@@ -1099,14 +1193,10 @@ class Launch:
             }
             self.record["area_bytes"] = number(said, "area_bytes", 1, 1 << 50)
             self.record["area"] = {
-                "driver": "raw",
-                "file": {
-                    "driver": "nbd",
-                    "server": {"type": "unix", "path": "area.sock"},
-                    "reconnect-delay": 600,
-                },
+                "driver": "nbd",
+                "server": {"type": "unix", "path": "area.sock"},
+                "reconnect-delay": 600,
             }
-            self.record["area"] = self.record["area"]["file"]
             self.record["paired"] = True
             self.folder.save(self.record)
         self.server.token = self.record["token"]
@@ -1123,7 +1213,7 @@ class Launch:
             told = json.loads(self.bundle.read("machine/launch.json", JSON_LIMIT).decode("utf-8"))
         except (ValueError, RecursionError) as error:
             raise Refused(f"{self.bundle.path} is damaged: {error}") from error
-        if field(told, "entry", "[0-9A-Za-z_-]{1,64}") != CONFIG["entry"]:
+        if field(told, "entry", ENTRY) != CONFIG["entry"]:
             raise Refused(f"{self.bundle.path} holds another entry")
         self.record["machine"] = field(told, "machine", ID)
         self.record["jupyter_token"] = secrets.token_urlsafe(32)
@@ -1140,6 +1230,7 @@ class Launch:
             await_ready(self.folder, self.record, self.options.timeout)
         except BaseException:
             self.end_all()
+            self.stage("failed", "The machine did not come up.")
             raise
         agent(self.folder, "clock", time=time.time())
         agent(self.folder, "kernel")
@@ -1159,8 +1250,10 @@ class Launch:
             raise Refused("there is no machine", "Run this without a verb to make it.")
         if self.folder.pid("qemu"):
             return self.open()
-        if self.server is not None:
-            self.server.token = self.record["token"]
+        # It lies where it was found, so it may have been changed or moved since.
+        if not self.record.get("image_seen") or seen(self.record["image"]) != self.record["image_seen"]:
+            self.record["image"] = self.image()
+            self.folder.save(self.record)
         return self.bring_up()
 
     def stop(self) -> int:
@@ -1174,6 +1267,55 @@ class Launch:
         self.end_all()
         self.stage("stopped", "The machine is stopped; `resume` starts it again.")
         return 0
+
+    def capture(self) -> int:
+        """Write what changed in the machine into the logbook that its entry came from; it goes on meanwhile."""
+        if self.server is None:
+            raise Refused(
+                "this machine was started without a server, so there is no logbook to write to",
+                "Download what is to be kept in the machine's own Jupyter.",
+            )
+        if not self.folder.pid("qemu"):
+            raise Refused("the machine does not run", "Say resume first.")
+        self.stage("capture", "Asking the machine what changed ...")
+        base = "/{}/captures".format(self.record["machine"])
+        # A word of our own: if an answer is lost and we ask again, nothing is captured twice.
+        wish = {"wish": secrets.token_hex(8), "title": self.options.title, "note": self.options.note}
+        for _ in range(5):
+            told = self.server.json("POST", base, wish)
+            entry = told.get("entry") if isinstance(told, dict) else None
+            entry = field(told, "entry", ENTRY) if entry else self.carry(base, told)
+            if entry:
+                self.stage("captured", f"It is in the logbook, as entry {entry}.")
+                return 0
+            say("The server knows nothing of this capture any more; beginning anew ...")
+        raise Refused("the server ended each time", "Look at what it says there.")
+
+    def carry(self, base: str, told: Any) -> str:
+        """Carry bytes between the machine and the server until there is an entry; '' where the server was restarted."""
+        assert self.server is not None
+        path = base + "/" + field(told, "capture", "[0-9a-f]{16}")
+        nonce = field(told, "nonce", "[0-9a-f]{32}")
+        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as link:
+            try:
+                self.folder.dial(link, "tell.sock")
+            except OSError as error:
+                raise Refused(f"the machine has no way to tell its changes: {error}") from error
+            if not agent(self.folder, "tell", 30.0, nonce=nonce, patience=LONG_S).get("done"):
+                raise Refused("the machine's agent does not answer", "Try again in a moment.")
+            try:
+                return converse(link, self.server, path)
+            except Refused as error:
+                if error.status == 404:
+                    return ""
+                self.server.tell(path, None, "DELETE")
+                raise
+            except OSError as error:
+                self.server.tell(path, None, "DELETE")
+                raise Refused(f"the machine ended while it told its changes: {error}") from error
+            except KeyboardInterrupt:
+                self.server.tell(path, None, "DELETE")
+                raise
 
     def suspend(self) -> int:
         if not self.folder.pid("qemu"):
@@ -1233,6 +1375,54 @@ class Launch:
         return 0
 
 
+def converse(link: socket.socket, server: Server, path: str) -> str:
+    """Pass on what a machine says and what it is told, until the server has an entry of it; return that.
+
+    Both directions are numbered by bytes: what was lost on the way is sent again, and nothing counts twice.
+    """
+    said, at, heard, stage, over = b"", 0, 0, "", 0.0
+    while True:
+        if over:
+            time.sleep(0.1)
+        elif len(said) < PIECE and select.select([link], [], [], 0.0 if said else 0.2)[0]:
+            data = link.recv(PIECE - len(said))
+            over = 0.0 if data else time.monotonic() + LAST_S
+            said += data
+        reply = server.json("POST", path + "?at=%d&heard=%d" % (at, heard), said)
+        taken = number(reply, "taken", at, at + len(said))
+        said, at = said[taken - at :], taken
+        told = bytes_of(reply)
+        if not over:
+            link.sendall(told)
+        heard += len(told)
+        if field(reply, "stage", "(?s).{0,200}") != stage:
+            stage = reply["stage"]
+            say(f"  {stage}")
+        if is_done(reply) and not told:
+            return field(reply, "entry", ENTRY)
+        if over and time.monotonic() > over:
+            raise Refused("the machine ended while it told its changes")
+
+
+def bytes_of(reply: Any) -> bytes:
+    """Return what a machine is to be told."""
+    try:
+        return base64.b64decode(field(reply, "said", "[A-Za-z0-9+/]{0,400000}={0,2}"))
+    except ValueError as error:
+        raise Refused(f"the server's answer is not understood: {error}") from error
+
+
+def is_done(reply: Any) -> bool:
+    """Tell whether a capture is done; one that came to nothing is refused with the reason."""
+    state = field(reply, "state", "queued|running|done|failed|cancelled")
+    if state == "failed":
+        why = field(reply, "message", "(?s).{0,1000}")
+        raise Refused(f"nothing was captured: {why}", str(reply.get("hint", ""))[:500])
+    if state == "cancelled":
+        raise Refused("nothing was captured: it was cancelled")
+    return state == "done"
+
+
 def with_token(context: bytes, told: Any, token: str) -> bytes:
     """Put a token of our own into a context: it stands there as it is, as its archive is stored and not compressed."""
     placeholder = field(told, "placeholder", TOKEN).encode()
@@ -1264,7 +1454,7 @@ def agreed(question: str = "Go on? [y/N] ") -> bool:
 def options_of(argv: list[str] | None) -> argparse.Namespace:
     home = Path(os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share")
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    verbs = ("start", "status", "suspend", "resume", "stop", "remove")
+    verbs = ("start", "status", "capture", "suspend", "resume", "stop", "remove")
     parser.add_argument(
         "verb",
         nargs="?",
@@ -1285,6 +1475,8 @@ def options_of(argv: list[str] | None) -> argparse.Namespace:
     parser.add_argument(
         "--offline", type=Path, metavar="FILE.vml", help="an export with its release, instead of the server"
     )
+    parser.add_argument("-m", "--title", default="", help="of what is captured; else as it was")
+    parser.add_argument("--note", default="", help="likewise")
     parser.add_argument("--no-browser", action="store_true", help="print the address only")
     parser.add_argument("--cpus", type=int, default=CONFIG["shape"]["cpus"])
     parser.add_argument("--memory", type=int, default=CONFIG["shape"]["memory_mib"], metavar="MIB")

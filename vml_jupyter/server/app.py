@@ -127,6 +127,7 @@ class VmlExtension(UserTraits, ExtensionApp):  # type: ignore[misc]  # made from
 
     def initialize_settings(self) -> None:
         self._events.register_event_schema(events.SCHEMA)
+        self._events.register_event_schema(events.LAUNCH_SCHEMA)
 
     def initialize_handlers(self) -> None:
         self.handlers.extend(routes(self))
@@ -141,6 +142,8 @@ class VmlExtension(UserTraits, ExtensionApp):  # type: ignore[misc]  # made from
         for task in (self._watching, self._listening):
             if task is not None:
                 task.cancel()
+        if "launches" in self.__dict__:
+            self.launches.ending = True
         if "desk" in self.__dict__:
             await asyncio.to_thread(self.desk.close)
         if "launches" in self.__dict__:
@@ -149,6 +152,10 @@ class VmlExtension(UserTraits, ExtensionApp):  # type: ignore[misc]  # made from
     def _job_changed(self, job: Job) -> None:
         """Hand a change over from a worker's thread to the event loop, where events are told."""
         self._server.io_loop.add_callback(self._tell, job)
+
+    def launch_changed(self, machine: str, stage: str) -> None:
+        """Tell browsers of a machine elsewhere; for handlers, which run in the event loop."""
+        self._events.emit(schema_id=events.LAUNCH_SCHEMA_ID, data={"id": machine, "state": stage})
 
     def _tell(self, job: Job) -> None:
         self._events.emit(schema_id=events.SCHEMA_ID, data=events.told(job))

@@ -1,8 +1,8 @@
-"""How the browser hears that a job changed: one event on Jupyter's event bus.
+"""How the browser hears that a job, or a machine elsewhere, changed: one event on Jupyter's event bus.
 
-    {"id": "5f0c...", "kind": "restore", "state": "running"}
+    {"id": "5f0c...", "kind": "restore", "state": "running"}        {"id": "k3v9...", "state": "fetch"}
 
-The event only wakes; what the job looks like is read with GET. So nothing private reaches whoever else
+The event only wakes; what there is to see is read with GET. So nothing private reaches whoever else
 records the server's events, and a lost event costs a delay, never a wrong picture.
 """
 
@@ -25,6 +25,21 @@ SCHEMA: dict[str, Any] = {
         "id": {"type": "string", "description": "The job, as in vml/api/jobs/<id>."},
         "kind": {"type": "string", "description": "What the job does, e.g. snapshot or restore."},
         "state": {"enum": ["queued", "running", "done", "failed", "cancelled"]},
+    },
+}
+
+LAUNCH_SCHEMA_ID = "urn:vml-jupyter:launch:v1"
+
+LAUNCH_SCHEMA: dict[str, Any] = {
+    "$id": LAUNCH_SCHEMA_ID,
+    "version": "1",
+    "title": "A machine of the Virtual Machine Logbook on another computer changed",
+    "personal-data": False,
+    "type": "object",
+    "required": ["id", "state"],
+    "properties": {
+        "id": {"type": "string", "description": "The machine, as in vml/api/launches."},
+        "state": {"type": "string", "description": "The stage that its launcher told."},
     },
 }
 

@@ -1,11 +1,14 @@
 """Launchers: their download for the user, and what a launcher asks for with its own token.
 
     GET  vml/entries/<id>/launcher           the script, as a file; X-Vml-Sha256 is its digest        the user
+             ?release=4.5.1.0&without_pin=sft.cern.ch    instead of what was recorded
     POST vml/api/entries/<id>/launcher       {"name", "script", "sha256", "expires"}                  the user
     GET  vml/api/launches                    machines on other computers, and how they stand          the user
+    DELETE vml/api/launches/<machine>        forgets one, and its token                               the user
     POST vml/launches                        script's token -> a machine                              a launcher, once
     GET  vml/launches/<machine>/{context.iso,area.iso,image}     in parts (Range)                     its machine
     POST vml/launches/<machine>/status       {"stage", "accelerator"}                                 its machine
+    ...  vml/launches/<machine>/captures     see launch_captures                                      its machine
 
 A launcher sends its token as ``Authorization: Bearer``. It is no user of this server: none of the other paths knows it.
 """
@@ -33,6 +36,7 @@ if TYPE_CHECKING:
 
 _PIECE = 1 << 20
 _RANGE = re.compile(r"bytes=(\d{1,18})-(\d{1,18})?")
+_ENDED = "removed"
 _LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 
@@ -43,6 +47,13 @@ class PairRequest(msgspec.Struct, frozen=True, kw_only=True):
     script: str
 
 
+class LauncherRequest(msgspec.Struct, frozen=True, kw_only=True):
+    """What is to be instead of what was recorded; empty for that."""
+
+    release: str = ""
+    without_pins: tuple[str, ...] = ()
+
+
 class StatusRequest(msgspec.Struct, frozen=True, kw_only=True):
     """How a machine elsewhere stands."""
 
@@ -51,18 +62,24 @@ class StatusRequest(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class _Making(VmlHandler):
-    async def make(self, entry: str) -> Launcher:
+    async def make(self, entry: str, asked: LauncherRequest) -> Launcher:
         address = f"{self.request.protocol}://{self.request.host}{self.base_url}"
-        return await self.beside(self._make, entry, address, self._certificate())
+        return await self.beside(self._make, entry, address, self._certificate(), asked)
 
-    def _make(self, entry: str, address: str, certificate: str) -> Launcher:
+    def _make(self, entry: str, address: str, certificate: str, asked: LauncherRequest) -> Launcher:
         host = self.request.host_name
         if self.request.protocol != "https" and host not in _LOOPBACK:
             raise Usage(
                 "a launcher is only made over https, or where server and browser are on one computer",
                 "Start Jupyter with a certificate (ServerApp.certfile), or reach it by a tunnel as localhost.",
             )
-        return self.vml.launches.launcher(entry, (address,), certificate)
+        return self.vml.launches.launcher(
+            entry,
+            (address,),
+            certificate,
+            release=asked.release or None,
+            without_pins=asked.without_pins,
+        )
 
     def _certificate(self) -> str:
         """Return the digest of the certificate that this server itself shows, '' where it shows none."""
@@ -78,7 +95,9 @@ class LauncherFileHandler(_Making):
     @web.authenticated
     @authorized
     async def get(self, entry: str) -> None:
-        made = await self.make(entry)
+        release = self.get_query_argument("release", "")
+        without = tuple(self.get_query_arguments("without_pin"))
+        made = await self.make(entry, LauncherRequest(release=release, without_pins=without))
         self.set_header("Content-Type", "text/x-python; charset=utf-8")
         self.set_header("Content-Disposition", f'attachment; filename="{_name(made)}"')
         self.set_header("Cache-Control", "no-store")
@@ -90,7 +109,7 @@ class LauncherHandler(_Making):
     @web.authenticated
     @authorized
     async def post(self, entry: str) -> None:
-        made = await self.make(entry)
+        made = await self.make(entry, self.body(LauncherRequest))
         self.reply({"name": _name(made), "script": made.text, "sha256": made.sha256, "expires": made.expires})
 
 
@@ -98,11 +117,25 @@ class LaunchesHandler(VmlHandler):
     @web.authenticated
     @authorized
     async def get(self) -> None:
-        found = await self.beside(self.vml.launches.all)
-        self.reply({"launches": [_view(launch) for launch in found]})
+        found = [_view(launch) for launch in await self.beside(self.vml.launches.all)]
+        self.reply(
+            {
+                "launches": [each for each in found if each["state"] != _ENDED],
+                "ended": [each for each in found if each["state"] == _ENDED],
+            }
+        )
 
 
-class _OfLauncher(VmlHandler):
+class LaunchHandler(VmlHandler):
+    @web.authenticated
+    @authorized
+    async def delete(self, machine: str) -> None:
+        await self.beside(self.vml.launches.forget, machine)
+        self.vml.launch_changed(machine, "forgotten")
+        self.reply({})
+
+
+class OfLauncher(VmlHandler):
     """What a launcher may ask: with its own token, from a program and not from a page."""
 
     def check_xsrf_cookie(self) -> None:
@@ -118,25 +151,27 @@ class _OfLauncher(VmlHandler):
         return await self.beside(self.vml.launches.find, machine, self.bearer())
 
 
-class PairHandler(_OfLauncher):
+class PairHandler(OfLauncher):
     @allow_unauthenticated
     async def post(self) -> None:
         token = self.bearer()  # who asks comes before what is asked
         asked = self.body(PairRequest)
         paired = await self.beside(self.vml.launches.pair, token, asked.token, asked.script)
+        self.vml.launch_changed(paired.machine, "paired")
         self.reply(paired)
 
 
-class StatusHandler(_OfLauncher):
+class StatusHandler(OfLauncher):
     @allow_unauthenticated
     async def post(self, machine: str) -> None:
         launch = await self.launch(machine)
         asked = self.body(StatusRequest)
         await self.beside(self.vml.launches.report, launch, asked.stage, asked.accelerator)
+        self.vml.launch_changed(launch.machine, asked.stage)
         self.reply({})
 
 
-class PartHandler(_OfLauncher):
+class PartHandler(OfLauncher):
     """Files of a machine elsewhere, in parts."""
 
     @allow_unauthenticated
@@ -178,7 +213,9 @@ def _view(launch: Launch) -> dict[str, Any]:
         "notebook": launch.notebook,
         "label": launch.label,
         "state": launch.stage,
+        "differences": launch.differences,
         "accelerator": launch.accelerator,
+        "stages": [{"name": name, "time": moment} for name, moment in launch.stages],
         "made": launch.made,
         "seen": launch.seen,
     }

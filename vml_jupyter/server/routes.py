@@ -14,10 +14,12 @@ from vml_jupyter.server.entries import (
     UnforgetHandler,
 )
 from vml_jupyter.server.jobs import JobHandler, JobsHandler
+from vml_jupyter.server.launch_captures import CapturesHandler, CaptureTalkHandler
 from vml_jupyter.server.launches import (
     LauncherFileHandler,
     LauncherHandler,
     LaunchesHandler,
+    LaunchHandler,
     PairHandler,
     PartHandler,
     StatusHandler,
@@ -70,8 +72,11 @@ def routes(vml: VmlExtension) -> list[tuple[Any, ...]]:
         (rf"/vml/api/entries/{_ID}/launcher", LauncherHandler),
         (rf"/vml/entries/{_ID}/launcher", LauncherFileHandler),
         (r"/vml/api/launches", LaunchesHandler),
+        (rf"/vml/api/launches/{_ID}", LaunchHandler),
         (r"/vml/launches", PairHandler),
         (rf"/vml/launches/{_ID}/status", StatusHandler),
+        (rf"/vml/launches/{_ID}/captures", CapturesHandler),
+        (rf"/vml/launches/{_ID}/captures/{_ID}", CaptureTalkHandler),
         (rf"/vml/launches/{_ID}/(context\.iso|area\.iso|image)", PartHandler),
         (r"/vml/api/bin/empty", EmptyBinHandler),
         (rf"/vml/api/entries/{_ID}/thumbnail", ThumbnailHandler),

@@ -1,9 +1,9 @@
 import { Signal } from '@lumino/signaling';
 
 import { IApi, Refusal } from '../api';
-import { failure, JOB_EVENT, LogbookModel } from '../model';
-import { IDurability, IEntry, IJob, IMachine } from '../records';
-import { entry, job, machine } from './records';
+import { failure, JOB_EVENT, LAUNCH_EVENT, LogbookModel } from '../model';
+import { IDurability, IEntry, IJob, ILaunch, IMachine } from '../records';
+import { entry, job, launch, machine } from './records';
 
 /**
  * A server in memory.
@@ -24,6 +24,12 @@ class FakeApi {
   unforget = async (id: string) => this._move(id, this.binned, this.listed);
   machines = async () => this._read('machines', this.running);
   jobs = async () => this._read('jobs', this.active);
+  elsewhere: ILaunch[] = [];
+  launches = async () => this._read('launches', this.elsewhere);
+  forgetLaunch = async (id: string) => {
+    this._read(`forget ${id}`, []);
+    this.elsewhere = this.elsewhere.filter(launch => launch.id !== id);
+  };
   asked: boolean[] = [];
   known: Record<string, IDurability> = {};
   durability = async (asking: boolean) => {
@@ -104,6 +110,28 @@ describe('LogbookModel', () => {
     bus.emit({ schema_id: JOB_EVENT });
     await settled();
     expect(api.reads).toEqual(['jobs']);
+  });
+
+  it('reads the machines elsewhere when the server tells of one', async () => {
+    api.reads = [];
+    api.elsewhere = [launch()];
+    bus.emit({ schema_id: LAUNCH_EVENT });
+    await settled();
+    expect(api.reads).toEqual(['launches']);
+    expect(model.launches).toEqual([launch()]);
+
+    await model.forgetLaunch('k3v9');
+    expect(api.reads).toEqual(['launches', 'forget k3v9', 'launches']);
+    expect(model.launches).toEqual([]);
+  });
+
+  it('keeps what it knows of machines elsewhere while nobody answers', async () => {
+    api.elsewhere = [launch()];
+    await model.refresh();
+    api.refusal = new Refusal({ message: 'no answer' });
+    bus.emit({ schema_id: LAUNCH_EVENT });
+    await settled();
+    expect(model.launches).toEqual([launch()]);
   });
 
   it('looks how much has come over while something does, and else asks nothing', async () => {

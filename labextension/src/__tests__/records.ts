@@ -2,7 +2,7 @@
  * Records as the server tells them, with what a test cares about.
  */
 
-import { IEntry, IJob, IMachine, IStage } from '../records';
+import { IEntry, IJob, ILaunch, IMachine, IStage } from '../records';
 
 export function entry(
   fields: Partial<IEntry> & { release?: string } = {}
@@ -46,6 +46,23 @@ export function machine(fields: Partial<IMachine> = {}): IMachine {
     differences: [],
     accelerator: 'tcg',
     shape: { cpus: 2, memory_mib: 2048, scratch_gib: 20 },
+    ...fields
+  };
+}
+
+export function launch(fields: Partial<ILaunch> = {}): ILaunch {
+  return {
+    id: 'k3v9',
+    entry: 'entry1',
+    title: 'Fit',
+    notebook: 'higgs.ipynb',
+    label: 'CernVM 4.5.0.1',
+    differences: [],
+    state: 'running',
+    accelerator: 'tcg',
+    stages: [],
+    made: 1767340800,
+    seen: 1767340860,
     ...fields
   };
 }

@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from pytest_jupyter.jupyter_server import *  # noqa: F403  # its fixtures and hooks, for this folder only
-from tornado.httpclient import HTTPClientError
+from release_images import publish, signed_disk
+from tornado.httpclient import HTTPClientError, HTTPResponse
+
+from vml_jupyter.flows.capture import capture
+from vml_jupyter.release.mirror import served
 
 from .fake_flows import FakeFlows, entry, machine
+from .launch_scene import Ask
 
 Api = Callable[..., Awaitable[Any]]
 
@@ -67,3 +73,40 @@ def ended(api: Api) -> Callable[[str], Awaitable[Any]]:
         raise AssertionError(f"job {job_id} did not end")
 
     return wait
+
+
+@pytest.fixture(name="entry")
+def launchable_entry(vml: Any, tmp_path: Path) -> Any:
+    """An entry whose CernVM is in a release repository."""
+    site = tmp_path / "site"
+    site.mkdir()
+    publish(site, {"4.5.0.1": 1611705600}, {"2021.05-1": signed_disk()})
+    area = tmp_path / "area"
+    area.mkdir()
+    (area / "fit.ipynb").write_text('{"cells": [], "metadata": {}, "nbformat": 4, "nbformat_minor": 5}')
+    (area / "data.bin").write_bytes(os.urandom(50_000))
+    with served(site) as url:
+        vml.user_settings = vml.user_settings.using(release_urls=(url,))
+        yield capture(vml.user_settings, area, notebook="fit.ipynb", title="Fit", release="4.5.0.1")
+
+
+@pytest.fixture
+def ask(jp_fetch: Any) -> Ask:
+    async def ask(
+        method: str, path: str, token: str = "", body: Any = None, params: Any = None, **headers: str
+    ) -> HTTPResponse:
+        if token:
+            headers["Authorization"] = f"Bearer {token}"
+        try:
+            return await jp_fetch(
+                *path.split("/"),
+                method=method,
+                headers=headers,
+                params=params or {},
+                body=body if body is None or isinstance(body, bytes) else json.dumps(body),
+                allow_nonstandard_methods=True,
+            )
+        except HTTPClientError as refused:
+            return cast(HTTPResponse, refused.response)
+
+    return ask

@@ -5,75 +5,18 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import json
-import os
 import time
-from collections.abc import Awaitable, Callable
-from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import msgspec
 import pytest
-from release_images import publish, signed_disk
-from tornado.httpclient import HTTPClientError, HTTPResponse
+from release_images import signed_disk
 
 from vml_jupyter.flows.bin import forget
-from vml_jupyter.flows.capture import capture
 from vml_jupyter.flows.launch_records import Records
 from vml_jupyter.model import Entry
-from vml_jupyter.release.mirror import served
 
-Ask = Callable[..., Awaitable[HTTPResponse]]
-CLIENT = "a-token-that-the-script-chose-itself"
-
-
-@pytest.fixture
-def entry(vml: Any, tmp_path: Path) -> Any:
-    """An entry whose CernVM is in a release repository."""
-    site = tmp_path / "site"
-    site.mkdir()
-    publish(site, {"4.5.0.1": 1611705600}, {"2021.05-1": signed_disk()})
-    area = tmp_path / "area"
-    area.mkdir()
-    (area / "fit.ipynb").write_text('{"cells": [], "metadata": {}, "nbformat": 4, "nbformat_minor": 5}')
-    (area / "data.bin").write_bytes(os.urandom(50_000))
-    with served(site) as url:
-        vml.user_settings = vml.user_settings.using(release_urls=(url,))
-        yield capture(vml.user_settings, area, notebook="fit.ipynb", title="Fit", release="4.5.0.1")
-
-
-@pytest.fixture
-def ask(jp_fetch: Any) -> Ask:
-    async def ask(method: str, path: str, token: str = "", body: Any = None, **headers: str) -> HTTPResponse:
-        if token:
-            headers["Authorization"] = f"Bearer {token}"
-        try:
-            return await jp_fetch(
-                *path.split("/"),
-                method=method,
-                headers=headers,
-                body=None if body is None else json.dumps(body),
-                allow_nonstandard_methods=True,
-            )
-        except HTTPClientError as refused:
-            return cast(HTTPResponse, refused.response)
-
-    return ask
-
-
-async def made(ask: Ask, entry: Entry) -> tuple[str, dict[str, Any]]:
-    """Return a launcher's digest and configuration."""
-    given = json.loads((await ask("POST", f"vml/api/entries/{entry.id}/launcher", body={})).body)
-    assert given["sha256"] == hashlib.sha256(given["script"].encode()).hexdigest()
-    assert given["name"] == f"vml-launch-{entry.id}.py"
-    block = given["script"].partition("json.loads(r'''")[2].partition("''')")[0]
-    return given["sha256"], json.loads(block)
-
-
-async def paired(ask: Ask, entry: Entry) -> dict[str, Any]:
-    digest, config = await made(ask, entry)
-    said = await ask("POST", "vml/launches", config["pairing"], {"token": CLIENT, "script": digest})
-    assert said.code == 200, said.body
-    return json.loads(said.body)
+from .launch_scene import CLIENT, Ask, made, paired
 
 
 async def test_a_launcher_says_what_it_is_for(ask: Ask, entry: Entry, http_server_port: Any) -> None:
@@ -207,7 +150,7 @@ async def test_a_machines_token_reaches_its_machine_and_nothing_else(
         assert (await ask("GET", path, CLIENT)).code == 403
 
 
-async def test_how_it_stands_is_seen(ask: Ask, entry: Entry) -> None:
+async def test_how_it_stands_is_seen(ask: Ask, entry: Entry, vml: Any) -> None:
     machine = (await paired(ask, entry))["machine"]
 
     async def state() -> list[tuple[str, str]]:
@@ -222,6 +165,20 @@ async def test_how_it_stands_is_seen(ask: Ask, entry: Entry) -> None:
     await ask("POST", f"vml/launches/{machine}/status", CLIENT, {"stage": "removed"})
     assert await state() == []
     assert (await ask("GET", f"vml/launches/{machine}/area.iso", CLIENT)).code == 403
+    (ended,) = json.loads((await ask("GET", "vml/api/launches")).body)["ended"]
+    assert [each["name"] for each in ended["stages"]] == ["running", "removed"]
+    assert not Records(vml.user_settings).context(machine).exists()
+    assert (await ask("DELETE", f"vml/api/launches/{machine}", "", {})).code == 200
+    assert json.loads((await ask("GET", "vml/api/launches")).body)["ended"] == []
+
+
+async def test_who_takes_a_launcher_back_ends_its_token(ask: Ask, entry: Entry) -> None:
+    machine = (await paired(ask, entry))["machine"]
+    assert (await ask("DELETE", f"vml/api/launches/{machine}", CLIENT)).code == 403
+    assert (await ask("DELETE", f"vml/api/launches/{machine}")).code == 200
+    assert (await ask("GET", f"vml/launches/{machine}/image", CLIENT)).code == 403
+    assert (await ask("DELETE", f"vml/api/launches/{machine}")).code == 404
+    assert (await ask("DELETE", "vml/api/launches/..%2F..%2Fx")).code == 404
 
 
 async def test_no_token_lies_on_the_disk(ask: Ask, entry: Entry, vml: Any) -> None:

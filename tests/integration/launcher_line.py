@@ -1,0 +1,100 @@
+"""The network between a launcher and its server, which a test can cut in the middle of what it carries."""
+
+from __future__ import annotations
+
+import contextlib
+import re
+import socket
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+
+_PIECE = 65536
+
+
+@dataclass
+class Moment:
+    """When something is to happen: so many bytes into the answer to the first request whose head looks like this."""
+
+    name: str
+    request: bytes
+    after: int
+
+
+class Line:
+    """Carries bytes between 127.0.0.1:``port`` and a server, one connection each.
+
+    While it is cut, nothing passes and nobody is told: connections stay, as where packets get lost.
+
+    Args:
+        to: The server's port.
+        moments: When ``happens`` is called, once each, with the moment's name; what is carried waits meanwhile.
+    """
+
+    def __init__(self, to: int, moments: list[Moment]) -> None:
+        self._to = to
+        self._waiting = list(moments)
+        self.happens: Callable[[str], None] = lambda name: None
+        self.happened: list[str] = []
+        self._open = threading.Event()
+        self._open.set()
+        self._mutex = threading.Lock()
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.port = int(self._listener.getsockname()[1])
+
+    def __enter__(self) -> Line:
+        threading.Thread(target=self._accept, daemon=True).start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._open.set()
+        self._listener.shutdown(socket.SHUT_RDWR)
+        self._listener.close()
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}/"
+
+    def cut(self, seconds: float) -> None:
+        """Let nothing pass for so long; returns at once."""
+        self._open.clear()
+        timer = threading.Timer(seconds, self._open.set)
+        timer.daemon = True
+        timer.start()
+
+    def _accept(self) -> None:
+        with contextlib.suppress(OSError):
+            while True:
+                link, _ = self._listener.accept()
+                self._open.wait()
+                threading.Thread(target=self._carry, args=(link,), daemon=True).start()
+
+    def _carry(self, link: socket.socket) -> None:
+        with link, contextlib.suppress(OSError):
+            head = link.recv(_PIECE)
+            moment = self._moment(head)
+            with socket.create_connection(("127.0.0.1", self._to)) as far:
+                far.sendall(head)
+                threading.Thread(target=self._pump, args=(link, far), daemon=True).start()
+                self._pump(far, link, moment)
+
+    def _moment(self, head: bytes) -> Moment | None:
+        with self._mutex:
+            line = head.partition(b"\r\n")[0]
+            found = next((each for each in self._waiting if re.match(each.request, line)), None)
+            if found:
+                self._waiting.remove(found)
+            return found
+
+    def _pump(self, source: socket.socket, sink: socket.socket, moment: Moment | None = None) -> None:
+        passed = 0
+        with contextlib.suppress(OSError):
+            while data := source.recv(_PIECE):
+                passed += len(data)
+                if moment and passed > moment.after:
+                    self.happened.append(moment.name)
+                    self.happens(moment.name)
+                    moment = None
+                self._open.wait()
+                sink.sendall(data)
+            sink.shutdown(socket.SHUT_WR)
