@@ -16,8 +16,11 @@ import { ITranslator, nullTranslator } from '@jupyterlab/translation';
 import { refreshIcon } from '@jupyterlab/ui-components';
 
 import { Api } from './api';
+import { addDoctor } from './doctor-view';
 import { addEntryCommands } from './entry-commands';
 import { entryPages } from './entry-pages';
+import { addExample } from './example';
+import { addExport } from './export-entry';
 import { logbookIcon } from './icons';
 import { addJobCommands } from './job-commands';
 import { addMachineCommands } from './machine-commands';
@@ -87,6 +90,9 @@ const commands: JupyterFrontEndPlugin<void> = {
     });
     addEntryCommands(app.commands, model, trans);
     addRestoreFiles(app.commands, model, page, browser, trans);
+    addExport(app.commands, model, page, browser, trans);
+    addExample(app.commands, page, browser, trans);
+    addDoctor(app.commands, model.api, trans);
     addMachineCommands(app.commands, model, trans);
     addJobCommands(app.commands, model, trans);
     new Notices(
@@ -95,7 +101,12 @@ const commands: JupyterFrontEndPlugin<void> = {
       trans,
       () => settings?.composite.openWhenReady !== false
     );
-    for (const command of [CommandIDs.snapshot, CommandIDs.snapshotNow]) {
+    for (const command of [
+      CommandIDs.snapshot,
+      CommandIDs.snapshotNow,
+      CommandIDs.tryExample,
+      CommandIDs.doctor
+    ]) {
       palette?.addItem({ command, category: trans.__('Logbook') });
     }
   }
@@ -126,6 +137,17 @@ const panel: JupyterFrontEndPlugin<void> = {
       describedBy: { args: { type: 'object', properties: {} } },
       execute: () => model.refresh()
     });
+    app.commands.addCommand(CommandIDs.showOthers, {
+      label: trans.__('List What Other Programs Backed Up'),
+      caption: trans.__('List the snapshots that restic wrote, too'),
+      describedBy: { args: { type: 'object', properties: {} } },
+      isToggleable: true,
+      isToggled: () => model.showsOthers,
+      execute: () => model.showOthers(!model.showsOthers)
+    });
+    model.changed.connect(() =>
+      app.commands.notifyCommandChanged(CommandIDs.showOthers)
+    );
     const page = new PageApi(app.serviceManager.serverSettings);
     const plots = new Plots((entry, signal) => page.thumbnail(entry, signal));
     const panel = new LogbookPanel(model, app.commands, plots, trans);
@@ -144,6 +166,7 @@ const panel: JupyterFrontEndPlugin<void> = {
     for (const command of [
       CommandIDs.show,
       CommandIDs.refresh,
+      CommandIDs.showOthers,
       CommandIDs.emptyBin
     ]) {
       palette?.addItem({ command, category: trans.__('Logbook') });

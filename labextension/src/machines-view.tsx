@@ -44,7 +44,16 @@ export class MachinesView extends ReactWidget {
     const { _model: model, _trans: trans } = this;
     const { machines, machinesFailure } = model;
     if (machinesFailure) {
-      return <FailureView failure={machinesFailure} trans={trans} />;
+      return (
+        <FailureView
+          failure={machinesFailure}
+          trans={trans}
+          action={{
+            label: trans.__('What is missing…'),
+            run: () => void this._commands.execute(CommandIDs.doctor)
+          }}
+        />
+      );
     }
     if (machines === null) {
       return <p className="vml-Empty">{trans.__('Looking for machines…')}</p>;

@@ -9,6 +9,7 @@ import {
   FileChange,
   IChanges,
   IDetails,
+  IExportRequest,
   IImage,
   IListing,
   IPreview,
@@ -27,6 +28,28 @@ export class PageApi {
 
   secrets(path: string, signal?: AbortSignal): Promise<ISecrets> {
     return this._get(['secrets'], { path }, signal);
+  }
+
+  entrySecrets(entry: string, signal?: AbortSignal): Promise<ISecrets> {
+    return this._get(['entries', entry, 'secrets'], {}, signal);
+  }
+
+  async exportEntry(entry: string, asked: IExportRequest): Promise<IJob> {
+    const reply = await ask<{ job: IJob }>(
+      this._settings,
+      ['entries', entry, 'export'],
+      { method: 'POST', body: asked }
+    );
+    return reply.job;
+  }
+
+  /**
+   * Make a folder with the example below `to`; gives the path of its notebook.
+   */
+  async layExample(to: string): Promise<string> {
+    const options = { method: 'POST', body: { to } };
+    type Reply = { path: string };
+    return (await ask<Reply>(this._settings, ['example'], options)).path;
   }
 
   async thumbnail(entry: string, signal?: AbortSignal): Promise<IImage | null> {

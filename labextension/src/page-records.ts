@@ -163,5 +163,14 @@ export type FileChange =
   | { kind: 'image'; before: IImage | null; after: IImage | null }
   | { kind: 'opaque'; why: string };
 
+/** Where an entry is written, and what of it. */
+export interface IExportRequest {
+  /** The file's path on the server. */
+  to: string;
+  leave_out: boolean;
+  allow_secrets: boolean;
+  with_release: boolean;
+}
+
 /** What an entry is compared with: another entry, or a folder as it is now. */
 export type Other = { after: string } | { path: string };

@@ -40,6 +40,11 @@ export function retryOf(job: IJob, trans: TranslationBundle): IRetry | null {
     const command = CommandIDs.restoreFiles;
     return { label: trans.__('Try again…'), command, args };
   }
+  if (kind === 'export') {
+    const args = { entry: subject };
+    const command = CommandIDs.exportEntry;
+    return { label: trans.__('Try again…'), command, args };
+  }
   const command = POWER[kind];
   return command
     ? { label: trans.__('Try again'), command, args: { machine: subject } }

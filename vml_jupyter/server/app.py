@@ -127,6 +127,7 @@ class VmlExtension(UserTraits, ExtensionApp):  # type: ignore[misc]  # made from
 
     def initialize_settings(self) -> None:
         self._events.register_event_schema(events.SCHEMA)
+        self._events.register_event_schema(events.ENTRY_SCHEMA)
 
     def initialize_handlers(self) -> None:
         self.handlers.extend(routes(self))
@@ -145,6 +146,11 @@ class VmlExtension(UserTraits, ExtensionApp):  # type: ignore[misc]  # made from
             await asyncio.to_thread(self.desk.close)
         if "launches" in self.__dict__:
             await asyncio.to_thread(self.launches.close)
+
+    def tell_entry(self, change: str, entry: str) -> None:
+        """Tell the user's other pages what this one did to an entry; called on the event loop."""
+        data = {"entry": entry, "change": change}
+        self._events.emit(schema_id=events.ENTRY_SCHEMA_ID, data=data)
 
     def _job_changed(self, job: Job) -> None:
         """Hand a change over from a worker's thread to the event loop, where events are told."""

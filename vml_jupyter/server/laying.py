@@ -59,6 +59,8 @@ class EmptyBinHandler(VmlHandler):
         if not asked.entries:
             raise Usage("no entry was named", "Reload the page; the bin may be empty already")
         removed = await self.beside(self.vml.shelf.empty_bin, asked.entries)
+        for entry in removed:
+            self.vml.tell_entry("removed", entry.id)
         self.reply({"entries": [entry_view(entry) for entry in removed]})
 
 

@@ -45,6 +45,7 @@ from vml_jupyter.server.reading import (
     ThumbnailHandler,
 )
 from vml_jupyter.server.releases import EnvironmentHandler, ReleasesHandler, ShapeHandler
+from vml_jupyter.server.sharing import EntrySecretsHandler, ExampleHandler, ExportHandler
 
 if TYPE_CHECKING:
     from vml_jupyter.server.app import VmlExtension
@@ -67,6 +68,9 @@ def routes(vml: VmlExtension) -> list[tuple[Any, ...]]:
         (rf"/vml/api/entries/{_ID}/changes", ChangesHandler),
         (rf"/vml/api/entries/{_ID}/file-change", FileChangeHandler),
         (rf"/vml/api/entries/{_ID}/restore-files", RestoreFilesHandler),
+        (rf"/vml/api/entries/{_ID}/secrets", EntrySecretsHandler),
+        (rf"/vml/api/entries/{_ID}/export", ExportHandler),
+        (r"/vml/api/example", ExampleHandler),
         (rf"/vml/api/entries/{_ID}/launcher", LauncherHandler),
         (rf"/vml/entries/{_ID}/launcher", LauncherFileHandler),
         (r"/vml/api/launches", LaunchesHandler),
