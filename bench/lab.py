@@ -3,7 +3,7 @@
     first rows     the Logbook panel is opened -> its first rows are drawn, in a page that has just loaded (most of N)
     typing         a letter in the search box -> the next picture (most of some thirty letters)
     main thread    tasks over 100 ms in which a function of ours ran, all the while (see ``lab_tasks``)
-    server         GET /api/status every 20 ms, 99th percentile: idle, and while an area is captured and a machine restored
+    server         GET /api/status every 20 ms, p99: idle, and while an area is captured and a machine restored
 
 ``--entries N``, ``--mb N`` and ``--pages N`` set the sizes (10,000, 880 and 3). The exit status is 1 where a limit is
 missed.

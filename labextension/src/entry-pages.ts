@@ -3,6 +3,7 @@
  */
 
 import {
+  ILabShell,
   ILayoutRestorer,
   JupyterFrontEnd,
   JupyterFrontEndPlugin
@@ -38,14 +39,15 @@ export const entryPages: JupyterFrontEndPlugin<void> = {
   description: 'Shows what is in an entry of the Virtual Machine Logbook.',
   autoStart: true,
   requires: [ILogbookModel, IRenderMimeRegistry],
-  optional: [ITranslator, ILayoutRestorer, IEditorLanguageRegistry],
+  optional: [ITranslator, ILayoutRestorer, IEditorLanguageRegistry, ILabShell],
   activate: (
     app: JupyterFrontEnd,
     model: LogbookModel,
     rendermime: IRenderMimeRegistry,
     translator: ITranslator | null,
     restorer: ILayoutRestorer | null,
-    languages: IEditorLanguageRegistry | null
+    languages: IEditorLanguageRegistry | null,
+    labShell: ILabShell | null
   ) => {
     const trans = (translator ?? nullTranslator).load('vml_jupyter');
     const page = new PageApi(app.serviceManager.serverSettings);
@@ -83,7 +85,8 @@ export const entryPages: JupyterFrontEndPlugin<void> = {
           if (!widget) {
             widget = await make(entry);
             await tracker.add(widget);
-            app.shell.add(widget, 'main');
+            // The other shells have room for one thing in the middle, and that is there already.
+            app.shell.add(widget, labShell ? 'main' : 'down');
           }
           if (args.tab) {
             widget.content.showTab(args.tab as string);

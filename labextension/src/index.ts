@@ -30,6 +30,7 @@ import { Notices } from './notices';
 import { PageApi } from './page-api';
 import { LogbookPanel } from './panel';
 import { addRestoreFiles } from './restore-files';
+import { addSettings } from './settings-pages';
 import { addSnapshotCommands } from './snapshot-commands';
 import { statusItem } from './status';
 import { Plots } from './thumbnail';
@@ -65,7 +66,8 @@ const commands: JupyterFrontEndPlugin<void> = {
     ISettingRegistry,
     ITranslator,
     ICommandPalette,
-    IFileBrowserFactory
+    IFileBrowserFactory,
+    ILabShell
   ],
   activate: async (
     app: JupyterFrontEnd,
@@ -74,7 +76,8 @@ const commands: JupyterFrontEndPlugin<void> = {
     registry: ISettingRegistry | null,
     translator: ITranslator | null,
     palette: ICommandPalette | null,
-    browser: IFileBrowserFactory | null
+    browser: IFileBrowserFactory | null,
+    labShell: ILabShell | null
   ) => {
     const trans = (translator ?? nullTranslator).load(DOMAIN);
     const page = new PageApi(app.serviceManager.serverSettings);
@@ -92,6 +95,7 @@ const commands: JupyterFrontEndPlugin<void> = {
     addRestoreFiles(app.commands, model, page, browser, trans);
     addExport(app.commands, model, page, browser, trans);
     addExample(app.commands, page, browser, trans);
+    addSettings(app, model, page, labShell ? 'main' : 'down', trans);
     addDoctor(app.commands, model.api, trans);
     addMachineCommands(app.commands, model, trans);
     addJobCommands(app.commands, model, trans);
@@ -105,6 +109,7 @@ const commands: JupyterFrontEndPlugin<void> = {
       CommandIDs.snapshot,
       CommandIDs.snapshotNow,
       CommandIDs.tryExample,
+      CommandIDs.settings,
       CommandIDs.doctor
     ]) {
       palette?.addItem({ command, category: trans.__('Logbook') });

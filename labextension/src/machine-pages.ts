@@ -3,6 +3,7 @@
  */
 
 import {
+  ILabShell,
   ILayoutRestorer,
   JupyterFrontEnd,
   JupyterFrontEndPlugin
@@ -37,17 +38,18 @@ export const machinePages: JupyterFrontEndPlugin<void> = {
   description: 'Shows the machines of the Virtual Machine Logbook.',
   autoStart: true,
   requires: [ILogbookModel],
-  optional: [ITranslator, ILayoutRestorer, ISettingRegistry],
+  optional: [ITranslator, ILayoutRestorer, ISettingRegistry, ILabShell],
   activate: async (
     app: JupyterFrontEnd,
     model: LogbookModel,
     translator: ITranslator | null,
     restorer: ILayoutRestorer | null,
-    registry: ISettingRegistry | null
+    registry: ISettingRegistry | null,
+    labShell: ILabShell | null
   ) => {
     const trans = (translator ?? nullTranslator).load('vml_jupyter');
     const tracker = new WidgetTracker<Page>({ namespace: 'vml-machine' });
-    let inLab = true;
+    let inLab = labShell !== null;
     addOpening(app, model, () => inLab, trans);
 
     const make = async (machine: string): Promise<Page> => {
@@ -81,7 +83,8 @@ export const machinePages: JupyterFrontEndPlugin<void> = {
           if (!widget) {
             widget = await make(machine);
             await tracker.add(widget);
-            app.shell.add(widget, 'main');
+            // The other shells have room for one thing in the middle, and that is there already.
+            app.shell.add(widget, labShell ? 'main' : 'down');
           }
           app.shell.activateById(widget.id);
           if (args.part) {
@@ -106,7 +109,7 @@ export const machinePages: JupyterFrontEndPlugin<void> = {
     }
     const settings = (await registry?.load(PLUGIN)) ?? null;
     const heed = () => {
-      inLab = settings?.composite.machineTab !== 'browser';
+      inLab = labShell !== null && settings?.composite.machineTab !== 'browser';
     };
     settings?.changed.connect(heed);
     heed();

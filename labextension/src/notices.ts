@@ -147,9 +147,7 @@ export class Notices {
         'success',
         {
           autoClose: kept ? false : TOLD_MS,
-          actions: [
-            this._action(trans.__('Show'), 'filebrowser:go-to-path', { path })
-          ]
+          actions: this._showing(path)
         }
       );
     } else if (job.kind === 'export') {
@@ -171,9 +169,7 @@ export class Notices {
         'success',
         {
           autoClose: false,
-          actions: [
-            this._action(trans.__('Show'), 'filebrowser:go-to-path', { path })
-          ]
+          actions: this._showing(path)
         }
       );
     } else {
@@ -205,6 +201,14 @@ export class Notices {
     const { entries, machines } = this._model;
     const name = subject(job, entries ?? [], machines ?? []);
     return jobTitle(job, name, this._trans);
+  }
+
+  /** Notebook 7 shows files elsewhere than notebooks. */
+  private _showing(path: string): Notification.IAction[] {
+    const command = 'filebrowser:go-to-path';
+    return this._commands.hasCommand(command)
+      ? [this._action(this._trans.__('Show'), command, { path })]
+      : [];
   }
 
   private _action(

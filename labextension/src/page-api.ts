@@ -14,6 +14,8 @@ import {
   IListing,
   IPreview,
   ISecrets,
+  ISetting,
+  ISettings,
   Other,
   Shown
 } from './page-records';
@@ -41,6 +43,19 @@ export class PageApi {
       { method: 'POST', body: asked }
     );
     return reply.job;
+  }
+
+  settings(signal?: AbortSignal): Promise<ISettings> {
+    return this._get(['settings'], {}, signal);
+  }
+
+  /**
+   * Write a setting into the user's configuration, or take it out where `text` is null.
+   */
+  changeSetting(name: string, text: string | null): Promise<ISetting> {
+    const options =
+      text === null ? { method: 'DELETE' } : { method: 'PUT', body: { text } };
+    return ask<ISetting>(this._settings, ['settings', name], options);
   }
 
   /**

@@ -43,5 +43,6 @@ export namespace CommandIDs {
   export const showOthers = 'vml:show-other-backups';
   export const tryExample = 'vml:try-example';
   export const doctor = 'vml:doctor';
+  export const settings = 'vml:settings';
   export const refresh = 'vml:refresh';
 }

@@ -100,6 +100,7 @@ def test_how_all_of_it_looks(context: BrowserContext, lab: Lab, machine_settings
     look_at_a_page(page)
     look_at_what_restic_wrote(page)
     look_at_the_doctor(page)
+    look_at_the_settings(page, machine_settings)
     assert page.evaluate("window.hacked") is None
 
 
@@ -195,6 +196,21 @@ def look_at_the_doctor(page: Page) -> None:
     expect(page.get_by_test_id("vml-doctor").locator("tr").first).to_be_visible(timeout=90_000)
     in_all_looks(page, "look-doctor", ".jp-Dialog")
     page.keyboard.press("Escape")
+
+
+def look_at_the_settings(page: Page, settings: Settings) -> None:
+    run_command(page, "vml:settings", {})
+    memory = page.locator("[data-testid='vml-setting'][data-name='shape.memory_mib']")
+    memory.get_by_role("textbox").fill("much")
+    memory.get_by_role("button", name="Save").click()
+    expect(memory.locator(".vml-Failure")).to_contain_text("MiB")
+    memory.get_by_role("textbox").fill("3072")
+    page.keyboard.press("Enter")
+    expect(memory).to_have_attribute("data-origin", "file")
+    in_all_looks(page, "look-settings", ".vml-SettingsPage")
+    assert "3072" in (settings.config / "config.json").read_text()
+    memory.get_by_role("button", name="Reset").click()
+    expect(memory).to_have_attribute("data-origin", "default")
 
 
 def test_an_empty_logbook_offers_the_example(

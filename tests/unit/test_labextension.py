@@ -7,7 +7,7 @@ import json
 from pathlib import Path
 
 BUILT = Path(__file__).parent.parent.parent / "vml_jupyter" / "labextension"
-LAZY = ("entry-page", "machine-page", "machine-frame")
+LAZY = ("entry-page", "machine-page", "machine-frame", "settings-page")
 """The names of the chunks that are loaded at the first use, as ``webpackChunkName`` gives them."""
 
 

@@ -87,6 +87,13 @@ class VmlExtension(UserTraits, ExtensionApp):  # type: ignore[misc]  # made from
         folder = Path(str(data)).expanduser().absolute() if data else None
         return settings.load(over=said).using(data=folder)
 
+    def read_settings_again(self) -> None:
+        """Let what the user changed in the configuration file hold from now on."""
+        self.__dict__.pop("user_settings", None)
+        self.__dict__.pop("doors", None)
+        self.shelf = self._default_shelf()
+        self.flows = self._default_flows()
+
     @cached_property
     def desk(self) -> JobDesk:
         """The jobs of this server."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from vml_jupyter.server.compare import ChangesHandler, FileChangeHandler
+from vml_jupyter.server.config import SettingHandler, SettingsHandler
 from vml_jupyter.server.entries import (
     DurabilityHandler,
     EntriesHandler,
@@ -96,6 +97,8 @@ def routes(vml: VmlExtension) -> list[tuple[Any, ...]]:
         (r"/vml/api/doctor", DoctorHandler),
         (r"/vml/api/releases", ReleasesHandler),
         (r"/vml/api/shape", ShapeHandler),
+        (r"/vml/api/settings", SettingsHandler),
+        (rf"/vml/api/settings/{_NAME}", SettingHandler),
         (r"/vml/api/environment", EnvironmentHandler),
         (rf"/vml/machines/{_ID}(?:/.*)?", MachineProxyHandler, {"vml": vml}),
     ]
