@@ -2,6 +2,7 @@
 
     first rows     the Logbook panel is opened -> its first rows are drawn, in a page that has just loaded (most of N)
     typing         a letter in the search box -> the next picture (most of some thirty letters)
+    compare        an entry's changes are asked for -> the changed cell of a notebook of 16 MB with pictures is drawn
     main thread    tasks over 100 ms in which a function of ours ran, all the while (see ``lab_tasks``)
     server         GET /api/status every 20 ms, p99: idle, and while an area is captured and a machine restored
 
@@ -12,12 +13,17 @@ missed.
 from __future__ import annotations
 
 import argparse
+import base64
+import json
 import os
+import random
 import statistics
+import struct
 import sys
 import tempfile
 import threading
 import time
+import zlib
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -32,6 +38,7 @@ from bench.listing import fill
 from bench.restore import bench_settings, cleared
 from bench.restore_areas import RELEASE
 from bench.table import machine
+from vml_jupyter.flows.capture import capture
 from vml_jupyter.flows.settings import Settings, load
 from vml_jupyter.progress import SILENT
 from vml_jupyter.release import mini
@@ -45,7 +52,8 @@ _AREA_A_MB = 950
 _EVERY_S = 0.02
 _IDLE_S = 15.0
 _LATEST_S = 600.0
-ROWS_MS, TYPING_MS, TASK_MS, STATUS_MS = 300.0, 100.0, 100.0, 50.0
+ROWS_MS, TYPING_MS, COMPARE_MS, TASK_MS, STATUS_MS = 300.0, 100.0, 2000.0, 100.0, 50.0
+_PICTURES, _PICTURE_BYTES = 48, 250_000
 
 # From the click on the panel's tab until the frame after the first row was drawn.
 _FIRST_ROWS = """
@@ -58,6 +66,24 @@ _FIRST_ROWS = """
       requestAnimationFrame(() => setTimeout(() => resolve(performance.now() - begun)));
     } else if (performance.now() - begun > 60000) {
       reject(new Error('no rows'));
+    } else {
+      requestAnimationFrame(look);
+    }
+  };
+  look();
+})
+"""
+# From the command until the frame after the pictures of the changed cell were drawn.
+_COMPARE = """
+entry => new Promise((resolve, reject) => {
+  const begun = performance.now();
+  void window.jupyterapp.commands.execute('vml:open-entry', { entry, tab: 'changes' });
+  const look = () => {
+    const pictures = [...document.querySelectorAll("[data-testid='vml-cell-change'] img")];
+    if (pictures.length > 0 && pictures.every(one => one.complete && one.naturalWidth > 0)) {
+      requestAnimationFrame(() => setTimeout(() => resolve(performance.now() - begun)));
+    } else if (performance.now() - begun > 60000) {
+      reject(new Error('no changed cell'));
     } else {
       requestAnimationFrame(look);
     }
@@ -86,6 +112,7 @@ class Found:
 
     rows: list[float] = field(default_factory=list)
     typing: list[float] = field(default_factory=list)
+    compare: list[float] = field(default_factory=list)
     tasks: list[Task] = field(default_factory=list)
     idle: list[float] = field(default_factory=list)
     busy: list[float] = field(default_factory=list)
@@ -109,14 +136,16 @@ def main() -> int:
         settings = bench_settings(scratch, url)
         stack.callback(cleared, settings)
         fill(settings, scratch, asked.entries)
-        lab = stack.enter_context(running_lab(root, environ_of(settings, url)))
+        entry = pictures(settings, scratch)
+        options = ("--LabApp.expose_app_in_browser=True",)
+        lab = stack.enter_context(running_lab(root, environ_of(settings, url), "/", *options))
         playwright = stack.enter_context(sync_playwright())
         browser = playwright.chromium.launch(
             executable_path=chromium(), args=CHROMIUM, chromium_sandbox=os.geteuid() != 0
         )
         stack.callback(browser.close)
         for number in range(asked.pages):
-            look(browser, lab, scratch / f"trace-{number}.json", found)
+            look(browser, lab, entry, scratch / f"trace-{number}.json", found)
         work(browser, lab, area.name, scratch / "trace-work.json", found)
     return report(found, asked)
 
@@ -131,8 +160,50 @@ def environ_of(settings: Settings, url: str) -> dict[str, str]:
     }
 
 
-def look(browser: Browser, lab: Lab, trace: Path, found: Found) -> None:
-    """Open the panel in a new page, scroll, and search."""
+def pictures(settings: Settings, scratch: Path) -> str:
+    """Capture a notebook of 16 MB with pictures twice, one of them changed; return the id of the second entry."""
+    area = scratch / "pictures"
+    area.mkdir()
+    entry = ""
+    for changed in (0, 1):
+        noise = random.Random(1)
+        cells = [
+            _plot(number, changed if number == _PICTURES // 2 else 0, noise) for number in range(_PICTURES)
+        ]
+        kernel = {"name": "python3", "display_name": "Python 3", "language": "python"}
+        body = {"cells": cells, "metadata": {"kernelspec": kernel}, "nbformat": 4, "nbformat_minor": 5}
+        (area / "plots.ipynb").write_text(json.dumps(body))
+        entry = capture(settings, area, notebook="plots.ipynb", title=f"pictures {changed}").id
+    return entry
+
+
+def _plot(number: int, changed: int, noise: random.Random) -> dict[str, Any]:
+    picture = _png(noise.randbytes(_PICTURE_BYTES), changed)
+    data = {"image/png": base64.b64encode(picture).decode(), "text/plain": "<Figure>"}
+    return {
+        "cell_type": "code",
+        "id": f"cell{number}",
+        "metadata": {},
+        "execution_count": number,
+        "source": f"plot({number}, {changed})",
+        "outputs": [{"output_type": "display_data", "data": data, "metadata": {}}],
+    }
+
+
+def _png(grey: bytes, changed: int) -> bytes:
+    """Return noise as a picture of 500 pixels in width, one shade of it changed."""
+    rows = [bytes([0, changed]) + grey[at + 1 : at + 500] for at in range(0, len(grey), 500)]
+    head = struct.pack(">IIBBBBB", 500, len(rows), 8, 0, 0, 0, 0)
+    parts = {b"IHDR": head, b"IDAT": zlib.compress(b"".join(rows), 0), b"IEND": b""}
+    chunks = (
+        struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
+        for kind, body in parts.items()
+    )
+    return b"\x89PNG\r\n\x1a\n" + b"".join(chunks)
+
+
+def look(browser: Browser, lab: Lab, entry: str, trace: Path, found: Found) -> None:
+    """Open the panel in a new page, scroll, search, and compare an entry."""
     with browser.new_context(viewport={"width": 1280, "height": 800}) as context:
         page = context.new_page()
         tracing(browser, page, trace)
@@ -151,6 +222,7 @@ def look(browser: Browser, lab: Lab, trace: Path, found: Found) -> None:
         for words in ("muon jet", "calibration", "tracker ve"):
             page.get_by_test_id("vml-search").fill("")
             page.get_by_test_id("vml-search").press_sequentially(words, delay=60)
+        found.compare.append(page.evaluate(_COMPARE, entry))
         page.wait_for_timeout(500)
         found.typing += page.evaluate("window.vmlHeard")
         browser.stop_tracing()
@@ -229,6 +301,7 @@ def report(found: Found, asked: argparse.Namespace) -> int:
     rows = [
         (f"first rows of {asked.entries} entries, ms", max(found.rows), ROWS_MS),
         ("a letter of a search to the next picture, ms", max(found.typing, default=0.0), TYPING_MS),
+        ("the changed cell of a notebook of 16 MB, ms", max(found.compare), COMPARE_MS),
         ("longest task of ours on the main thread, ms (0: none over the limit)", longest, TASK_MS),
         (f"p99 of GET /api/status over idle, ms (idle {idle:.0f}; {took})", busy - idle, STATUS_MS),
     ]
@@ -238,6 +311,7 @@ def report(found: Found, asked: argparse.Namespace) -> int:
     for task in sorted(found.tasks, key=lambda task: -task.ms)[:10]:
         print(f"\ntask of {task.ms:.0f} ms ({task.cpu_ms:.0f} ms of processor): {', '.join(task.functions)}")
     print(f"\nfirst rows: {', '.join(f'{ms:.0f}' for ms in found.rows)} ms")
+    print(f"comparing: {', '.join(f'{ms:.0f}' for ms in found.compare)} ms")
     print(
         f"letters: median {statistics.median(found.typing or [0.0]):.0f} ms of {len(found.typing)} over 16 ms"
     )

@@ -46,6 +46,8 @@ export function GoneBadge(props: {
   );
 }
 
+const RESTIC = 'restic'; // a name, in every language
+
 /**
  * Say where an entry is from, if from elsewhere, and whether others read it, too.
  */
@@ -64,7 +66,7 @@ export function PlaceText(props: {
             'restic backed this up; it can be looked at and restored, and is changed by restic alone'
           )}
         >
-          restic
+          {RESTIC}
         </span>
       )}
       {entry.foreign && (

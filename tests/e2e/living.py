@@ -14,10 +14,20 @@ MACHINE_MS = 120_000
 BY_ITSELF_MS = 90_000
 
 
+def cancel(page: Page) -> None:
+    """Cancel a restore that has begun, and see that nothing of it is left."""
+    job = page.get_by_test_id("vml-job")
+    expect(job.get_by_test_id("vml-job-stage")).to_be_visible()
+    job.get_by_test_id("vml-job-end").click()
+    expect(page.get_by_text(": cancelled")).to_be_visible(timeout=MACHINE_MS)
+    expect(job).to_have_count(0)
+    expect(page.get_by_test_id("vml-machine")).to_have_count(0, timeout=BY_ITSELF_MS)
+
+
 def kill_server(page: Page, lab: Lab) -> None:
     """Kill the server in the middle of a restore, and see that the page knows."""
     stage = page.get_by_test_id("vml-job").get_by_test_id("vml-job-stage")
-    expect(stage).to_contain_text("Starting", timeout=MACHINE_MS)
+    expect(stage).to_contain_text("Waiting for CernVM", timeout=MACHINE_MS)
     os.kill(lab.pid, signal.SIGKILL)
     expect(page.get_by_test_id("vml-lost")).to_be_visible(timeout=BY_ITSELF_MS)
     shot(page, "restore-without-server")

@@ -174,6 +174,12 @@ def look_at_a_page(page: Page) -> None:
     changes.get_by_role("button", name="fit.py").click()
     expect(changes.get_by_test_id("vml-diff").locator("mark").first).to_be_visible()
     in_all_looks(page, "look-changes", ".vml-Page")
+    shown = page.locator(".lm-Widget:not(.lm-mod-hidden) > .vml-Page")
+    shown.get_by_test_id("vml-compare-with").select_option("now")
+    expect(changes.get_by_role("button", name="login.py")).to_be_visible()
+    other = row(page, "A title that is much longer").get_attribute("data-entry-id")
+    shown.get_by_test_id("vml-compare-with").select_option(other)
+    expect(changes.get_by_role("button", name="events.csv")).to_be_visible()
 
 
 def look_at_what_restic_wrote(page: Page) -> None:

@@ -14,7 +14,7 @@ from vml_jupyter.flows.settings import Settings
 from .conftest import accessible, open_logbook, running_lab, shot
 from .hostile import SHARED_BY_PROXY, attack, command_lines, try_token
 from .leaving import leave_and_return
-from .living import die, keep_and_go_back, kill_server, look_at_the_frame, try_again
+from .living import cancel, die, keep_and_go_back, kill_server, look_at_the_frame, try_again
 
 pytestmark = [pytest.mark.machine, pytest.mark.browser, pytest.mark.timeout(900)]
 
@@ -40,6 +40,8 @@ def test_snapshot_and_restore_by_clicking(
         page.reload()
         expect(page.get_by_role("heading", name="Overwritten")).to_be_visible()
 
+        start_restore(page)
+        cancel(page)
         start_restore(page)
         kill_server(page, lab)
     with running_lab(dimuon, environ, "/", *options, again=lab) as lab:

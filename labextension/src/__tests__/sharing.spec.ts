@@ -72,6 +72,7 @@ describe('the example', () => {
     const commands = new CommandRegistry();
     const opened: unknown[] = [];
     commands.addCommand('docmanager:open', {
+      describedBy: { args: { type: 'object', properties: {} } },
       execute: args => opened.push(args.path)
     });
     const page = { layExample: async (to: string) => `${to}/vml-example/a` };
