@@ -55,8 +55,7 @@ fronts: $(VENV)/.fronts
 $(VENV)/.fronts: $(VENV)/.ready
 	for front in fronts collaboration; do \
 		$(BIN)/python -m venv $(VENV)/$$front && \
-		$(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))' \
-			> "$$($(VENV)/$$front/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/outer.pth" && \
+		$(VENV)/$$front/bin/python .ci/see.py $(abspath $(BIN))/python && \
 		$(VENV)/$$front/bin/python -m pip install -q -c constraints.txt "vml_jupyter[$$front]" || exit 1; \
 	done
 	touch $@

@@ -13,17 +13,12 @@ missed.
 from __future__ import annotations
 
 import argparse
-import base64
-import json
 import os
-import random
 import statistics
-import struct
 import sys
 import tempfile
 import threading
 import time
-import zlib
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -33,12 +28,12 @@ import requests
 from playwright.sync_api import Browser, Page, sync_playwright
 
 from bench.areas import area_a
+from bench.lab_pictures import pictures
 from bench.lab_tasks import Task, tasks_of_ours
 from bench.listing import fill
 from bench.restore import bench_settings, cleared
 from bench.restore_areas import RELEASE
 from bench.table import machine
-from vml_jupyter.flows.capture import capture
 from vml_jupyter.flows.settings import Settings, load
 from vml_jupyter.progress import SILENT
 from vml_jupyter.release import mini
@@ -53,7 +48,6 @@ _EVERY_S = 0.02
 _IDLE_S = 15.0
 _LATEST_S = 600.0
 ROWS_MS, TYPING_MS, COMPARE_MS, TASK_MS, STATUS_MS = 300.0, 100.0, 2000.0, 100.0, 50.0
-_PICTURES, _PICTURE_BYTES = 48, 250_000
 
 # From the click on the panel's tab until the frame after the first row was drawn.
 _FIRST_ROWS = """
@@ -158,48 +152,6 @@ def environ_of(settings: Settings, url: str) -> dict[str, str]:
         "VML_RELEASE_URLS": url,
         "VML_WARM_QUOTA_MIB": "0",
     }
-
-
-def pictures(settings: Settings, scratch: Path) -> str:
-    """Capture a notebook of 16 MB with pictures twice, one of them changed; return the id of the second entry."""
-    area = scratch / "pictures"
-    area.mkdir()
-    entry = ""
-    for changed in (0, 1):
-        noise = random.Random(1)
-        cells = [
-            _plot(number, changed if number == _PICTURES // 2 else 0, noise) for number in range(_PICTURES)
-        ]
-        kernel = {"name": "python3", "display_name": "Python 3", "language": "python"}
-        body = {"cells": cells, "metadata": {"kernelspec": kernel}, "nbformat": 4, "nbformat_minor": 5}
-        (area / "plots.ipynb").write_text(json.dumps(body))
-        entry = capture(settings, area, notebook="plots.ipynb", title=f"pictures {changed}").id
-    return entry
-
-
-def _plot(number: int, changed: int, noise: random.Random) -> dict[str, Any]:
-    picture = _png(noise.randbytes(_PICTURE_BYTES), changed)
-    data = {"image/png": base64.b64encode(picture).decode(), "text/plain": "<Figure>"}
-    return {
-        "cell_type": "code",
-        "id": f"cell{number}",
-        "metadata": {},
-        "execution_count": number,
-        "source": f"plot({number}, {changed})",
-        "outputs": [{"output_type": "display_data", "data": data, "metadata": {}}],
-    }
-
-
-def _png(grey: bytes, changed: int) -> bytes:
-    """Return noise as a picture of 500 pixels in width, one shade of it changed."""
-    rows = [bytes([0, changed]) + grey[at + 1 : at + 500] for at in range(0, len(grey), 500)]
-    head = struct.pack(">IIBBBBB", 500, len(rows), 8, 0, 0, 0, 0)
-    parts = {b"IHDR": head, b"IDAT": zlib.compress(b"".join(rows), 0), b"IEND": b""}
-    chunks = (
-        struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
-        for kind, body in parts.items()
-    )
-    return b"\x89PNG\r\n\x1a\n" + b"".join(chunks)
 
 
 def look(browser: Browser, lab: Lab, entry: str, trace: Path, found: Found) -> None:
