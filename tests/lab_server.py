@@ -75,8 +75,7 @@ def running_lab(
         await_answer(lab, process, log)
         yield lab
     finally:
-        process.terminate()
-        process.wait(30)
+        end(process)
         ARTEFACTS.mkdir(exist_ok=True)
         shutil.copy(log, ARTEFACTS / f"{root.parent.name}-lab.log")
 
@@ -90,6 +89,16 @@ def await_answer(lab: Lab, process: subprocess.Popen[bytes], log: Path) -> None:
         except requests.RequestException:
             time.sleep(0.1)
     raise AssertionError(f"JupyterLab did not come up:\n{log.read_text()[-3000:]}")
+
+
+def end(process: subprocess.Popen[bytes]) -> None:
+    """End a server; one that waits for documents that are edited together is not waited for long."""
+    process.terminate()
+    try:
+        process.wait(20)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
 
 
 def free_port() -> int:

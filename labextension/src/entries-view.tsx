@@ -15,6 +15,7 @@ import { Filters } from './filters';
 import { ago, bytes, files } from './format';
 import { restoreIcon } from './icons';
 import { ListFilter } from './list-filter';
+import { openAt } from './menus';
 import { LogbookModel } from './model';
 import { IDurability, IEntry, isActive } from './records';
 import { Rows } from './rows';
@@ -205,9 +206,7 @@ function openMenu(
   menu.addItem({ command: CommandIDs.exportEntry, args });
   menu.addItem({ command: CommandIDs.copyId, args });
   menu.addItem({ command: CommandIDs.forget, args });
-  // The command that was chosen is run after the menu has closed.
-  menu.aboutToClose.connect(() => void setTimeout(() => menu.dispose()));
-  menu.open(at.x, at.y);
+  openAt(menu, at);
 }
 
 interface IActions {

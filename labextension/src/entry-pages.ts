@@ -17,6 +17,7 @@ import { showFailure } from './failures';
 import { logbookIcon } from './icons';
 import { LogbookModel } from './model';
 import { PageApi } from './page-api';
+import { place } from './placing';
 import { CommandIDs, ILogbookModel } from './tokens';
 
 import type { EntryPage } from './entry-page';
@@ -85,8 +86,7 @@ export const entryPages: JupyterFrontEndPlugin<void> = {
           if (!widget) {
             widget = await make(entry);
             await tracker.add(widget);
-            // The other shells have room for one thing in the middle, and that is there already.
-            app.shell.add(widget, labShell ? 'main' : 'down');
+            place(app, labShell, widget);
           }
           if (args.tab) {
             widget.content.showTab(args.tab as string);

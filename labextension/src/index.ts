@@ -95,7 +95,7 @@ const commands: JupyterFrontEndPlugin<void> = {
     addRestoreFiles(app.commands, model, page, browser, trans);
     addExport(app.commands, model, page, browser, trans);
     addExample(app.commands, page, browser, trans);
-    addSettings(app, model, page, labShell ? 'main' : 'down', trans);
+    addSettings(app, model, page, labShell, trans);
     addDoctor(app.commands, model.api, trans);
     addMachineCommands(app.commands, model, trans);
     addJobCommands(app.commands, model, trans);

@@ -16,6 +16,7 @@ import { showFailure } from './failures';
 import { machineIcon } from './icons';
 import { addOpening } from './machine-opening';
 import { LogbookModel } from './model';
+import { place } from './placing';
 import { CommandIDs, ILogbookModel, PLUGIN } from './tokens';
 
 import type { MachinePage } from './machine-page';
@@ -83,8 +84,7 @@ export const machinePages: JupyterFrontEndPlugin<void> = {
           if (!widget) {
             widget = await make(machine);
             await tracker.add(widget);
-            // The other shells have room for one thing in the middle, and that is there already.
-            app.shell.add(widget, labShell ? 'main' : 'down');
+            place(app, labShell, widget);
           }
           app.shell.activateById(widget.id);
           if (args.part) {

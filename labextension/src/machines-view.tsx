@@ -18,6 +18,7 @@ import { FailureView } from './failures';
 import { arrived, since } from './format';
 import { snapshotIcon, suspendIcon } from './icons';
 import { memory, stateName } from './machine-words';
+import { openAt } from './menus';
 import { LogbookModel } from './model';
 import { IMachine, isActive } from './records';
 import { CommandIDs } from './tokens';
@@ -60,9 +61,16 @@ export class MachinesView extends ReactWidget {
     }
     if (machines.length === 0) {
       return (
-        <p className="vml-Empty">
-          {trans.__('No machines. Restoring an entry starts one.')}
-        </p>
+        <div className="vml-Empty">
+          <p>{trans.__('No machines. Restoring an entry starts one.')}</p>
+          <button
+            className="jp-Button jp-mod-minimal vml-TextButton"
+            data-testid="vml-can-run"
+            onClick={() => void this._commands.execute(CommandIDs.doctor)}
+          >
+            {trans.__('Can they run here?')}
+          </button>
+        </div>
       );
     }
     const busy = new Set(model.jobs.filter(isActive).map(job => job.subject));
@@ -266,7 +274,5 @@ function openMenu(
   }
   menu.addItem({ type: 'separator' });
   add(CommandIDs.stop, CommandIDs.remove);
-  // The command that was chosen is run after the menu has closed.
-  menu.aboutToClose.connect(() => void setTimeout(() => menu.dispose()));
-  menu.open(at.x, at.y);
+  openAt(menu, at);
 }

@@ -2,7 +2,7 @@
  * The command that shows the user's settings. The page itself is loaded then.
  */
 
-import { JupyterFrontEnd } from '@jupyterlab/application';
+import { ILabShell, JupyterFrontEnd } from '@jupyterlab/application';
 import { MainAreaWidget } from '@jupyterlab/apputils';
 import { TranslationBundle } from '@jupyterlab/translation';
 import { settingsIcon } from '@jupyterlab/ui-components';
@@ -10,18 +10,16 @@ import { settingsIcon } from '@jupyterlab/ui-components';
 import { showFailure } from './failures';
 import { LogbookModel } from './model';
 import { PageApi } from './page-api';
+import { place } from './placing';
 import { CommandIDs } from './tokens';
 
 const ID = 'vml-settings';
 
-/**
- * @param area - Where the shell puts a page.
- */
 export function addSettings(
   app: JupyterFrontEnd,
   model: LogbookModel,
   page: PageApi,
-  area: string,
+  labShell: ILabShell | null,
   trans: TranslationBundle
 ): void {
   let shown: MainAreaWidget | null = null;
@@ -48,7 +46,7 @@ export function addSettings(
           shown.title.icon = settingsIcon;
           shown.title.closable = true;
           shown.toolbar.hide();
-          app.shell.add(shown, area);
+          place(app, labShell, shown);
         }
         app.shell.activateById(ID);
       } catch (reason) {

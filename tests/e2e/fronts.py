@@ -19,6 +19,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import requests
+from lab_server import end
 from playwright.sync_api import Page
 
 from .conftest import ARTEFACTS, free_port
@@ -63,8 +64,7 @@ def running(words: list[str], environ: dict[str, str], url: str, log: Path) -> I
             assert alive, f"{words[0]} did not come up:\n{log.read_text()[-3000:]}"
         yield
     finally:
-        process.terminate()
-        process.wait(30)
+        end(process)
         (ARTEFACTS / f"{log.stem}.log").write_bytes(log.read_bytes())
 
 

@@ -38,8 +38,9 @@ def try_again(page: Page) -> None:
     expect(page.get_by_test_id("vml-lost")).to_have_count(0, timeout=BY_ITSELF_MS)
     job = page.get_by_test_id("vml-job")
     expect(job).to_contain_text("ended while this was under way", timeout=BY_ITSELF_MS)
-    for button in page.locator(".jp-Dialog").get_by_role("button").all():
-        button.click()  # JupyterLab's own, on the lost connection
+    dialogs = page.locator(".jp-Dialog")  # JupyterLab's own, on the lost connection
+    for _ in range(dialogs.count()):
+        dialogs.last.get_by_role("button").last.click()
     shot(page, "restore-interrupted")
     job.get_by_test_id("vml-job-retry").click()
     page.locator(".jp-Dialog .jp-mod-accept").click()

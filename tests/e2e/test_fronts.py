@@ -118,6 +118,7 @@ def test_a_notebook_is_captured_and_read(
         expect(page.get_by_test_id("vml-entry")).to_have_count(2)
         look_into(page, earlier.title)
         shot(page, f"front-{front}")
+        page.goto("about:blank")
 
     [taken, first] = list_entries(settings)
     assert (taken.title, taken.parent, first.id) == ("taken here", earlier.id, earlier.id)

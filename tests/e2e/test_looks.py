@@ -6,6 +6,7 @@ The pictures are in ``artefacts/look-*.png``. Those of a machine's page and tab 
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -125,19 +126,19 @@ def look_at_the_dialogs(page: Page, settings: Settings) -> None:
     expect(page.get_by_test_id("vml-leave-out")).to_be_visible()
     expect(page.get_by_test_id("vml-preview-files")).to_be_visible()
     in_all_looks(page, "look-snapshot", ".jp-Dialog")
-    page.keyboard.press("Escape")
+    close_dialog(page)
 
     entry = row(page, "Higgs fit")
     entry.get_by_test_id("vml-restore").click()
     expect(page.get_by_test_id("vml-restore-memory")).to_be_visible()
     expect(page.locator(".jp-Dialog .vml-Needs")).to_be_visible()
     in_all_looks(page, "look-restore", ".jp-Dialog")
-    page.keyboard.press("Escape")
+    close_dialog(page)
 
     choose(page, entry, "Restore Files to a Folder…")
     expect(page.get_by_test_id("vml-restore-to")).to_be_visible()
     in_all_looks(page, "look-restore-files", ".jp-Dialog")
-    page.keyboard.press("Escape")
+    close_dialog(page)
 
     risky = row(page, "A title that is much longer")
     choose(page, risky, "Export…")
@@ -147,7 +148,7 @@ def look_at_the_dialogs(page: Page, settings: Settings) -> None:
     page.get_by_test_id("vml-export-to").fill("fits/../fits/risky.vml")
     page.get_by_test_id("vml-export-leave_out").check()
     page.locator(".jp-Dialog .jp-mod-accept").click()
-    expect(page.locator(".jp-Dialog .vml-Failure")).to_contain_text("cannot be restored to")
+    expect(page.locator(".jp-Dialog .vml-Failure")).to_contain_text("nothing can be written")
     page.get_by_test_id("vml-export-to").fill("risky.vml")
     page.locator(".jp-Dialog .jp-mod-accept").click()
     expect(page.get_by_text("One file was left out: login.py")).to_be_visible(timeout=60_000)
@@ -161,7 +162,7 @@ def look_at_the_dialogs(page: Page, settings: Settings) -> None:
 
 
 def look_at_a_page(page: Page) -> None:
-    page.get_by_role("button", name="Higgs fit", exact=True).click()
+    row(page, "Higgs fit").locator(".vml-Row-main").click()
     shown = page.locator(".lm-Widget:not(.lm-mod-hidden) > .vml-Page")
     expect(shown.get_by_test_id("vml-notebook").locator("img").first).to_be_visible()
     in_all_looks(page, "look-entry", ".vml-Page")
@@ -201,7 +202,7 @@ def look_at_the_doctor(page: Page) -> None:
     page.evaluate("void window.jupyterapp.commands.execute('vml:doctor')")
     expect(page.get_by_test_id("vml-doctor").locator("tr").first).to_be_visible(timeout=90_000)
     in_all_looks(page, "look-doctor", ".jp-Dialog")
-    page.keyboard.press("Escape")
+    close_dialog(page)
 
 
 def look_at_the_settings(page: Page, settings: Settings) -> None:
@@ -231,15 +232,13 @@ def test_an_empty_logbook_offers_the_example(
         open_logbook(page)
         dismiss_news(page)
         expect(page.get_by_test_id("vml-empty")).to_be_visible()
-        machines = page.locator(".vml-Machines .vml-Failure")
-        expect(machines).to_be_visible()
         in_all_looks(page, "look-empty", "#vml-logbook")
-        machines.get_by_test_id("vml-failure-action").click()
+        page.get_by_test_id("vml-can-run").click()
         expect(page.get_by_test_id("vml-doctor").locator("tr").first).to_have_attribute(
             "data-verdict", "missing", timeout=90_000
         )
         shot(page, "look-doctor-missing")
-        page.keyboard.press("Escape")
+        close_dialog(page)
         page.get_by_test_id("vml-example").click()
         expect(page.get_by_role("tab", name="dimuon.ipynb")).to_be_visible(timeout=60_000)
         page.locator(".jp-NotebookPanel-toolbar [data-command='vml:snapshot']").click(modifiers=["Alt"])
@@ -255,6 +254,9 @@ def test_the_whole_job_by_keyboard(context: BrowserContext, lab: Lab, machine_se
     run_command(page, "notebook:enter-command-mode", {})
     press = page.keyboard.press
 
+    press("ArrowDown")
+    press("Enter")
+    page.keyboard.type("# by keyboard")
     press("Control+Shift+Enter")
     expect(page.get_by_test_id("vml-title")).to_be_focused()
     press("Control+a")
@@ -263,7 +265,7 @@ def test_the_whole_job_by_keyboard(context: BrowserContext, lab: Lab, machine_se
     expect(page.get_by_text("“By keyboard alone” is in the logbook")).to_be_visible()
 
     press("Control+Shift+c")
-    page.keyboard.type("show entries, machines")
+    page.keyboard.type("logbook")
     command(page, "Logbook")
     expect(page.get_by_test_id("vml-search")).to_be_focused()
     page.keyboard.type("keyboard")
@@ -274,7 +276,7 @@ def test_the_whole_job_by_keyboard(context: BrowserContext, lab: Lab, machine_se
     expect(page.get_by_role("menu")).to_be_visible()
     press("Escape")
     expect(page.get_by_role("menu")).to_have_count(0)
-    title.focus()
+    expect(title).to_be_focused()
     press("Enter")
     files = page.get_by_test_id("vml-tab-files")
     expect(files).to_be_visible()
@@ -308,6 +310,11 @@ def tab_to(page: Page, wanted: Locator, *, back: bool = False) -> None:
             return
         page.keyboard.press("Shift+Tab" if back else "Tab")
     raise AssertionError(f"{wanted} is not reached by the keyboard")
+
+
+def close_dialog(page: Page) -> None:
+    page.locator(".jp-Dialog").get_by_role("button", name=re.compile("^(Cancel|Close)$")).click()
+    expect(page.locator(".jp-Dialog")).to_have_count(0)
 
 
 def row(page: Page, title: str) -> Locator:

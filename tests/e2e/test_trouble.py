@@ -73,20 +73,14 @@ def test_an_entry_that_another_program_removed(context: BrowserContext, lab: Lab
     forget(settings, [second])
     empty_bin(settings)
 
-    page.get_by_test_id("vml-tree").get_by_text("fit.py").click()
-    row = page.locator(f"[data-entry-id='{second}']")
-    row.get_by_test_id("vml-restore").click()
-    dialog = page.locator(".jp-Dialog")
-    if dialog.get_by_test_id("vml-restore-memory").count():  # the list did not know yet
-        page.locator(".jp-Dialog .jp-mod-accept").click()
-    expect(
-        page.get_by_text("There is no entry").or_(page.get_by_text("is not in the logbook any more")).first
-    ).to_be_visible()
+    page.locator(f"[data-entry-id='{second}']").get_by_test_id("vml-entry-menu").click()
+    page.get_by_role("menuitem", name="Restore Files to a Folder…").click()
+    page.locator(".jp-Dialog .jp-mod-accept").click()
+    job = page.get_by_test_id("vml-job")
+    expect(job).to_contain_text(second, timeout=60_000)
     shot(page, "trouble-vanished")
-    for button in page.locator(".jp-Dialog").get_by_role("button", name="Close").all():
-        button.click()
     expect(page.locator(".vml-Page .vml-Failure-message")).to_contain_text(
-        "There is no entry", timeout=BY_ITSELF_MS
+        "has no entry", timeout=BY_ITSELF_MS
     )
     expect(page.get_by_test_id("vml-entry")).to_have_count(2)
     accessible(page, ".vml-Page", "#vml-logbook")

@@ -45,6 +45,17 @@ describe('sorted', () => {
 });
 
 describe('retryOf', () => {
+  it('leads to what is missing where the computer lacks something', () => {
+    const error = {
+      code: 'libvirt-unreachable',
+      message: '',
+      hint: '',
+      console: ''
+    };
+    const failed = job({ kind: 'restore', state: 'failed', error });
+    expect(retryOf(failed, trans)?.command).toBe(CommandIDs.doctor);
+  });
+
   it('asks again what an export needs to know', () => {
     const failed = job({ kind: 'export', state: 'failed' });
     expect(retryOf(failed, trans)).toMatchObject({

@@ -225,6 +225,17 @@ async def test_entries_say_whether_others_read_them_and_whose_they_are(
     assert await told() == (True, False)
 
 
+async def test_a_logbook_on_a_disk_that_is_away_is_not_taken_for_an_empty_one(
+    ask: Any, vml: Any, tmp_path: Path
+) -> None:
+    place = Path(vml.user_settings.logbook)
+    place.rename(tmp_path / "away")
+    status, body = await ask("GET", "entries")
+    assert (status, body["code"]) == (404, "logbook-missing")
+    (tmp_path / "away").rename(place)
+    assert len((await ask("GET", "entries"))[1]["entries"]) == 1
+
+
 async def test_the_example_comes_into_a_folder_of_its_own(ask: Any, jp_root_dir: Path, area: Path) -> None:
     for to, path in (("", "vml-example"), ("", "vml-example-2"), ("fits", "fits/vml-example")):
         status, body = await ask("POST", "example", {"to": to})
