@@ -80,7 +80,12 @@ export class LogbookPanel extends SidePanel {
   /** Who asks for the panel by keyboard goes on in its search box. */
   protected onActivateRequest(msg: Message): void {
     super.onActivateRequest(msg);
-    this.node.querySelector<HTMLElement>('[data-testid="vml-search"]')?.focus();
+    // The palette, from which this may have been asked for, gives the focus back to where it was.
+    requestAnimationFrame(() =>
+      this.node
+        .querySelector<HTMLElement>('[data-testid="vml-search"]')
+        ?.focus()
+    );
   }
 
   private _arranged = false;
