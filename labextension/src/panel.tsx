@@ -80,12 +80,14 @@ export class LogbookPanel extends SidePanel {
   /** Who asks for the panel by keyboard goes on in its search box. */
   protected onActivateRequest(msg: Message): void {
     super.onActivateRequest(msg);
-    // The palette, from which this may have been asked for, gives the focus back to where it was.
-    requestAnimationFrame(() =>
+    // The palette, from which this may have been asked for, gives the focus back to where it was. The toolbar would
+    // lead a focus that comes from elsewhere to another of its items, so it comes from nowhere.
+    requestAnimationFrame(() => {
+      (document.activeElement as HTMLElement | null)?.blur();
       this.node
         .querySelector<HTMLElement>('[data-testid="vml-search"]')
-        ?.focus()
-    );
+        ?.focus();
+    });
   }
 
   private _arranged = false;

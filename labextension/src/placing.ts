@@ -5,15 +5,29 @@
  */
 
 import { ILabShell, JupyterFrontEnd } from '@jupyterlab/application';
-import { Widget } from '@lumino/widgets';
+import { SplitPanel, Widget } from '@lumino/widgets';
 
 export function place(
   app: JupyterFrontEnd,
   labShell: ILabShell | null,
   page: Widget
 ): void {
-  if (!labShell) {
-    page.addClass('vml-mod-below');
+  if (labShell) {
+    app.shell.add(page, 'main');
+    return;
   }
-  app.shell.add(page, labShell ? 'main' : 'down');
+  app.shell.add(page, 'down');
+  requestAnimationFrame(() => giveRoom(page));
+}
+
+/**
+ * Give a page half of the window, once it is shown; by itself it gets the height of its tab.
+ */
+function giveRoom(page: Widget): void {
+  for (let above = page.parent; above; above = above.parent) {
+    if (above instanceof SplitPanel && above.orientation === 'vertical') {
+      above.setRelativeSizes(above.widgets.map(() => 1));
+      return;
+    }
+  }
 }

@@ -332,9 +332,11 @@ def dismiss_news(page: Page) -> None:
 
 
 def hide_toasts(page: Page) -> None:
+    hiding = page.get_by_role("button", name="Hide notification")
     for _ in range(20):
         if page.locator(".Toastify__toast").count() == 0:
             return
-        page.evaluate("document.querySelectorAll('.Toastify__close-button').forEach(one => one.click())")
-        page.wait_for_timeout(300)  # one that was told anew while it went away is there again
+        if hiding.count():
+            hiding.first.click()
+        page.wait_for_timeout(200)  # it goes away slowly
     raise AssertionError("a notification does not go away")

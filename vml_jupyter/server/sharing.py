@@ -7,8 +7,10 @@ POST vml/api/example                 {"to"} -> {"path"}, the notebook's path in 
 
 from __future__ import annotations
 
+import os
 from functools import partial
 from http import HTTPStatus
+from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -97,6 +99,5 @@ def export(
 
 def _free(target: Path) -> str:
     """Return 'fits-2.vml' for 'fits.vml', or the first such name at which nothing is."""
-    from vml_jupyter.flows.beside import free_name
-
-    return free_name(target.with_suffix("")).name + target.suffix if target.suffix else free_name(target).name
+    names = (f"{target.stem}-{number}{target.suffix}" for number in count(2))
+    return next(name for name in names if not os.path.lexists(target.with_name(name)))

@@ -49,15 +49,19 @@ class Shelf:
             Thread(target=import_module, args=("nbdime.diffing.notebooks",), name="vml-readying").start()
 
     def entries(self, query: Query) -> list[Entry]:
-        from vml_jupyter.flows.entries import gone, was_made
+        from vml_jupyter.flows.entries import gone, opened, was_made
 
         try:
             with self._held.opened(self._settings) as logbook:
-                return logbook.listed(query).entries
+                found = logbook.listed(query).entries
+            if not found:
+                with opened(self._settings):  # of the one that is held the disk may have been taken away
+                    pass
         except LogbookMissing:
             if was_made(self._settings):
                 raise gone(self._settings) from None
             return []  # the first snapshot makes it
+        return found
 
     def preview(self, area: Path, progress: Progress) -> Preview:
         from vml_jupyter.flows.preview import preview

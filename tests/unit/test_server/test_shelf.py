@@ -229,6 +229,7 @@ async def test_a_logbook_on_a_disk_that_is_away_is_not_taken_for_an_empty_one(
     ask: Any, vml: Any, tmp_path: Path
 ) -> None:
     place = Path(vml.user_settings.logbook)
+    assert len((await ask("GET", "entries"))[1]["entries"]) == 1
     place.rename(tmp_path / "away")
     status, body = await ask("GET", "entries")
     assert (status, body["code"]) == (404, "logbook-missing")
