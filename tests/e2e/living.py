@@ -34,16 +34,24 @@ def kill_server(page: Page, lab: Lab) -> None:
 
 
 def try_again(page: Page) -> None:
-    """See, once a server is there again, that the restore was interrupted, and begin it anew from there."""
+    """See, once a server is there again, what became of the restore: delete what is left of it, and begin it anew."""
     expect(page.get_by_test_id("vml-lost")).to_have_count(0, timeout=BY_ITSELF_MS)
-    job = page.get_by_test_id("vml-job")
-    expect(job).to_contain_text("ended while this was under way", timeout=BY_ITSELF_MS)
+    job = page.get_by_test_id("vml-job").filter(has_text="ended while this was under way")
+    expect(job).to_be_visible(timeout=BY_ITSELF_MS)
     dialogs = page.locator(".jp-Dialog")  # JupyterLab's own, on the lost connection
     for _ in range(dialogs.count()):
         dialogs.last.get_by_role("button").last.click()
     shot(page, "restore-interrupted")
+    left = page.get_by_test_id("vml-machine")  # the machine came up without its server
+    expect(left).to_have_count(1, timeout=BY_ITSELF_MS)
+    left.get_by_test_id("vml-machine-menu").click()
+    page.get_by_role("menuitem", name="Delete…").click()
+    page.locator(".jp-Dialog .jp-mod-accept").click()
+    expect(left).to_have_count(0, timeout=MACHINE_MS)
     job.get_by_test_id("vml-job-retry").click()
     page.locator(".jp-Dialog .jp-mod-accept").click()
+    job.get_by_test_id("vml-job-end").click()
+    expect(job).to_have_count(0)
 
 
 def keep_and_go_back(page: Page, title: str) -> None:

@@ -268,7 +268,7 @@ def test_the_whole_job_by_keyboard(context: BrowserContext, lab: Lab, machine_se
     page.keyboard.type("logbook")
     command(page, "Logbook")
     expect(page.get_by_test_id("vml-search")).to_be_focused()
-    page.keyboard.type("keyboard")
+    page.keyboard.type("keyboard alone")
     expect(page.get_by_test_id("vml-entry")).to_have_count(1)
     title = page.get_by_role("button", name="By keyboard alone", exact=True)
     tab_to(page, title)
@@ -336,7 +336,6 @@ def hide_toasts(page: Page) -> None:
     for _ in range(20):
         if page.locator(".Toastify__toast").count() == 0:
             return
-        if hiding.count():
-            hiding.first.click()
+        hiding.evaluate_all("all => all.forEach(one => one.click())")
         page.wait_for_timeout(200)  # it goes away slowly
     raise AssertionError("a notification does not go away")
