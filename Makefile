@@ -9,7 +9,7 @@ FRONT := package.json yarn.lock tsconfig.json $(shell find labextension/src labe
 
 SOAK ?=
 
-.PHONY: demo test lint unit bench bench-logbook bench-growth bench-restore bench-launcher bench-capture bench-area bench-environment soak packages mini wheel docs clean help
+.PHONY: demo test lint unit bench bench-logbook bench-growth bench-restore bench-launcher bench-capture bench-area bench-environment soak packages mini wheel docs clean help bench-lab fronts
 
 help:
 	@echo "make demo    capture the example, restore it in a machine, run it there, open JupyterLab (DETACH=1: end instead)"
@@ -50,6 +50,16 @@ $(VENV)/.ready: $(VENV)/.front pyproject.toml
 	$(BIN)/jupyter-builder develop . --overwrite >/dev/null
 	touch $@
 
+# Front ends that would change JupyterLab in every other test have environments of their own, which see .venv's packages.
+fronts: $(VENV)/.fronts
+$(VENV)/.fronts: $(VENV)/.ready
+	for front in fronts collaboration; do \
+		$(BIN)/python -m venv $(VENV)/$$front && \
+		$(VENV)/$$front/bin/python .ci/see.py $(abspath $(BIN))/python && \
+		$(VENV)/$$front/bin/python -m pip install -q -c constraints.txt "vml_jupyter[$$front]" || exit 1; \
+	done
+	touch $@
+
 mini: $(VENV)/.ready
 	@$(BIN)/python -m vml_jupyter.release.mini
 
@@ -68,7 +78,7 @@ unit: $(VENV)/.ready
 	jlpm test
 	$(BIN)/pytest -n 4 tests/unit
 
-test: packages lint mini
+test: packages lint mini fronts
 	jlpm test
 	$(BIN)/pytest -n 4 tests/unit
 	$(BIN)/pytest -n 2 --dist loadfile tests/integration
@@ -97,6 +107,9 @@ bench-area: packages mini
 
 bench-capture: packages mini
 	@$(BIN)/python -m bench.capture
+
+bench-lab: packages mini
+	@$(BIN)/python -m bench.lab $(BENCH)
 
 bench-environment: $(VENV)/.ready
 	@$(BIN)/python -m bench.environment $(BENCH)

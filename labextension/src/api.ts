@@ -21,6 +21,7 @@ import {
   IMachine,
   IOfferedRelease,
   IOpening,
+  IReport,
   IRestoreRequest,
   ISnapshotRequest,
   IStandardSnapshot,
@@ -49,8 +50,8 @@ export class Refusal extends Error implements IFailure {
  * What the model and the commands ask of a server.
  */
 export interface IApi {
-  /** The newest `limit` entries, or all. */
-  entries(limit?: number): Promise<IEntry[]>;
+  /** The newest `limit` entries, or all; with `others` also what other programs backed up. */
+  entries(limit?: number, others?: boolean): Promise<IEntry[]>;
   /** Those in the bin. */
   forgotten(): Promise<IEntry[]>;
   forget(entry: string): Promise<void>;
@@ -81,6 +82,8 @@ export interface IApi {
   /** The machines on other computers, those that ended last. */
   launches(): Promise<ILaunch[]>;
   forgetLaunch(machine: string): Promise<void>;
+  /** What the server's computer can run, and how to mend what it cannot. */
+  doctor(): Promise<IReport>;
 }
 
 export class Api implements IApi {
@@ -88,9 +91,12 @@ export class Api implements IApi {
     this._settings = settings;
   }
 
-  async entries(limit = 0): Promise<IEntry[]> {
+  async entries(limit = 0, others = false): Promise<IEntry[]> {
     type Reply = { entries: IEntry[] };
-    const query = limit ? { limit: `${limit}` } : undefined;
+    const query = {
+      ...(limit ? { limit: `${limit}` } : {}),
+      ...(others ? { all: '1' } : {})
+    };
     return (await ask<Reply>(this._settings, ['entries'], { query })).entries;
   }
 
@@ -216,6 +222,10 @@ export class Api implements IApi {
 
   async forgetLaunch(machine: string): Promise<void> {
     await this._ask(['launches', machine], 'DELETE');
+  }
+
+  async doctor(): Promise<IReport> {
+    return this._get('doctor');
   }
 
   private _get<T>(noun: string): Promise<T> {

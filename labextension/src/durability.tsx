@@ -7,7 +7,7 @@ import { TranslationBundle } from '@jupyterlab/translation';
 import * as React from 'react';
 
 import { LogbookModel } from './model';
-import { IDurability, INeed } from './records';
+import { IDurability, IEntry, INeed } from './records';
 
 /**
  * 'µCernVM 2021.05-1: on this computer', one line for each need, with the reason where there is one.
@@ -43,6 +43,53 @@ export function GoneBadge(props: {
     >
       {trans.__('not all there')}
     </span>
+  );
+}
+
+const RESTIC = 'restic'; // a name, in every language
+
+/**
+ * Say where an entry is from, if from elsewhere, and whether others read it, too.
+ */
+export function PlaceText(props: {
+  entry: IEntry;
+  trans: TranslationBundle;
+}): JSX.Element {
+  const { entry, trans } = props;
+  return (
+    <>
+      {entry.writer === 'restic' && (
+        <span
+          className="vml-Badge vml-mod-unknown"
+          data-testid="vml-writer"
+          title={trans.__(
+            'restic backed this up; it can be looked at and restored, and is changed by restic alone'
+          )}
+        >
+          {RESTIC}
+        </span>
+      )}
+      {entry.foreign && (
+        <span
+          className="vml-Badge vml-mod-unknown"
+          data-testid="vml-foreign"
+          title={trans.__(
+            'Imported from somebody else, and not trusted yet (“vml trust” does)'
+          )}
+        >
+          {trans.__('imported')}
+        </span>
+      )}
+      {entry.shared && (
+        <span
+          className="vml-EntryState"
+          data-testid="vml-shared"
+          title={trans.__('In a logbook that others may read')}
+        >
+          {trans.__('shared')}
+        </span>
+      )}
+    </>
   );
 }
 

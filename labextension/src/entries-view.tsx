@@ -9,12 +9,13 @@ import { CommandRegistry } from '@lumino/commands';
 import * as React from 'react';
 
 import { ITrack, tracks } from './branches';
-import { GoneBadge, needsText, StateText } from './durability';
+import { GoneBadge, needsText, PlaceText, StateText } from './durability';
 import { FailureView } from './failures';
 import { Filters } from './filters';
 import { ago, bytes, files } from './format';
 import { restoreIcon } from './icons';
 import { ListFilter } from './list-filter';
+import { openAt } from './menus';
 import { LogbookModel } from './model';
 import { IDurability, IEntry, isActive } from './records';
 import { Rows } from './rows';
@@ -53,18 +54,41 @@ export class EntriesView extends ReactWidget {
     const { _model: model, _trans: trans } = this;
     const { entries, entriesFailure } = model;
     if (entriesFailure) {
-      return <FailureView failure={entriesFailure} trans={trans} />;
+      return (
+        <FailureView
+          failure={entriesFailure}
+          trans={trans}
+          action={{
+            label: trans.__('Try again'),
+            run: () => void this._commands.execute(CommandIDs.refresh)
+          }}
+        />
+      );
     }
     if (entries === null) {
       return <p className="vml-Empty">{trans.__('Opening the logbook…')}</p>;
     }
     if (entries.length === 0) {
       return (
-        <p className="vml-Empty" data-testid="vml-empty">
-          {trans.__(
-            'The logbook is empty. Open a notebook and press Snapshot in its toolbar: its folder and its CernVM version are written here, and can be reopened together.'
-          )}
-        </p>
+        <div className="vml-Empty" data-testid="vml-empty">
+          <p>
+            {trans.__(
+              'The logbook is empty. Open a notebook and press Snapshot in its toolbar: its folder and its CernVM version are written here, and can be reopened together.'
+            )}
+          </p>
+          <p>
+            {trans.__(
+              'Or begin with an example: a notebook that finds resonances in pairs of muons.'
+            )}
+          </p>
+          <button
+            className="jp-Button jp-mod-styled jp-mod-accept"
+            data-testid="vml-example"
+            onClick={() => void this._commands.execute(CommandIDs.tryExample)}
+          >
+            {trans.__('Open the example')}
+          </button>
+        </div>
       );
     }
     return (
@@ -180,11 +204,10 @@ function openMenu(
   menu.addItem({ command: CommandIDs.restoreFiles, args });
   menu.addItem({ command: CommandIDs.launcher, args });
   menu.addItem({ type: 'separator' });
+  menu.addItem({ command: CommandIDs.exportEntry, args });
   menu.addItem({ command: CommandIDs.copyId, args });
   menu.addItem({ command: CommandIDs.forget, args });
-  // The command that was chosen is run after the menu has closed.
-  menu.aboutToClose.connect(() => void setTimeout(() => menu.dispose()));
-  menu.open(at.x, at.y);
+  openAt(menu, at);
 }
 
 interface IActions {
@@ -281,6 +304,7 @@ const EntryItem = React.memo(function EntryItem(props: {
               {trans.__('automatic')}
             </span>
           )}
+          <PlaceText entry={entry} trans={trans} />
           <StateText known={known} trans={trans} />
           <span title={all}>{what}</span>
         </div>

@@ -16,6 +16,7 @@ import { LogbookModel } from './model';
 import { IEntry } from './records';
 import { askForRestore } from './restore-form';
 import { CommandIDs } from './tokens';
+import { known, vanished } from './vanished';
 
 const UNDO_MS = 10_000;
 
@@ -47,17 +48,20 @@ export function addEntryCommands(
     describedBy,
     isVisible: args => named(args) !== undefined,
     execute: async args => {
-      const entry = named(args);
-      const asked =
-        entry &&
-        (await askForRestore(
-          entry,
-          model.api.releases(),
-          model.api.durability(true).then(all => all[entry.id]),
-          model.api.hostShape(),
-          trans
-        ));
-      if (!entry || !asked) {
+      const entry = await known(model, args.entry as string);
+      if (!entry) {
+        const title = trans.__('The entry was not restored');
+        await vanished(title, args.entry as string, trans);
+        return;
+      }
+      const asked = await askForRestore(
+        entry,
+        model.api.releases(),
+        model.api.durability(true).then(all => all[entry.id]),
+        model.api.hostShape(),
+        trans
+      );
+      if (!asked) {
         return;
       }
       try {
@@ -77,12 +81,12 @@ export function addEntryCommands(
     caption: trans.__('Put this entry into the bin'),
     icon: deleteIcon,
     describedBy,
+    isEnabled: args => named(args)?.writer !== 'restic',
     execute: async args => {
-      if (!named(args)) {
-        await model.refresh(); // taken so lately that the list has it not yet
-      }
-      const entry = named(args);
+      const entry = await known(model, args.entry as string);
       if (!entry) {
+        const title = trans.__('There is nothing to forget');
+        await vanished(title, args.entry as string, trans);
         return;
       }
       try {

@@ -6,7 +6,7 @@ import { editIcon } from '@jupyterlab/ui-components';
 import * as React from 'react';
 
 import { MimeView } from './content-views';
-import { EntryNeeds } from './durability';
+import { EntryNeeds, PlaceText } from './durability';
 import { ago, bytes, files, tagsOf } from './format';
 import { IPageContext } from './page-context';
 import { IDetails } from './page-records';
@@ -21,6 +21,7 @@ export function EntryHead(props: {
   const { details, context, onEdit } = props;
   const { trans } = context;
   const { entry } = details;
+  const isOthers = entry.writer === 'restic';
   const release = entry.environment.release;
   const meta = [
     entry.notebook,
@@ -39,6 +40,7 @@ export function EntryHead(props: {
         label={trans.__('Title')}
         className="vml-Head-title"
         context={context}
+        fixed={isOthers}
         onSave={title => onEdit({ title })}
         shown={<h1>{entry.title}</h1>}
       />
@@ -46,6 +48,10 @@ export function EntryHead(props: {
         <span className={release ? 'vml-Badge' : 'vml-Badge vml-mod-unknown'}>
           {release?.label ?? trans.__('No release')}
         </span>
+        <PlaceText
+          entry={context.model.listed(entry.id) ?? entry}
+          trans={context.trans}
+        />
         <time dateTime={entry.time} title={entry.time}>
           {`${new Date(entry.time).toLocaleString()} (${ago(entry.time)})`}
         </time>
@@ -66,6 +72,7 @@ export function EntryHead(props: {
           label={trans.__('Tags')}
           className="vml-Head-tags"
           context={context}
+          fixed={isOthers}
           onSave={text => onEdit(tagChange(entry.tags, tagsOf(text)))}
           shown={
             entry.tags.length ? (
@@ -86,6 +93,7 @@ export function EntryHead(props: {
           label={trans.__('Project')}
           className="vml-Head-project"
           context={context}
+          fixed={isOthers}
           onSave={project => onEdit({ project })}
           shown={
             entry.project ? (
@@ -103,6 +111,7 @@ export function EntryHead(props: {
         className="vml-Note"
         multiline={true}
         context={context}
+        fixed={isOthers}
         onSave={note => onEdit({ note })}
         shown={
           entry.note ? (
@@ -142,6 +151,7 @@ function Actions(props: { entry: IEntry; context: IPageContext }): JSX.Element {
       {label}
     </button>
   );
+  const isOthers = entry.writer === 'restic';
   if (entry.forgotten) {
     return (
       <div className="vml-Head-actions">
@@ -159,8 +169,9 @@ function Actions(props: { entry: IEntry; context: IPageContext }): JSX.Element {
       {action(CommandIDs.restore, trans.__('Restore in a machine…'), true)}
       {action(CommandIDs.restoreFiles, trans.__('Restore files…'))}
       {action(CommandIDs.launcher, trans.__('Launcher…'))}
+      {!isOthers && action(CommandIDs.exportEntry, trans.__('Export…'))}
       {action(CommandIDs.copyId, trans.__('Copy ID'))}
-      {action(CommandIDs.forget, trans.__('Forget'))}
+      {!isOthers && action(CommandIDs.forget, trans.__('Forget'))}
     </div>
   );
 }
@@ -207,6 +218,8 @@ function Editable(props: {
   label: string;
   className: string;
   multiline?: boolean;
+  /** Whether it is somebody else's to change. */
+  fixed?: boolean;
   shown: JSX.Element;
   context: IPageContext;
   onSave: (value: string) => void;
@@ -240,16 +253,18 @@ function Editable(props: {
     return (
       <div className={`vml-Editable ${props.className}`}>
         {props.shown}
-        <button
-          ref={opener}
-          className="jp-Button jp-mod-minimal vml-IconButton"
-          data-testid={`${props.className}-edit`}
-          title={trans.__('Edit')}
-          aria-label={trans.__('Edit: %1', label)}
-          onClick={() => setDraft(value)}
-        >
-          <editIcon.react tag="span" />
-        </button>
+        {props.fixed || (
+          <button
+            ref={opener}
+            className="jp-Button jp-mod-minimal vml-IconButton"
+            data-testid={`${props.className}-edit`}
+            title={trans.__('Edit')}
+            aria-label={trans.__('Edit: %1', label)}
+            onClick={() => setDraft(value)}
+          >
+            <editIcon.react tag="span" />
+          </button>
+        )}
       </div>
     );
   }

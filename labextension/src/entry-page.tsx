@@ -62,7 +62,16 @@ export class EntryPage extends ReactWidget {
   private _draw(): JSX.Element {
     const { trans } = this._context;
     if (this._refused) {
-      return <FailureView failure={this._refused} trans={trans} />;
+      return (
+        <FailureView
+          failure={this._refused}
+          trans={trans}
+          action={{
+            label: trans.__('Try again'),
+            run: () => void this._read()
+          }}
+        />
+      );
     }
     if (!this._details) {
       return <p className="vml-Empty">{trans.__('Opening the entry…')}</p>;
@@ -148,8 +157,12 @@ export class EntryPage extends ReactWidget {
    * Read again when the list tells something else of this entry, or lists it no more.
    */
   private _onChanged(): void {
+    const { model } = this._context;
     const seen = JSON.stringify(this._known ?? null);
-    if (this._context.model.entries !== null && seen !== this._seen) {
+    const isBack = this._away && !model.lost;
+    this._away = !!model.lost;
+    const changed = model.entries !== null && seen !== this._seen;
+    if (changed || (isBack && this._refused)) {
       this._seen = seen;
       void this._read();
     }
@@ -162,6 +175,7 @@ export class EntryPage extends ReactWidget {
   private _details: IDetails | null = null;
   private _refused: IFailure | null = null;
   private _seen: string;
+  private _away = false;
   private _tab: Tab = 'files';
   private _tabChanged = new Signal<this, void>(this);
 }

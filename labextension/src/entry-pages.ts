@@ -3,6 +3,7 @@
  */
 
 import {
+  ILabShell,
   ILayoutRestorer,
   JupyterFrontEnd,
   JupyterFrontEndPlugin
@@ -16,6 +17,7 @@ import { showFailure } from './failures';
 import { logbookIcon } from './icons';
 import { LogbookModel } from './model';
 import { PageApi } from './page-api';
+import { place } from './placing';
 import { CommandIDs, ILogbookModel } from './tokens';
 
 import type { EntryPage } from './entry-page';
@@ -38,14 +40,15 @@ export const entryPages: JupyterFrontEndPlugin<void> = {
   description: 'Shows what is in an entry of the Virtual Machine Logbook.',
   autoStart: true,
   requires: [ILogbookModel, IRenderMimeRegistry],
-  optional: [ITranslator, ILayoutRestorer, IEditorLanguageRegistry],
+  optional: [ITranslator, ILayoutRestorer, IEditorLanguageRegistry, ILabShell],
   activate: (
     app: JupyterFrontEnd,
     model: LogbookModel,
     rendermime: IRenderMimeRegistry,
     translator: ITranslator | null,
     restorer: ILayoutRestorer | null,
-    languages: IEditorLanguageRegistry | null
+    languages: IEditorLanguageRegistry | null,
+    labShell: ILabShell | null
   ) => {
     const trans = (translator ?? nullTranslator).load('vml_jupyter');
     const page = new PageApi(app.serviceManager.serverSettings);
@@ -83,7 +86,7 @@ export const entryPages: JupyterFrontEndPlugin<void> = {
           if (!widget) {
             widget = await make(entry);
             await tracker.add(widget);
-            app.shell.add(widget, 'main');
+            place(app, labShell, widget);
           }
           if (args.tab) {
             widget.content.showTab(args.tab as string);

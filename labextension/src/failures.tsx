@@ -15,8 +15,11 @@ import { IFailure } from './records';
 export function FailureView(props: {
   failure: IFailure;
   trans: TranslationBundle;
+  /** What the user may do about it right there. */
+  action?: { label: string; run: () => void };
 }): JSX.Element {
   const { message, hint, console } = props.failure;
+  const { action } = props;
   return (
     <div className="vml-Failure" role="alert">
       <div className="vml-Failure-message">{message}</div>
@@ -26,6 +29,15 @@ export function FailureView(props: {
           <summary>{props.trans.__('Console of the machine')}</summary>
           <pre>{console}</pre>
         </details>
+      )}
+      {action && (
+        <button
+          className="jp-Button jp-mod-styled jp-mod-reject vml-Retry"
+          data-testid="vml-failure-action"
+          onClick={action.run}
+        >
+          {action.label}
+        </button>
       )}
     </div>
   );

@@ -232,6 +232,8 @@ export function jobTitle(
       return trans.__('Restoring “%1”', name);
     case 'files':
       return trans.__('Restoring the files of “%1”', name);
+    case 'export':
+      return trans.__('Exporting “%1”', name);
     case 'start':
       return trans.__('Starting “%1”', name);
     case 'stop':

@@ -18,6 +18,16 @@ export const logbookIcon = new LabIcon({
 });
 
 /**
+ * A box with a lid: what other programs put aside.
+ */
+export const archiveIcon = new LabIcon({
+  name: 'vml-jupyter:archive',
+  svgstr: svg(
+    '<path class="jp-icon3" fill="#616161" d="M3 4h18v5h-1v11H4V9H3V4zm2 2v1h14V6H5zm1 3v9h12V9H6zm3 2h6v2H9v-2z"/>'
+  )
+});
+
+/**
  * A camera.
  */
 export const snapshotIcon = new LabIcon({

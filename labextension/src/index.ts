@@ -16,8 +16,11 @@ import { ITranslator, nullTranslator } from '@jupyterlab/translation';
 import { refreshIcon } from '@jupyterlab/ui-components';
 
 import { Api } from './api';
+import { addDoctor } from './doctor-view';
 import { addEntryCommands } from './entry-commands';
 import { entryPages } from './entry-pages';
+import { addExample } from './example';
+import { addExport } from './export-entry';
 import { logbookIcon } from './icons';
 import { addJobCommands } from './job-commands';
 import { addLauncherCommands } from './launcher-commands';
@@ -28,6 +31,7 @@ import { Notices } from './notices';
 import { PageApi } from './page-api';
 import { LogbookPanel } from './panel';
 import { addRestoreFiles } from './restore-files';
+import { addSettings } from './settings-pages';
 import { addSnapshotCommands } from './snapshot-commands';
 import { statusItem } from './status';
 import { Plots } from './thumbnail';
@@ -63,7 +67,8 @@ const commands: JupyterFrontEndPlugin<void> = {
     ISettingRegistry,
     ITranslator,
     ICommandPalette,
-    IFileBrowserFactory
+    IFileBrowserFactory,
+    ILabShell
   ],
   activate: async (
     app: JupyterFrontEnd,
@@ -72,7 +77,8 @@ const commands: JupyterFrontEndPlugin<void> = {
     registry: ISettingRegistry | null,
     translator: ITranslator | null,
     palette: ICommandPalette | null,
-    browser: IFileBrowserFactory | null
+    browser: IFileBrowserFactory | null,
+    labShell: ILabShell | null
   ) => {
     const trans = (translator ?? nullTranslator).load(DOMAIN);
     const page = new PageApi(app.serviceManager.serverSettings);
@@ -89,6 +95,10 @@ const commands: JupyterFrontEndPlugin<void> = {
     addEntryCommands(app.commands, model, trans);
     addLauncherCommands(app.commands, model, trans);
     addRestoreFiles(app.commands, model, page, browser, trans);
+    addExport(app.commands, model, page, browser, trans);
+    addExample(app.commands, page, browser, trans);
+    addSettings(app, model, page, labShell, trans);
+    addDoctor(app.commands, model.api, trans);
     addMachineCommands(app.commands, model, trans);
     addJobCommands(app.commands, model, trans);
     new Notices(
@@ -97,7 +107,13 @@ const commands: JupyterFrontEndPlugin<void> = {
       trans,
       () => settings?.composite.openWhenReady !== false
     );
-    for (const command of [CommandIDs.snapshot, CommandIDs.snapshotNow]) {
+    for (const command of [
+      CommandIDs.snapshot,
+      CommandIDs.snapshotNow,
+      CommandIDs.tryExample,
+      CommandIDs.settings,
+      CommandIDs.doctor
+    ]) {
       palette?.addItem({ command, category: trans.__('Logbook') });
     }
   }
@@ -128,6 +144,17 @@ const panel: JupyterFrontEndPlugin<void> = {
       describedBy: { args: { type: 'object', properties: {} } },
       execute: () => model.refresh()
     });
+    app.commands.addCommand(CommandIDs.showOthers, {
+      label: trans.__('List What Other Programs Backed Up'),
+      caption: trans.__('List the snapshots that restic wrote, too'),
+      describedBy: { args: { type: 'object', properties: {} } },
+      isToggleable: true,
+      isToggled: () => model.showsOthers,
+      execute: () => model.showOthers(!model.showsOthers)
+    });
+    model.changed.connect(() =>
+      app.commands.notifyCommandChanged(CommandIDs.showOthers)
+    );
     const page = new PageApi(app.serviceManager.serverSettings);
     const plots = new Plots((entry, signal) => page.thumbnail(entry, signal));
     const panel = new LogbookPanel(model, app.commands, plots, trans);
@@ -146,6 +173,7 @@ const panel: JupyterFrontEndPlugin<void> = {
     for (const command of [
       CommandIDs.show,
       CommandIDs.refresh,
+      CommandIDs.showOthers,
       CommandIDs.emptyBin
     ]) {
       palette?.addItem({ command, category: trans.__('Logbook') });

@@ -35,22 +35,33 @@ export class JobsView extends ReactWidget {
             job => isActive(job) || job.state === 'failed'
           );
           return (
-            <ul aria-label={trans.__('Jobs')}>
-              {shown.map(job => (
-                <JobItem
-                  key={job.id}
-                  job={job}
-                  name={subject(job, model.entries ?? [], model.machines ?? [])}
-                  trans={trans}
-                  onRun={(command, args) =>
-                    void commands.execute(command, args)
-                  }
-                  onEnd={() =>
-                    void commands.execute(CommandIDs.endJob, { job: job.id })
-                  }
-                />
-              ))}
-            </ul>
+            <>
+              {model.lost && (
+                <div className="vml-Lost" role="status" data-testid="vml-lost">
+                  {trans.__('%1. Trying again by itself…', model.lost.message)}
+                </div>
+              )}
+              <ul aria-label={trans.__('Jobs')}>
+                {shown.map(job => (
+                  <JobItem
+                    key={job.id}
+                    job={job}
+                    name={subject(
+                      job,
+                      model.entries ?? [],
+                      model.machines ?? []
+                    )}
+                    trans={trans}
+                    onRun={(command, args) =>
+                      void commands.execute(command, args)
+                    }
+                    onEnd={() =>
+                      void commands.execute(CommandIDs.endJob, { job: job.id })
+                    }
+                  />
+                ))}
+              </ul>
+            </>
           );
         }}
       </UseSignal>

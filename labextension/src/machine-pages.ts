@@ -3,6 +3,7 @@
  */
 
 import {
+  ILabShell,
   ILayoutRestorer,
   JupyterFrontEnd,
   JupyterFrontEndPlugin
@@ -15,6 +16,7 @@ import { showFailure } from './failures';
 import { machineIcon } from './icons';
 import { addOpening } from './machine-opening';
 import { LogbookModel } from './model';
+import { place } from './placing';
 import { CommandIDs, ILogbookModel, PLUGIN } from './tokens';
 
 import type { MachinePage } from './machine-page';
@@ -37,17 +39,18 @@ export const machinePages: JupyterFrontEndPlugin<void> = {
   description: 'Shows the machines of the Virtual Machine Logbook.',
   autoStart: true,
   requires: [ILogbookModel],
-  optional: [ITranslator, ILayoutRestorer, ISettingRegistry],
+  optional: [ITranslator, ILayoutRestorer, ISettingRegistry, ILabShell],
   activate: async (
     app: JupyterFrontEnd,
     model: LogbookModel,
     translator: ITranslator | null,
     restorer: ILayoutRestorer | null,
-    registry: ISettingRegistry | null
+    registry: ISettingRegistry | null,
+    labShell: ILabShell | null
   ) => {
     const trans = (translator ?? nullTranslator).load('vml_jupyter');
     const tracker = new WidgetTracker<Page>({ namespace: 'vml-machine' });
-    let inLab = true;
+    let inLab = labShell !== null;
     addOpening(app, model, () => inLab, trans);
 
     const make = async (machine: string): Promise<Page> => {
@@ -81,7 +84,7 @@ export const machinePages: JupyterFrontEndPlugin<void> = {
           if (!widget) {
             widget = await make(machine);
             await tracker.add(widget);
-            app.shell.add(widget, 'main');
+            place(app, labShell, widget);
           }
           app.shell.activateById(widget.id);
           if (args.part) {
@@ -106,7 +109,7 @@ export const machinePages: JupyterFrontEndPlugin<void> = {
     }
     const settings = (await registry?.load(PLUGIN)) ?? null;
     const heed = () => {
-      inLab = settings?.composite.machineTab !== 'browser';
+      inLab = labShell !== null && settings?.composite.machineTab !== 'browser';
     };
     settings?.changed.connect(heed);
     heed();

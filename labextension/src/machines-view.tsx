@@ -19,6 +19,7 @@ import { arrived, since } from './format';
 import { snapshotIcon, suspendIcon } from './icons';
 import { Launches } from './launches-view';
 import { memory, stateName } from './machine-words';
+import { openAt } from './menus';
 import { LogbookModel } from './model';
 import { IMachine, isActive } from './records';
 import { CommandIDs } from './tokens';
@@ -63,7 +64,14 @@ export class MachinesView extends ReactWidget {
     if (machinesFailure) {
       return (
         <>
-          <FailureView failure={machinesFailure} trans={trans} />
+          <FailureView
+            failure={machinesFailure}
+            trans={trans}
+            action={{
+              label: trans.__('What is missing…'),
+              run: () => void this._commands.execute(CommandIDs.doctor)
+            }}
+          />
           {launches}
         </>
       );
@@ -75,9 +83,16 @@ export class MachinesView extends ReactWidget {
       return (
         <>
           {model.launches.length === 0 && (
-            <p className="vml-Empty">
-              {trans.__('No machines. Restoring an entry starts one.')}
-            </p>
+            <div className="vml-Empty">
+              <p>{trans.__('No machines. Restoring an entry starts one.')}</p>
+              <button
+                className="jp-Button jp-mod-minimal vml-TextButton"
+                data-testid="vml-can-run"
+                onClick={() => void this._commands.execute(CommandIDs.doctor)}
+              >
+                {trans.__('Can they run here?')}
+              </button>
+            </div>
           )}
           {launches}
         </>
@@ -287,7 +302,5 @@ function openMenu(
   }
   menu.addItem({ type: 'separator' });
   add(CommandIDs.stop, CommandIDs.remove);
-  // The command that was chosen is run after the menu has closed.
-  menu.aboutToClose.connect(() => void setTimeout(() => menu.dispose()));
-  menu.open(at.x, at.y);
+  openAt(menu, at);
 }

@@ -4,8 +4,12 @@
  *    event on Jupyter's bus --wakes--> GET jobs --> changed, jobChanged, jobEnded
  *    a job ended            --wakes--> GET entries, machines
  *
- * The events are only a hurry: jobs are also read again now and then, more often while one is active,
- * so after a lost connection or a server restart the picture is right again by itself.
+ *    another page's edit    --wakes--> GET entries, bin
+ *    the server is back     --wakes--> GET entries, bin, machines
+ *
+ * The events are only a hurry: jobs are also read again now and then, more often while one is active, machines while
+ * one runs, and entries while they cannot be read. So after a lost connection, a server restart, or the end of a
+ * machine the picture is right again by itself.
  */
 
 import { Poll } from '@lumino/polling';
@@ -27,6 +31,9 @@ import {
 const IDLE_MS = 60_000;
 const ARRIVALS_MS = 10_000;
 const BUSY_MS = 2_000;
+const LOST_MS = 5_000;
+// A machine may end by itself; to look each time would be dear.
+const LOOKS_PER_MACHINES = 3;
 const FIRST_ENTRIES = 100;
 
 /**
@@ -38,6 +45,11 @@ export const JOB_EVENT = 'urn:vml-jupyter:job:v1';
  * The id of the event by which the server tells that a machine on another computer changed.
  */
 export const LAUNCH_EVENT = 'urn:vml-jupyter:launch:v1';
+
+/**
+ * The id of the event by which the server tells that a page of this user changed an entry.
+ */
+export const ENTRY_EVENT = 'urn:vml-jupyter:entry:v1';
 
 export class LogbookModel {
   /**
@@ -52,7 +64,7 @@ export class LogbookModel {
     this._poll = new Poll({
       auto: false,
       factory: () => this.readJobs(),
-      frequency: { interval: IDLE_MS, backoff: true, max: 300_000 },
+      frequency: { interval: IDLE_MS, backoff: false, max: IDLE_MS },
       name: 'vml-jupyter:jobs',
       standby: 'when-hidden'
     });
@@ -93,6 +105,21 @@ export class LogbookModel {
   /** Newest first. */
   get jobs(): ReadonlyArray<IJob> {
     return this._jobs;
+  }
+
+  /** Why the server does not answer; null while it does. */
+  get lost(): IFailure | null {
+    return this._lost;
+  }
+
+  /** Whether what other programs backed up is listed, too. */
+  get showsOthers(): boolean {
+    return this._others;
+  }
+
+  /** The entry as the list has it. */
+  listed(entry: string): IEntry | undefined {
+    return this._entries?.find(known => known.id === entry);
   }
 
   /** Why the entries cannot be shown. */
@@ -143,12 +170,29 @@ export class LogbookModel {
   }
 
   /**
-   * Read the machines again, if there is one whose working area still comes over.
+   * List what other programs backed up, too, or no more.
+   */
+  async showOthers(others: boolean): Promise<void> {
+    this._others = others;
+    this._changed.emit();
+    await this._readEntries();
+  }
+
+  /**
+   * Read again what may have changed by itself: machines whose working area still comes over each time, those that
+   * run now and then, and entries while they cannot be read.
    */
   async readArrivals(): Promise<void> {
-    if (this._machines?.some(isArriving)) {
-      await this._readMachines();
-    }
+    const machines = this._machines ?? [];
+    const arriving = machines.some(isArriving);
+    const live = machines.some(one =>
+      ['running', 'starting'].includes(one.state)
+    );
+    const due = live && !arriving && ++this._looks % LOOKS_PER_MACHINES === 0;
+    await Promise.all([
+      arriving || due ? this._readMachines() : undefined,
+      this._entriesFailure && !this._lost ? this._readEntries() : undefined
+    ]);
   }
 
   /**
@@ -218,8 +262,9 @@ export class LogbookModel {
   async edit(entry: string, changed: IEdit): Promise<IEntry> {
     const edited = await this.api.edit(entry, changed);
     this._entries =
-      this._entries?.map(known => (known.id === entry ? edited : known)) ??
-      null;
+      this._entries?.map(known =>
+        known.id === entry ? { ...known, ...edited } : known
+      ) ?? null;
     this._changed.emit();
     return edited;
   }
@@ -243,14 +288,47 @@ export class LogbookModel {
       void this.readJobs().catch(() => undefined);
     } else if (event.schema_id === LAUNCH_EVENT) {
       void this._readLaunches();
+    } else if (event.schema_id === ENTRY_EVENT) {
+      void this._readEntries();
+      void this._readBin();
     }
   }
 
   private async _readJobsUntilQuiet(): Promise<void> {
     do {
       this._readAgain = false;
-      this._setJobs(await this.api.jobs());
+      try {
+        const jobs = await this.api.jobs();
+        this._setLost(null);
+        this._setJobs(jobs);
+      } catch (reason) {
+        this._setLost(failure(reason));
+        throw reason;
+      }
     } while (this._readAgain);
+  }
+
+  private _setLost(lost: IFailure | null): void {
+    const before = this._lost;
+    this._lost = lost;
+    if (lost) {
+      this._schedule(LOST_MS);
+    }
+    if (before?.message !== lost?.message) {
+      this._changed.emit();
+    }
+    if (before && !lost) {
+      void this._readEntries();
+      void this._readBin();
+      void this._readMachines();
+    }
+  }
+
+  private _schedule(interval: number): void {
+    if (interval !== this._poll.frequency.interval) {
+      this._poll.frequency = { ...this._poll.frequency, interval };
+      void this._poll.schedule({ interval, phase: 'refreshed' });
+    }
   }
 
   private _setJobs(jobs: IJob[]): void {
@@ -271,27 +349,33 @@ export class LogbookModel {
       void this._readEntries();
       void this._readMachines();
     }
-    const interval = jobs.some(isActive) ? BUSY_MS : IDLE_MS;
-    if (interval !== this._poll.frequency.interval) {
-      this._poll.frequency = { ...this._poll.frequency, interval };
-      void this._poll.schedule({ interval, phase: 'refreshed' });
-    }
+    this._schedule(jobs.some(isActive) ? BUSY_MS : IDLE_MS);
     this._changed.emit();
   }
 
   private async _readEntries(): Promise<void> {
+    const round = ++this._entriesRound;
     try {
       const first = this._entries === null;
-      if (first) {
+      let read = await this.api.entries(
+        first ? FIRST_ENTRIES : 0,
+        this._others
+      );
+      if (first && read.length === FIRST_ENTRIES) {
         // The first rows are there while thousands are still on their way.
-        this._entries = await this.api.entries(FIRST_ENTRIES);
+        this._entries = this._entries ?? read;
         this._changed.emit();
+        read = await this.api.entries(0, this._others);
       }
-      if (!first || this._entries?.length === FIRST_ENTRIES) {
-        this._entries = await this.api.entries();
+      if (round !== this._entriesRound) {
+        return; // a later question was asked meanwhile, and its answer is the newer one
       }
+      this._entries = read;
       this._entriesFailure = null;
     } catch (reason) {
+      if (round !== this._entriesRound) {
+        return;
+      }
       this._entriesFailure = failure(reason);
     }
     this._changed.emit();
@@ -356,6 +440,10 @@ export class LogbookModel {
   private _jobs: ReadonlyArray<IJob> = [];
   private _entriesFailure: IFailure | null = null;
   private _machinesFailure: IFailure | null = null;
+  private _entriesRound = 0;
+  private _others = false;
+  private _lost: IFailure | null = null;
+  private _looks = 0;
   private _own = new Set<string>();
   private _reading: Promise<void> | null = null;
   private _readAgain = false;

@@ -22,6 +22,8 @@ import { retryOf } from './retry';
 import { CommandIDs } from './tokens';
 
 const TOLD_MS = 10_000;
+// The others take moments, and their machine shows the change itself.
+const TOLD = ['snapshot', 'capture', 'restore', 'files', 'export'];
 
 export class Notices {
   /**
@@ -38,8 +40,7 @@ export class Notices {
   }
 
   private _progressed(job: IJob): void {
-    // The others take moments, and their machine shows the change itself.
-    if (!['snapshot', 'capture', 'restore', 'files'].includes(job.kind)) {
+    if (!TOLD.includes(job.kind)) {
       return;
     }
     const stage = job.stages[job.stages.length - 1];
@@ -146,9 +147,29 @@ export class Notices {
         'success',
         {
           autoClose: kept ? false : TOLD_MS,
-          actions: [
-            this._action(trans.__('Show'), 'filebrowser:go-to-path', { path })
-          ]
+          actions: this._showing(path)
+        }
+      );
+    } else if (job.kind === 'export') {
+      const path = result.path as string;
+      const out = result.left_out as string[];
+      const size = bytes(result.bytes as number);
+      this._tell(
+        job,
+        out.length
+          ? trans._n(
+              'The entry is in “%2” (%3). One file was left out: %4.',
+              'The entry is in “%2” (%3). %1 files were left out: %4.',
+              out.length,
+              path,
+              size,
+              out.slice(0, 3).join(', ')
+            )
+          : trans.__('The entry is in “%1” (%2).', path, size),
+        'success',
+        {
+          autoClose: false,
+          actions: this._showing(path)
         }
       );
     } else {
@@ -180,6 +201,14 @@ export class Notices {
     const { entries, machines } = this._model;
     const name = subject(job, entries ?? [], machines ?? []);
     return jobTitle(job, name, this._trans);
+  }
+
+  /** Notebook 7 shows files elsewhere than notebooks. */
+  private _showing(path: string): Notification.IAction[] {
+    const command = 'filebrowser:go-to-path';
+    return this._commands.hasCommand(command)
+      ? [this._action(this._trans.__('Show'), command, { path })]
+      : [];
   }
 
   private _action(

@@ -9,10 +9,13 @@ import {
   FileChange,
   IChanges,
   IDetails,
+  IExportRequest,
   IImage,
   IListing,
   IPreview,
   ISecrets,
+  ISetting,
+  ISettings,
   Other,
   Shown
 } from './page-records';
@@ -27,6 +30,41 @@ export class PageApi {
 
   secrets(path: string, signal?: AbortSignal): Promise<ISecrets> {
     return this._get(['secrets'], { path }, signal);
+  }
+
+  entrySecrets(entry: string, signal?: AbortSignal): Promise<ISecrets> {
+    return this._get(['entries', entry, 'secrets'], {}, signal);
+  }
+
+  async exportEntry(entry: string, asked: IExportRequest): Promise<IJob> {
+    const reply = await ask<{ job: IJob }>(
+      this._settings,
+      ['entries', entry, 'export'],
+      { method: 'POST', body: asked }
+    );
+    return reply.job;
+  }
+
+  settings(signal?: AbortSignal): Promise<ISettings> {
+    return this._get(['settings'], {}, signal);
+  }
+
+  /**
+   * Write a setting into the user's configuration, or take it out where `text` is null.
+   */
+  changeSetting(name: string, text: string | null): Promise<ISetting> {
+    const options =
+      text === null ? { method: 'DELETE' } : { method: 'PUT', body: { text } };
+    return ask<ISetting>(this._settings, ['settings', name], options);
+  }
+
+  /**
+   * Make a folder with the example below `to`; gives the path of its notebook.
+   */
+  async layExample(to: string): Promise<string> {
+    const options = { method: 'POST', body: { to } };
+    type Reply = { path: string };
+    return (await ask<Reply>(this._settings, ['example'], options)).path;
   }
 
   async thumbnail(entry: string, signal?: AbortSignal): Promise<IImage | null> {

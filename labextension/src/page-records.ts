@@ -163,5 +163,34 @@ export type FileChange =
   | { kind: 'image'; before: IImage | null; after: IImage | null }
   | { kind: 'opaque'; why: string };
 
+/** One setting of the user's, as it is now. */
+export interface ISetting {
+  name: string;
+  /** Its value, as a person would write it. */
+  shown: string;
+  origin: 'administrator' | 'environment' | 'file' | 'default';
+  /** The variable that says it; empty where none can. */
+  variable: string;
+  help: string;
+  /** What a value is, in words. */
+  wants: string;
+  editable: boolean;
+}
+
+export interface ISettings {
+  /** Where what is changed is written. */
+  file: string;
+  settings: ISetting[];
+}
+
+/** Where an entry is written, and what of it. */
+export interface IExportRequest {
+  /** The file's path on the server. */
+  to: string;
+  leave_out: boolean;
+  allow_secrets: boolean;
+  with_release: boolean;
+}
+
 /** What an entry is compared with: another entry, or a folder as it is now. */
 export type Other = { after: string } | { path: string };

@@ -20,7 +20,7 @@ import * as React from 'react';
 
 import { BinView } from './bin-view';
 import { EntriesView } from './entries-view';
-import { logbookIcon } from './icons';
+import { archiveIcon, logbookIcon } from './icons';
 import { JobsView } from './jobs-view';
 import { ListFilter } from './list-filter';
 import { MachinesView } from './machines-view';
@@ -77,6 +77,19 @@ export class LogbookPanel extends SidePanel {
     }
   }
 
+  /** Who asks for the panel by keyboard goes on in its search box. */
+  protected onActivateRequest(msg: Message): void {
+    super.onActivateRequest(msg);
+    // The palette, from which this may have been asked for, gives the focus back to where it was. The toolbar would
+    // lead a focus that comes from elsewhere to another of its items, so it comes from nowhere.
+    requestAnimationFrame(() => {
+      (document.activeElement as HTMLElement | null)?.blur();
+      this.node
+        .querySelector<HTMLElement>('[data-testid="vml-search"]')
+        ?.focus();
+    });
+  }
+
   private _arranged = false;
 }
 
@@ -109,8 +122,27 @@ function entriesAndBin(
     }
   });
   button.addClass('vml-BinButton');
+  panel.toolbar.addItem('others', othersButton(model, trans));
   panel.toolbar.addItem('bin', button);
   return panel;
+}
+
+function othersButton(
+  model: LogbookModel,
+  trans: TranslationBundle
+): ToolbarButton {
+  const button = new ToolbarButton({
+    icon: archiveIcon,
+    tooltip: trans.__('List what other programs backed up, too'),
+    pressedTooltip: trans.__('List entries only'),
+    noFocusOnClick: true,
+    onClick: () => void model.showOthers(!model.showsOthers)
+  });
+  button.addClass('vml-OthersButton');
+  model.changed.connect(() => {
+    button.pressed = model.showsOthers;
+  });
+  return button;
 }
 
 function filterButton(

@@ -43,6 +43,10 @@ export interface IEntry {
   automatic?: boolean;
   /** `restic` for a snapshot that it wrote and that is no entry of VML's; else empty. */
   writer?: string;
+  /** Whether others may read the logbook that it lies in. */
+  shared?: boolean;
+  /** Whether it was imported and is not trusted yet. */
+  foreign?: boolean;
   environment: IEnvironment;
 }
 
@@ -151,6 +155,7 @@ export type JobKind =
   | 'warm'
   | 'restore'
   | 'files'
+  | 'export'
   | 'start'
   | 'stop'
   | 'suspend'
@@ -186,6 +191,21 @@ export interface IOpening {
   trusted: boolean;
   /** Whether its pages have an origin of their own and may be shown inside this one. */
   frame: boolean;
+}
+
+/** One thing that was looked at on the server's computer. */
+export interface IFinding {
+  what: string;
+  /** `limited`: a restore works, but less well. */
+  verdict: 'good' | 'limited' | 'missing';
+  why: string;
+  fix?: string;
+}
+
+export interface IReport {
+  can_restore: boolean;
+  accelerator: string;
+  findings: IFinding[];
 }
 
 /**

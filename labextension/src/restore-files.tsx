@@ -17,6 +17,7 @@ import { LogbookModel } from './model';
 import { PageApi } from './page-api';
 import { IEntry } from './records';
 import { CommandIDs } from './tokens';
+import { known, vanished } from './vanished';
 
 export function addRestoreFiles(
   commands: CommandRegistry,
@@ -39,8 +40,10 @@ export function addRestoreFiles(
       }
     },
     execute: async args => {
-      const entry = model.entries?.find(known => known.id === args.entry);
+      const entry = await known(model, args.entry as string);
       if (!entry) {
+        const title = trans.__('The files were not restored');
+        await vanished(title, args.entry as string, trans);
         return;
       }
       const folder = browser?.tracker.currentWidget?.model.path ?? '';

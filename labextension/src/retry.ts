@@ -20,6 +20,13 @@ const POWER: Partial<Record<IJob['kind'], string>> = {
   resume: CommandIDs.resume
 };
 
+/** Errors that come of what the computer lacks, which trying again does not mend. */
+const LACKING = new Set([
+  'tool-missing',
+  'libvirt-unreachable',
+  'no-accelerator'
+]);
+
 /**
  * What may be tried instead, or again; null where the hint alone helps.
  */
@@ -28,6 +35,10 @@ export function retryOf(job: IJob, trans: TranslationBundle): IRetry | null {
     return null;
   }
   const { kind, subject } = job;
+  if (LACKING.has(job.error?.code ?? '')) {
+    const label = trans.__('What is missing…');
+    return { label, command: CommandIDs.doctor, args: {} };
+  }
   if (kind === 'restore') {
     // The form asks again, as another release, less memory or a moment's patience may be what it takes.
     const label = job.error?.choices?.length
@@ -38,6 +49,11 @@ export function retryOf(job: IJob, trans: TranslationBundle): IRetry | null {
   if (kind === 'files') {
     const args = { entry: subject };
     const command = CommandIDs.restoreFiles;
+    return { label: trans.__('Try again…'), command, args };
+  }
+  if (kind === 'export') {
+    const args = { entry: subject };
+    const command = CommandIDs.exportEntry;
     return { label: trans.__('Try again…'), command, args };
   }
   const command = POWER[kind];

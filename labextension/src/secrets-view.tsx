@@ -83,6 +83,7 @@ export function SecretsView(props: {
   );
 }
 
-function where(secret: ISecret): string {
+/** 'private key, line 1'. */
+export function where(secret: ISecret): string {
   return [secret.kind, secret.where].filter(Boolean).join(', ');
 }

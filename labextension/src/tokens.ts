@@ -26,6 +26,7 @@ export namespace CommandIDs {
   export const openEntry = 'vml:open-entry';
   export const compareParent = 'vml:compare-with-parent';
   export const restoreFiles = 'vml:restore-files';
+  export const exportEntry = 'vml:export-entry';
   export const copyId = 'vml:copy-entry-id';
   export const open = 'vml:open-machine';
   export const start = 'vml:start-machine';
@@ -41,5 +42,9 @@ export namespace CommandIDs {
   export const remove = 'vml:delete-machine';
   export const endJob = 'vml:end-job';
   export const show = 'vml:show-logbook';
+  export const showOthers = 'vml:show-other-backups';
+  export const tryExample = 'vml:try-example';
+  export const doctor = 'vml:doctor';
+  export const settings = 'vml:settings';
   export const refresh = 'vml:refresh';
 }

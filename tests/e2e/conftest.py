@@ -3,93 +3,17 @@
 from __future__ import annotations
 
 import os
-import secrets
-import shutil
-import socket
-import subprocess
-import sys
-import time
 from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
-import requests
+from lab_server import ARTEFACTS, CHROMIUM, Lab, chromium, free_port, running_lab
 from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 
-ARTEFACTS = Path(__file__).parent.parent.parent / "artefacts"
+__all__ = ["ARTEFACTS", "Lab", "free_port", "running_lab"]
+
 AXE = Path(__file__).parent.parent.parent / "node_modules" / "axe-core" / "axe.min.js"
-CHROMIUM = [
-    "--disable-background-networking",
-    "--disable-component-update",
-    # In place of Playwright's own list, in which the frames of other sites may keep nothing: users' may.
-    "--disable-features=Translate",
-    "--disable-gpu",
-    "--disable-quic",
-    "--disable-sync",
-    "--no-first-run",
-]
-
-
-@dataclass(frozen=True)
-class Lab:
-    """A running JupyterLab."""
-
-    url: str
-    token: str
-
-    def page(self, path: str = "lab") -> str:
-        return f"{self.url}{path}?token={self.token}"
-
-
-@contextmanager
-def running_lab(root: Path, environ: dict[str, str], base_url: str = "/", *options: str) -> Iterator[Lab]:
-    """Run JupyterLab on a folder until the ``with`` block ends."""
-    token = secrets.token_hex(16)
-    port = free_port()
-    log = root.parent / "lab.log"
-    words = [
-        f"--ServerApp.root_dir={root}",
-        f"--ServerApp.port={port}",
-        f"--ServerApp.base_url={base_url}",
-        "--ServerApp.ip=127.0.0.1",
-        "--ServerApp.open_browser=False",
-        *(["--ServerApp.allow_root=True"] if os.geteuid() == 0 else []),
-        *options,
-    ]
-    own = {**environ, "JUPYTER_TOKEN": token, "JUPYTERLAB_SETTINGS_DIR": str(root.parent / "lab-settings")}
-    own["JUPYTERLAB_WORKSPACES_DIR"] = str(root.parent / "lab-workspaces")
-    with log.open("wb") as output:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "jupyterlab", *words], env=own, stdout=output, stderr=output
-        )
-    lab = Lab(f"http://127.0.0.1:{port}{base_url}", token)
-    try:
-        await_answer(lab, process, log)
-        yield lab
-    finally:
-        process.terminate()
-        process.wait(30)
-        shutil.copy(log, ARTEFACTS / f"{root.parent.name}-lab.log")
-
-
-def await_answer(lab: Lab, process: subprocess.Popen[bytes], log: Path) -> None:
-    deadline = time.monotonic() + 90
-    while time.monotonic() < deadline and process.poll() is None:
-        try:
-            if requests.get(f"{lab.url}api", timeout=2).ok:
-                return
-        except requests.RequestException:
-            time.sleep(0.1)
-    raise AssertionError(f"JupyterLab did not come up:\n{log.read_text()[-3000:]}")
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 @pytest.fixture(
@@ -97,11 +21,9 @@ def free_port() -> int:
 )  # it keeps an event loop running, which other tests' servers would stumble over
 def browser() -> Iterator[Browser]:
     ARTEFACTS.mkdir(exist_ok=True)
-    program = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-    assert program, "the tests drive Chromium: apt install chromium"
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(
-            executable_path=program, args=CHROMIUM, chromium_sandbox=os.geteuid() != 0
+            executable_path=chromium(), args=CHROMIUM, chromium_sandbox=os.geteuid() != 0
         )
         yield browser
         browser.close()
@@ -153,6 +75,23 @@ def accessible(page: Page, *places: str) -> None:
         for node in one["nodes"]
     ]
     assert serious == []
+
+
+def in_all_looks(page: Page, name: str, *places: str) -> None:
+    """Keep pictures in dark and light, narrow and wide; axe-core looks at ``places`` in each theme.
+
+    Needs ``--LabApp.expose_app_in_browser=True``; the page is light and 1280 pixels wide after it.
+    """
+    for theme in ("Dark", "Light"):
+        show_theme(page, theme)
+        for width, height in ((1920, 1080), (1280, 800)):
+            page.set_viewport_size({"width": width, "height": height})
+            page.wait_for_function(
+                "() => new Promise(done => requestAnimationFrame(() => requestAnimationFrame(() => done(true))))"
+            )
+            shot(page, f"{name}-{theme.lower()}-{width}")
+        if places:
+            accessible(page, *places)
 
 
 def shot(page: Page, name: str) -> None:

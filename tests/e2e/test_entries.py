@@ -79,6 +79,34 @@ def test_an_entry_from_its_preview_to_the_bin(
     assert [entry.title for entry in list_entries(settings)][-1] == "Higgs fit"
 
 
+def test_a_notebook_that_is_saved_is_taken_by_itself(
+    context: BrowserContext, area: Path, settings: Settings
+) -> None:
+    asked = area.parent.parent / "lab-settings" / "vml-jupyter" / "plugin.jupyterlab-settings"
+    asked.parent.mkdir(parents=True)
+    asked.write_text('{"automaticMinutes": 1}')
+    environ = {
+        **os.environ,
+        "VML_DATA": str(settings.data),
+        "VML_CONFIG": str(settings.config),
+        "VML_RELEASE_URLS": "http://127.0.0.1:9",
+    }
+    with running_lab(area.parent, environ) as lab:
+        page = context.new_page()
+        page.goto(lab.page("lab/tree/fits/higgs.ipynb"))
+        expect(page.get_by_text("Python 3 (ipykernel) | Idle")).to_be_visible(timeout=60_000)
+        open_logbook(page)
+        page.locator(".jp-CodeCell .cm-content").first.click()
+        page.keyboard.type("# by hand")
+        page.keyboard.press("Control+s")
+        entry = page.get_by_test_id("vml-entry")
+        expect(entry.get_by_test_id("vml-automatic")).to_be_visible(timeout=60_000)
+        page.get_by_role("button", name="Filter by notebook").click()
+        page.get_by_test_id("vml-filter-kind").select_option("hand")
+        expect(entry).to_have_count(0)
+    assert [taken.automatic for taken in list_entries(settings)] == [True]
+
+
 def take_with_preview(page: Page) -> None:
     page.locator(".jp-Notebook .jp-Cell").first.click()
     page.keyboard.press("Control+Shift+Enter")

@@ -14,6 +14,7 @@ from vml_jupyter.flows.settings import Settings
 from .conftest import accessible, open_logbook, running_lab, shot
 from .hostile import SHARED_BY_PROXY, attack, command_lines, try_token
 from .leaving import leave_and_return
+from .living import cancel, die, keep_and_go_back, kill_server, look_at_the_frame, try_again
 
 pytestmark = [pytest.mark.machine, pytest.mark.browser, pytest.mark.timeout(900)]
 
@@ -25,7 +26,8 @@ def test_snapshot_and_restore_by_clicking(
     context: BrowserContext, environ: dict[str, str], machine_settings: Settings, dimuon: Path
 ) -> None:
     heading = first_heading(dimuon)
-    with running_lab(dimuon, environ, "/", "--ServerApp.log_level=DEBUG") as lab:
+    options = ("--ServerApp.log_level=DEBUG", "--LabApp.expose_app_in_browser=True")
+    with running_lab(dimuon, environ, "/", *options) as lab:
         page = context.new_page()
         page.goto(lab.page("lab/tree/dimuon.ipynb"))
         expect(page.get_by_text("Python 3 (ipykernel) | Idle")).to_be_visible(timeout=60_000)
@@ -39,6 +41,11 @@ def test_snapshot_and_restore_by_clicking(
         expect(page.get_by_role("heading", name="Overwritten")).to_be_visible()
 
         start_restore(page)
+        cancel(page)
+        start_restore(page)
+        kill_server(page, lab)
+    with running_lab(dimuon, environ, "/", *options, again=lab) as lab:
+        try_again(page)
         inside = look_at_the_tab(page, context, heading)
         expect(inside.get_by_role("heading", name=heading)).to_be_visible(timeout=GUEST_MS)
         expect(inside.get_by_text("Overwritten")).to_have_count(0)
@@ -63,6 +70,10 @@ def test_snapshot_and_restore_by_clicking(
             machine.entry,
             machine.id,
         )
+        look_at_the_frame(page, "dimuon.ipynb · CernVM 4.5.0.1")
+        keep_and_go_back(page, "before the change")
+        page.get_by_role("tab", name="dimuon.ipynb · CernVM 4.5.0.1").click()
+        die(page, machine.id)
         delete_machine(page)
     assert token not in (dimuon.parent / "lab.log").read_text(errors="replace")
     assert machines.list_machines(machine_settings) == []

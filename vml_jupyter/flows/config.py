@@ -94,6 +94,17 @@ def set(name: str, words: Sequence[str], environ: Mapping[str, str] = os.environ
     return get(name, environ)
 
 
+def set_text(name: str, text: str, environ: Mapping[str, str] = os.environ) -> Configured:
+    """Write a value that came as one text, as out of a field of a form; spaces part the values of a list.
+
+    Raises:
+        NotFound, Usage: As ``set`` does.
+    """
+    setting, key = _named(name)
+    is_list = not key and get_origin(setting.type) is list
+    return set(name, text.split() if is_list and not text.lstrip().startswith("[") else [text], environ)
+
+
 def unset(name: str, environ: Mapping[str, str] = os.environ) -> Configured | None:
     """Take a setting out of the configuration file and return how it is now; None for a line that is gone.
 

@@ -128,7 +128,7 @@ def _libvirt(settings: Settings) -> Finding:
     if told.error:
         fix = told.hint or how_to_install("libvirt")
         if settings.libvirt_uri != SESSION:
-            fix = f"{fix} The setting libvirt_uri names {settings.libvirt_uri}; {SESSION} needs no rights."
+            fix = f"{fix}; the setting libvirt_uri names {settings.libvirt_uri}; {SESSION} needs no rights."
         return Finding(what="libvirt", verdict=MISSING, why=told.error, fix=fix)
     said = f"{_dotted(told.libvirt)} with QEMU {_dotted(told.qemu)} at {settings.libvirt_uri}"
     if told.libvirt < _TRIED["libvirt"] or told.qemu < _TRIED["qemu"]:

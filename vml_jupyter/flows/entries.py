@@ -10,8 +10,9 @@ import msgspec
 
 from vml_jupyter.errors import LogbookMissing, Usage, WouldOverwrite, WrongPassword
 from vml_jupyter.flows.settings import Settings
-from vml_jupyter.logbook import Listed, Logbook, open_or_create_default
+from vml_jupyter.logbook import Listed, Logbook, made_mark, open_or_create_default
 from vml_jupyter.model import Entry, Query
+from vml_jupyter.model.address import masked
 from vml_jupyter.repository import local_folder
 
 _MOMENT = re.compile(r"\d{4}(-\d\d(-\d\d(T\d\d(:\d\d(:\d\d)?)?)?)?)?", re.ASCII)
@@ -55,6 +56,19 @@ def opened_or_created(settings: Settings) -> Iterator[Logbook]:
         yield logbook
     finally:
         logbook.close()
+
+
+def was_made(settings: Settings) -> bool:
+    """Tell whether this user had the logbook once: where it is not, its disk is probably not mounted."""
+    return made_mark(settings.password_file()).exists()
+
+
+def gone(settings: Settings) -> LogbookMissing:
+    """Return the error that says so."""
+    return LogbookMissing(
+        f"the logbook in {masked(settings.logbook)} was there before and is not now",
+        "Mount the disk on which it lies; nothing else is wrong.",
+    )
 
 
 def list_entries(settings: Settings, query: Query | None = None) -> list[Entry]:

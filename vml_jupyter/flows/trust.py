@@ -31,6 +31,13 @@ class TrustedEntries:
         """Tell whether an entry was imported and is not trusted yet."""
         return self._last(entry) == f"!{entry}"
 
+    def foreign(self) -> frozenset[str]:
+        """Return all entries that were imported and are not trusted yet."""
+        last: dict[str, bool] = {}
+        for word in self._words():
+            last[word.removeprefix("!")] = word.startswith("!")
+        return frozenset(entry for entry, is_foreign in last.items() if is_foreign)
+
     def add(self, entry: str) -> None:
         """Trust an entry from now on."""
         if entry not in self:
@@ -42,8 +49,12 @@ class TrustedEntries:
             self._append(f"!{entry}")
 
     def _last(self, entry: str) -> str:
-        words = self._file.read_text("utf-8").split() if self._file.exists() else []
-        return next((word for word in reversed(words) if word.removeprefix("!") == entry and entry), "")
+        return next(
+            (word for word in reversed(self._words()) if word.removeprefix("!") == entry and entry), ""
+        )
+
+    def _words(self) -> list[str]:
+        return self._file.read_text("utf-8").split() if self._file.exists() else []
 
     def _append(self, line: str) -> None:
         self._file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)

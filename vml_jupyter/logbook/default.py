@@ -39,7 +39,7 @@ def open_or_create_default(folder: Path, password_file: Path, cache: Path | None
                 _require_no_logbook(folder, password_file)
                 password = generate_password()
                 _write(password_file, password)
-            made = password_file.with_name(f"{password_file.name}.made")
+            made = made_mark(password_file)
             logbook = _open_or_create(folder, password, cache, made)
             if not made.exists():
                 made.touch(0o600)
@@ -49,6 +49,11 @@ def open_or_create_default(folder: Path, password_file: Path, cache: Path | None
             f"{error.filename or password_file} cannot be used: {error.strerror}",
             "Check that it is a folder in which you may write",
         ) from error
+
+
+def made_mark(password_file: Path) -> Path:
+    """Return the file that says that the logbook of this password was there once."""
+    return password_file.with_name(f"{password_file.name}.made")
 
 
 def _open_or_create(folder: Path, password: str, cache: Path | None, made: Path) -> Logbook:

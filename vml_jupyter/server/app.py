@@ -87,6 +87,13 @@ class VmlExtension(UserTraits, ExtensionApp):  # type: ignore[misc]  # made from
         folder = Path(str(data)).expanduser().absolute() if data else None
         return settings.load(over=said).using(data=folder)
 
+    def read_settings_again(self) -> None:
+        """Let what the user changed in the configuration file hold from now on."""
+        self.__dict__.pop("user_settings", None)
+        self.__dict__.pop("doors", None)
+        self.shelf = self._default_shelf()
+        self.flows = self._default_flows()
+
     @cached_property
     def desk(self) -> JobDesk:
         """The jobs of this server."""
@@ -128,6 +135,7 @@ class VmlExtension(UserTraits, ExtensionApp):  # type: ignore[misc]  # made from
     def initialize_settings(self) -> None:
         self._events.register_event_schema(events.SCHEMA)
         self._events.register_event_schema(events.LAUNCH_SCHEMA)
+        self._events.register_event_schema(events.ENTRY_SCHEMA)
 
     def initialize_handlers(self) -> None:
         self.handlers.extend(routes(self))
@@ -148,6 +156,11 @@ class VmlExtension(UserTraits, ExtensionApp):  # type: ignore[misc]  # made from
             await asyncio.to_thread(self.desk.close)
         if "launches" in self.__dict__:
             await asyncio.to_thread(self.launches.close)
+
+    def tell_entry(self, change: str, entry: str) -> None:
+        """Tell the user's other pages what this one did to an entry; called on the event loop."""
+        data = {"entry": entry, "change": change}
+        self._events.emit(schema_id=events.ENTRY_SCHEMA_ID, data=data)
 
     def _job_changed(self, job: Job) -> None:
         """Hand a change over from a worker's thread to the event loop, where events are told."""

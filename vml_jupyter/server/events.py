@@ -1,9 +1,10 @@
-"""How the browser hears that a job, or a machine elsewhere, changed: one event on Jupyter's event bus.
+"""How the browser hears that a job, a machine elsewhere, or an entry by another of its pages changed: one event.
 
     {"id": "5f0c...", "kind": "restore", "state": "running"}        {"id": "k3v9...", "state": "fetch"}
+    {"entry": "k3v9...", "change": "forgotten"}
 
-The event only wakes; what there is to see is read with GET. So nothing private reaches whoever else
-records the server's events, and a lost event costs a delay, never a wrong picture.
+It goes over Jupyter's event bus and only wakes; what there is to see is read with GET. So nothing private reaches whoever
+else records the server's events, and a lost event costs a delay, never a wrong picture.
 """
 
 from __future__ import annotations
@@ -40,6 +41,22 @@ LAUNCH_SCHEMA: dict[str, Any] = {
     "properties": {
         "id": {"type": "string", "description": "The machine, as in vml/api/launches."},
         "state": {"type": "string", "description": "The stage that its launcher told."},
+    },
+}
+
+
+ENTRY_SCHEMA_ID = "urn:vml-jupyter:entry:v1"
+
+ENTRY_SCHEMA: dict[str, Any] = {
+    "$id": ENTRY_SCHEMA_ID,
+    "version": "1",
+    "title": "An entry of the Virtual Machine Logbook changed",
+    "personal-data": False,
+    "type": "object",
+    "required": ["entry", "change"],
+    "properties": {
+        "entry": {"type": "string", "description": "The id of the entry."},
+        "change": {"enum": ["edited", "forgotten", "taken back", "removed"]},
     },
 }
 

@@ -59,6 +59,8 @@ class EmptyBinHandler(VmlHandler):
         if not asked.entries:
             raise Usage("no entry was named", "Reload the page; the bin may be empty already")
         removed = await self.beside(self.vml.shelf.empty_bin, asked.entries)
+        for entry in removed:
+            self.vml.tell_entry("removed", entry.id)
         self.reply({"entries": [entry_view(entry) for entry in removed]})
 
 
@@ -91,7 +93,7 @@ def target_at(contents_manager: Any, path: str) -> Path:
         )
     parts = PurePosixPath(path.strip("/")).parts
     if not parts or ".." in parts or "\0" in path or any(part.startswith(".") for part in parts):
-        raise BadArea(f"{path!r} cannot be restored to", "Name a new folder inside the file browser's root")
+        raise BadArea(f"nothing can be written at {path!r}", "Name a place inside the file browser's root")
     target = Path(root).expanduser().joinpath(*parts)
     if not target.parent.is_dir():
         raise BadArea(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from vml_jupyter.server.compare import ChangesHandler, FileChangeHandler
+from vml_jupyter.server.config import SettingHandler, SettingsHandler
 from vml_jupyter.server.entries import (
     DurabilityHandler,
     EntriesHandler,
@@ -47,6 +48,7 @@ from vml_jupyter.server.reading import (
     ThumbnailHandler,
 )
 from vml_jupyter.server.releases import EnvironmentHandler, ReleasesHandler, ShapeHandler
+from vml_jupyter.server.sharing import EntrySecretsHandler, ExampleHandler, ExportHandler
 
 if TYPE_CHECKING:
     from vml_jupyter.server.app import VmlExtension
@@ -69,6 +71,9 @@ def routes(vml: VmlExtension) -> list[tuple[Any, ...]]:
         (rf"/vml/api/entries/{_ID}/changes", ChangesHandler),
         (rf"/vml/api/entries/{_ID}/file-change", FileChangeHandler),
         (rf"/vml/api/entries/{_ID}/restore-files", RestoreFilesHandler),
+        (rf"/vml/api/entries/{_ID}/secrets", EntrySecretsHandler),
+        (rf"/vml/api/entries/{_ID}/export", ExportHandler),
+        (r"/vml/api/example", ExampleHandler),
         (rf"/vml/api/entries/{_ID}/launcher", LauncherHandler),
         (rf"/vml/entries/{_ID}/launcher", LauncherFileHandler),
         (r"/vml/api/launches", LaunchesHandler),
@@ -97,6 +102,8 @@ def routes(vml: VmlExtension) -> list[tuple[Any, ...]]:
         (r"/vml/api/doctor", DoctorHandler),
         (r"/vml/api/releases", ReleasesHandler),
         (r"/vml/api/shape", ShapeHandler),
+        (r"/vml/api/settings", SettingsHandler),
+        (rf"/vml/api/settings/{_NAME}", SettingHandler),
         (r"/vml/api/environment", EnvironmentHandler),
         (rf"/vml/machines/{_ID}(?:/.*)?", MachineProxyHandler, {"vml": vml}),
     ]

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from vml_jupyter.flows.beside import Restored
     from vml_jupyter.flows.changes import FileChange
     from vml_jupyter.flows.diff import Diff
+    from vml_jupyter.flows.export import Exported
     from vml_jupyter.flows.held import Held
     from vml_jupyter.flows.preview import Preview
     from vml_jupyter.flows.reading import Details, Listing
@@ -48,11 +49,19 @@ class Shelf:
             Thread(target=import_module, args=("nbdime.diffing.notebooks",), name="vml-readying").start()
 
     def entries(self, query: Query) -> list[Entry]:
+        from vml_jupyter.flows.entries import gone, opened, was_made
+
         try:
             with self._held.opened(self._settings) as logbook:
-                return logbook.listed(query).entries
-        except LogbookMissing:  # the first snapshot makes it
-            return []
+                found = logbook.listed(query).entries
+            if not found:
+                with opened(self._settings):  # of the one that is held the disk may have been taken away
+                    pass
+        except LogbookMissing:
+            if was_made(self._settings):
+                raise gone(self._settings) from None
+            return []  # the first snapshot makes it
+        return found
 
     def preview(self, area: Path, progress: Progress) -> Preview:
         from vml_jupyter.flows.preview import preview
@@ -63,6 +72,46 @@ class Shelf:
         from vml_jupyter.flows.area_secrets import area_secrets
 
         return area_secrets(area, progress)
+
+    def entry_secrets(self, entry: str, progress: Progress) -> Scan:
+        from vml_jupyter.flows.entry_secrets import scan
+        from vml_jupyter.snapshot.copying import Lessened
+
+        with self._held.opened(self._settings) as logbook:
+            return scan(Lessened(logbook.repository), logbook.find_own(entry), progress)
+
+    def export(
+        self,
+        entry: str,
+        target: Path,
+        *,
+        with_release: bool,
+        leave_out: bool,
+        allow_secrets: bool,
+        progress: Progress,
+    ) -> Exported:
+        from vml_jupyter.flows.export import export
+
+        return export(
+            self._settings,
+            [entry],
+            target,
+            with_release=with_release,
+            leave_out=leave_out,
+            allow_secrets=allow_secrets,
+            progress=progress,
+        )
+
+    def lay_example(self, parent: Path) -> Path:
+        """Return the example's notebook in its new folder."""
+        from vml_jupyter.flows.example import NOTEBOOK, lay_example
+
+        return lay_example(parent) / NOTEBOOK
+
+    def is_shared(self) -> bool:
+        from vml_jupyter.flows.places import is_shared
+
+        return is_shared(self._settings)
 
     def thumbnail(self, entry: str) -> Image | None:
         from vml_jupyter.flows.thumbnail import last_plot

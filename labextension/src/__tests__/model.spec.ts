@@ -1,7 +1,13 @@
 import { Signal } from '@lumino/signaling';
 
 import { IApi, Refusal } from '../api';
-import { failure, JOB_EVENT, LAUNCH_EVENT, LogbookModel } from '../model';
+import {
+  ENTRY_EVENT,
+  failure,
+  JOB_EVENT,
+  LAUNCH_EVENT,
+  LogbookModel
+} from '../model';
 import { IDurability, IEntry, IJob, ILaunch, IMachine } from '../records';
 import { entry, job, launch, machine } from './records';
 
@@ -17,8 +23,12 @@ class FakeApi {
 
   binned: IEntry[] = [];
 
-  entries = async (limit?: number) =>
-    this._read('entries', this.listed).slice(0, limit || undefined);
+  others = false;
+
+  entries = async (limit?: number, others = false) => {
+    this.others = others;
+    return this._read('entries', this.listed).slice(0, limit || undefined);
+  };
   forgotten = async () => this._read('bin', this.binned);
   forget = async (id: string) => this._move(id, this.listed, this.binned);
   unforget = async (id: string) => this._move(id, this.binned, this.listed);
@@ -132,6 +142,68 @@ describe('LogbookModel', () => {
     bus.emit({ schema_id: LAUNCH_EVENT });
     await settled();
     expect(model.launches).toEqual([launch()]);
+  });
+
+  it('says that the server does not answer, and reads all when it is back', async () => {
+    const lost = new Refusal({ code: 'no-answer', message: 'no answer' });
+    api.refusal = lost;
+    await model.readJobs().catch(() => undefined);
+    expect(model.lost).toBe(lost);
+    api.refusal = null;
+    api.reads = [];
+    await model.readJobs();
+    await settled();
+    expect(model.lost).toBeNull();
+    expect(api.reads.sort()).toEqual(['bin', 'entries', 'jobs', 'machines']);
+  });
+
+  it('reads entries again while they cannot be read, and then no more', async () => {
+    api.refusal = new Refusal({ code: 'store-unreachable', message: 'away' });
+    await model.refresh();
+    api.refusal = null;
+    await model.readJobs();
+    await settled();
+    api.reads = [];
+    await model.readArrivals();
+    expect(api.reads).toEqual([]);
+    expect(model.entriesFailure).toBeNull();
+  });
+
+  it('looks now and then whether a machine that runs has ended', async () => {
+    api.running = [machine({ state: 'stopped' })];
+    api.reads = [];
+    for (let look = 0; look < 3; look++) {
+      await model.readArrivals();
+    }
+    expect(api.reads).toEqual(['machines']);
+    for (let look = 0; look < 6; look++) {
+      await model.readArrivals();
+    }
+    expect(api.reads).toEqual(['machines']);
+  });
+
+  it('reads the entries when another page changed one', async () => {
+    api.reads = [];
+    bus.emit({ schema_id: ENTRY_EVENT });
+    await settled();
+    expect(api.reads.sort()).toEqual(['bin', 'entries']);
+  });
+
+  it('lists what other programs backed up on request', async () => {
+    await model.showOthers(true);
+    expect([model.showsOthers, api.others]).toEqual([true, true]);
+    await model.showOthers(false);
+    expect([model.showsOthers, api.others]).toEqual([false, false]);
+  });
+
+  it('keeps the newer of two answers', async () => {
+    const answers: ((entries: IEntry[]) => void)[] = [];
+    api.entries = () => new Promise(resolve => answers.push(resolve));
+    const both = [model.showOthers(true), model.showOthers(false)];
+    answers[1]([]);
+    answers[0]([entry({ id: 'older' })]);
+    await Promise.all(both);
+    expect(model.entries).toEqual([]);
   });
 
   it('looks how much has come over while something does, and else asks nothing', async () => {

@@ -100,6 +100,9 @@ class FakeFlows:
             found=(SecretFinding(path="key.pem", where="line 1", kind="private key"),), files=1, unseen={}
         )
 
+    def is_shared(self) -> bool:
+        return False
+
     def thumbnail(self, entry: str) -> Image | None:
         self._asked("thumbnail", entry)
         _by_id(self.listed, entry)

@@ -181,6 +181,93 @@ async def test_what_restic_wrote_is_listed_on_request_and_looked_into(
     assert (await ask("GET", f"entries/{snapshot[:8]}/file?path=a.txt"))[1]["text"] == "one\n"
 
 
+async def test_an_entry_is_looked_through_and_exported(
+    ask: Any, ended: Any, vml: Any, area: Path, jp_root_dir: Path
+) -> None:
+    (area / "key.py").write_text('api_key = "AKIAIOSFODNN7EXAMPLQ"\n')
+    risky = capture(vml.user_settings, area, title="with a key")
+    _, body = await ask("GET", f"entries/{risky.id}/secrets")
+    assert {finding["path"] for finding in body["found"]} == {"key.py"}
+    assert "AKIA" not in json.dumps(body)
+    _, body = await ask("POST", f"entries/{risky.id}/export", {"to": "a.vml"})
+    job = await ended(body["job"]["id"])
+    assert (job["state"], job["error"]["code"]) == ("failed", "secrets-found")
+    assert not (jp_root_dir / "a.vml").exists()
+    _, body = await ask("POST", f"entries/{risky.id}/export", {"to": "a.vml", "leave_out": True})
+    job = await ended(body["job"]["id"])
+    size = (jp_root_dir / "a.vml").stat().st_size
+    assert (job["state"], job["result"]) == (
+        "done",
+        {"path": "a.vml", "bytes": size, "left_out": ["key.py"]},
+    )
+    before = (jp_root_dir / "a.vml").read_bytes()
+    status, body = await ask("POST", f"entries/{risky.id}/export", {"to": "a.vml", "allow_secrets": True})
+    assert (status, body["code"], "'a-2.vml'" in body["hint"]) == (409, "would-overwrite", True)
+    assert (jp_root_dir / "a.vml").read_bytes() == before
+    for to in ("", "../a.vml", ".ssh/key", "no/such/folder/a.vml"):
+        assert (await ask("POST", f"entries/{risky.id}/export", {"to": to}))[0] == 400
+    assert (await ask("GET", "entries/zz/secrets"))[0] == 404
+
+
+async def test_entries_say_whether_others_read_them_and_whose_they_are(
+    ask: Any, vml: Any, entry: Entry
+) -> None:
+    async def told() -> tuple[bool, bool]:
+        [listed] = (await ask("GET", "entries"))[1]["entries"]
+        return listed["shared"], listed["foreign"]
+
+    assert await told() == (False, False)
+    with opened(vml.user_settings) as logbook:
+        logbook.repository.keys.add("a colleague's", scrypt_n=2)
+    vml.trusted.add_foreign(entry.id)
+    assert await told() == (True, True)
+    vml.trusted.add(entry.id)
+    assert await told() == (True, False)
+
+
+async def test_a_logbook_on_a_disk_that_is_away_is_not_taken_for_an_empty_one(
+    ask: Any, vml: Any, tmp_path: Path
+) -> None:
+    place = Path(vml.user_settings.logbook)
+    assert len((await ask("GET", "entries"))[1]["entries"]) == 1
+    place.rename(tmp_path / "away")
+    status, body = await ask("GET", "entries")
+    assert (status, body["code"]) == (404, "logbook-missing")
+    (tmp_path / "away").rename(place)
+    assert len((await ask("GET", "entries"))[1]["entries"]) == 1
+
+
+async def test_the_example_comes_into_a_folder_of_its_own(ask: Any, jp_root_dir: Path, area: Path) -> None:
+    for to, path in (("", "vml-example"), ("", "vml-example-2"), ("fits", "fits/vml-example")):
+        status, body = await ask("POST", "example", {"to": to})
+        assert (status, body["path"]) == (201, f"{path}/dimuon.ipynb")
+        assert {file.name for file in (jp_root_dir / path).iterdir()} == {"dimuon.ipynb", "dimuon.csv"}
+    assert (await ask("POST", "example", {"to": ".."}))[0] == 400
+
+
+async def test_other_pages_hear_what_this_one_did_to_an_entry(
+    ask: Any, vml: Any, jp_serverapp: Any, entry: Entry
+) -> None:
+    from vml_jupyter.server import events
+    from vml_jupyter.server.flows import Flows
+
+    vml.flows = Flows(vml.user_settings)
+    heard: list[tuple[str, str]] = []
+
+    async def hear(logger: Any, schema_id: str, data: dict[str, str]) -> None:
+        heard.append((data["entry"], data["change"]))
+
+    jp_serverapp.event_logger.add_listener(schema_id=events.ENTRY_SCHEMA_ID, listener=hear)
+    await ask("PATCH", "entries/ID", {"title": "other"})
+    await ask("DELETE", "entries/ID")
+    await ask("POST", "entries/ID/unforget")
+    await ask("DELETE", "entries/ID")
+    await ask("POST", "bin/empty", {"entries": [entry.id]})
+    await jp_serverapp.event_logger.gather_listeners()
+    changes = ["edited", "forgotten", "taken back", "forgotten", "removed"]
+    assert heard == [(entry.id, change) for change in changes]
+
+
 async def test_no_path_leads_out(ask: Any) -> None:
     for path, status in HOSTILE.items():
         answered, body = await ask("GET", path)
