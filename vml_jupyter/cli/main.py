@@ -40,6 +40,7 @@ def parser(
         with_version: Whether it can be asked for its version.
     """
     from vml_jupyter.cli import (
+        appliance,
         config,
         context,
         diff,
@@ -82,6 +83,7 @@ def parser(
         warm,
         sharing,
         launcher,
+        appliance,
         doctor,
         config,
     ):

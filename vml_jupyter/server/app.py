@@ -25,6 +25,7 @@ from vml_jupyter.server import events
 from vml_jupyter.server.doors import Doors
 from vml_jupyter.server.flows import Flows
 from vml_jupyter.server.launching import Launches
+from vml_jupyter.server.made import MadeLaunchers
 from vml_jupyter.server.routes import routes
 from vml_jupyter.server.shelf import Shelf
 from vml_jupyter.server.traits import UserTraits
@@ -105,6 +106,11 @@ class VmlExtension(UserTraits, ExtensionApp):  # type: ignore[misc]  # made from
     def launches(self) -> Launches:
         """Launchers, and the machines that came of them."""
         return Launches(self.user_settings)
+
+    @cached_property
+    def made(self) -> MadeLaunchers:
+        """Launchers that wait to be downloaded."""
+        return MadeLaunchers(self.user_settings)
 
     @cached_property
     def trusted(self) -> TrustedEntries:

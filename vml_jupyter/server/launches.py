@@ -12,20 +12,18 @@ A launcher sends its token as ``Authorization: Bearer``. It is no user of this s
 
 from __future__ import annotations
 
-import hashlib
 import re
-import ssl
 from collections.abc import Callable
 from http import HTTPStatus
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 from jupyter_server.auth.decorator import allow_unauthenticated, authorized
 from tornado import web
 
-from vml_jupyter.errors import NotAllowed, Usage
+from vml_jupyter.errors import NotAllowed
 from vml_jupyter.server.handler import VmlHandler
+from vml_jupyter.server.reached import reached
 
 if TYPE_CHECKING:
     from vml_jupyter.flows.launch_records import Launch
@@ -33,7 +31,6 @@ if TYPE_CHECKING:
 
 _PIECE = 1 << 20
 _RANGE = re.compile(r"bytes=(\d{1,18})-(\d{1,18})?")
-_LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 
 class PairRequest(msgspec.Struct, frozen=True, kw_only=True):
@@ -52,26 +49,11 @@ class StatusRequest(msgspec.Struct, frozen=True, kw_only=True):
 
 class _Making(VmlHandler):
     async def make(self, entry: str) -> Launcher:
-        address = f"{self.request.protocol}://{self.request.host}{self.base_url}"
-        return await self.beside(self._make, entry, address, self._certificate())
+        return await self.beside(self._make, entry)
 
-    def _make(self, entry: str, address: str, certificate: str) -> Launcher:
-        host = self.request.host_name
-        if self.request.protocol != "https" and host not in _LOOPBACK:
-            raise Usage(
-                "a launcher is only made over https, or where server and browser are on one computer",
-                "Start Jupyter with a certificate (ServerApp.certfile), or reach it by a tunnel as localhost.",
-            )
-        return self.vml.launches.launcher(entry, (address,), certificate)
-
-    def _certificate(self) -> str:
-        """Return the digest of the certificate that this server itself shows, '' where it shows none."""
-        file = getattr(self.serverapp, "certfile", "")
-        if not file or self.request.protocol != "https":
-            return ""
-        first = Path(file).read_text("ascii").partition("-----END CERTIFICATE-----")[0]
-        pem = first[first.index("-----BEGIN CERTIFICATE-----") :] + "-----END CERTIFICATE-----\n"
-        return hashlib.sha256(ssl.PEM_cert_to_DER_cert(pem)).hexdigest()
+    def _make(self, entry: str) -> Launcher:
+        server = reached(self)
+        return self.vml.launches.launcher(entry, (server.address,), server.certificate)
 
 
 class LauncherFileHandler(_Making):
@@ -80,7 +62,7 @@ class LauncherFileHandler(_Making):
     async def get(self, entry: str) -> None:
         made = await self.make(entry)
         self.set_header("Content-Type", "text/x-python; charset=utf-8")
-        self.set_header("Content-Disposition", f'attachment; filename="{_name(made)}"')
+        self.set_header("Content-Disposition", f'attachment; filename="{launcher_name(made)}"')
         self.set_header("Cache-Control", "no-store")
         self.set_header("X-Vml-Sha256", made.sha256)
         await self.finish(made.text)
@@ -91,7 +73,7 @@ class LauncherHandler(_Making):
     @authorized
     async def post(self, entry: str) -> None:
         made = await self.make(entry)
-        self.reply({"name": _name(made), "script": made.text, "sha256": made.sha256, "expires": made.expires})
+        self.reply({"name": launcher_name(made), "script": made.text, "sha256": made.sha256, "expires": made.expires})
 
 
 class LaunchesHandler(VmlHandler):
@@ -99,7 +81,7 @@ class LaunchesHandler(VmlHandler):
     @authorized
     async def get(self) -> None:
         found = await self.beside(self.vml.launches.all)
-        self.reply({"launches": [_view(launch) for launch in found]})
+        self.reply({"launches": [launch_view(launch) for launch in found]})
 
 
 class _OfLauncher(VmlHandler):
@@ -165,11 +147,11 @@ class PartHandler(_OfLauncher):
         return start, stop
 
 
-def _name(made: Launcher) -> str:
+def launcher_name(made: Launcher) -> str:
     return f"vml-launch-{made.entry}.py"
 
 
-def _view(launch: Launch) -> dict[str, Any]:
+def launch_view(launch: Launch) -> dict[str, Any]:
     """Return what the user sees of a machine elsewhere: no token of it."""
     return {
         "id": launch.machine,
