@@ -56,7 +56,7 @@ mini: $(VENV)/.ready
 
 appliance: $(VENV)/.ready
 	@sh .ci/packages run build
-	@$(BIN)/vml appliance build
+	@$(BIN)/vml appliance build --force
 
 demo: $(VENV)/.ready
 	@sh .ci/packages run build

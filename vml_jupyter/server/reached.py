@@ -7,9 +7,9 @@ import ssl
 from pathlib import Path
 
 import msgspec
-from jupyter_server.base.handlers import JupyterHandler
 
 from vml_jupyter.errors import Usage
+from vml_jupyter.server.handler import VmlHandler
 
 _LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
@@ -21,7 +21,7 @@ class Reached(msgspec.Struct, frozen=True, kw_only=True):
     certificate: str
 
 
-def reached(handler: JupyterHandler) -> Reached:
+def reached(handler: VmlHandler) -> Reached:
     """Return how the browser that asks reached this server.
 
     Raises:
@@ -37,11 +37,19 @@ def reached(handler: JupyterHandler) -> Reached:
     return Reached(address=address, certificate=_certificate(handler))
 
 
-def _certificate(handler: JupyterHandler) -> str:
+def _certificate(handler: VmlHandler) -> str:
     """Return the digest of the certificate that this server itself shows, '' where it shows none."""
+    if handler.vml.tls.port and _port(handler) == handler.vml.tls.port:
+        return handler.vml.tls.sha256
     file = getattr(handler.serverapp, "certfile", "")
     if not file or handler.request.protocol != "https":
         return ""
     first = Path(file).read_text("ascii").partition("-----END CERTIFICATE-----")[0]
     pem = first[first.index("-----BEGIN CERTIFICATE-----") :] + "-----END CERTIFICATE-----\n"
     return hashlib.sha256(ssl.PEM_cert_to_DER_cert(pem)).hexdigest()
+
+
+def _port(handler: VmlHandler) -> int:
+    """Return the port of this server that the request came to, whatever name it was sent to."""
+    stream = getattr(handler.request.connection, "stream", None)
+    return int(stream.socket.getsockname()[1]) if stream is not None and stream.socket is not None else 0
