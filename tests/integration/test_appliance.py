@@ -19,12 +19,11 @@ from vml_vm import SATA, VmlVm, new_disk, running, until
 
 from vml_jupyter import appliance
 from vml_jupyter.flows.settings import load
-from vml_jupyter.guest.notebook import execute_notebook
 from vml_jupyter.progress import SILENT
 from vml_jupyter.release.mini import recipe
 
 from .conftest import processes_naming
-from .test_launcher import Elsewhere
+from .launcher_scene import Elsewhere, elsewhere
 
 pytestmark = [pytest.mark.machine, pytest.mark.browser]
 
@@ -61,25 +60,29 @@ def test_an_entry_comes_up_on_the_host(
         page = context.new_page()
         token = set_password(vm, page)
         entry = snapshot(vm, token, dimuon)
-        script = download_launcher(page, entry, tmp_path / "home")
-        there = Elsewhere(script.parent, script)
-        with watched(vm, token) as stages:
-            said = there.run()
-            assert "Downloading the image" in said
-            execute(there)
-            capture(vm, token, there, entry)
-            there.run("suspend")
-            there.run()
-            page.goto(f"{vm.url}vml/")
-            expect(page.get_by_role("cell", name="running", exact=True)).to_be_visible()
-            shot(page, "plain-page-with-machine")
-            folder = there.folder
-            there.run("remove")
-        assert {"accelerator", "fetch", "start", "ready", "running", "suspended"} <= stages
-        assert [each for each in script.parent.rglob("*") if each.is_file()] == [script]
-        assert processes_naming(folder) == []
-        assert state_of(vm, token) in (None, "removed")
+        script = download_launcher(page, entry)
+        with elsewhere(tmp_path / "home", script, f"vml-launch-{entry}.py") as there:
+            with watched(vm, token) as stages:
+                use(vm, token, there, page, entry)
+                folder = there.folder
+                there.run("remove")
+            assert {"fetch", "start", "ready", "running", "suspended"} <= stages
+            assert there.files() == [there.script]
+            assert processes_naming(folder) == []
+            assert ask(vm, token, "GET", "vml/api/launches")["launches"] == []
     a_new_version_keeps_the_data(image, data, entry, tmp_path)
+
+
+def use(vm: VmlVm, token: str, there: Elsewhere, page: Page, entry: str) -> None:
+    """Do with the machine what users do, until it is removed."""
+    assert "Downloading the image" in there.run()
+    execute(there)
+    capture(vm, token, there, entry)
+    there.run("suspend")
+    there.run()
+    page.goto(f"{vm.url}vml/")
+    expect(page.get_by_role("cell", name="running", exact=True)).to_be_visible()
+    shot(page, "plain-page-with-machine")
 
 
 def set_password(vm: VmlVm, page: Page) -> str:
@@ -127,8 +130,8 @@ def done(vm: VmlVm, token: str, job: str) -> dict[str, Any]:
     return dict(found["result"])
 
 
-def download_launcher(page: Page, entry: str, home: Path) -> Path:
-    """Pick the entry on the plain page, have its launcher made, compare the digest; return the file."""
+def download_launcher(page: Page, entry: str) -> bytes:
+    """Pick the entry on the plain page, have its launcher made, compare the digest; return the script."""
     page.reload()
     shot(page, "plain-page")
     accessible(page, "main")
@@ -147,11 +150,9 @@ def download_launcher(page: Page, entry: str, home: Path) -> Path:
     shot(page, "plain-launcher")
     with page.expect_download() as coming:
         link.click()
-    home.mkdir()
-    script = home / coming.value.suggested_filename
-    coming.value.save_as(script)
-    assert script.name == f"vml-launch-{entry}.py"
-    assert page.locator("#digest").inner_text() == hashlib.sha256(script.read_bytes()).hexdigest()
+    script = Path(coming.value.path()).read_bytes()
+    assert coming.value.suggested_filename == f"vml-launch-{entry}.py"
+    assert page.locator("#digest").inner_text() == hashlib.sha256(script).hexdigest()
     return script
 
 
@@ -178,18 +179,12 @@ def stages_of(vm: VmlVm, token: str) -> set[str]:
     return {each["state"] for each in ask(vm, token, "GET", "vml/api/launches")["launches"]}
 
 
-def state_of(vm: VmlVm, token: str) -> str | None:
-    found = [each["state"] for each in ask(vm, token, "GET", "vml/api/launches")["launches"]]
-    return found[0] if found else None
-
-
 def execute(there: Elsewhere) -> None:
-    """Run the notebook in the machine that came up, and save it there."""
-    record = json.loads((there.folder / "launch.json").read_bytes())
-    base = f"http://127.0.0.1:{record['port']}/"
-    inside = execute_notebook(base, record["jupyter_token"], "dimuon.ipynb", 240.0, save=True)
+    """Run the notebook in the machine that came up, and write what came of it into the working area."""
+    inside = there.execute("dimuon.ipynb")
     said = json.dumps(inside.cells)
     assert f"CernVM {RELEASE}" in said
+    there.write("fitted.txt", "91.2")
 
 
 def capture(vm: VmlVm, token: str, there: Elsewhere, entry: str) -> None:
