@@ -27,7 +27,8 @@ from vml_jupyter.flows.settings import load
 from vml_jupyter.progress import SILENT
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "tests"))
-from vml_vm import new_disk, running  # noqa: E402 - it lies beside the tests, which use it, too
+
+from vml_vm import new_disk, running
 
 DEADLINE_S = 300.0
 LIMIT = 1.15

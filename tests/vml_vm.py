@@ -1,4 +1,4 @@
-"""A VML VM that runs: its image, a data disk, QEMU with the network of the manual's one line. The bench uses it, too."""
+"""A VML VM that runs: its image, a data disk, QEMU with the network of the manual's one line. For the bench, too."""
 
 from __future__ import annotations
 
@@ -22,7 +22,14 @@ _TOKEN = re.compile(r"with this token:\s+([0-9a-f]{48})")
 
 VIRTIO = ("-drive", "file={system},if=virtio", "-drive", "file={data},if=virtio")
 SATA = (
-    *("-machine", "q35", "-drive", "file={system},if=none,id=system", "-drive", "file={data},if=none,id=data"),
+    *(
+        "-machine",
+        "q35",
+        "-drive",
+        "file={system},if=none,id=system",
+        "-drive",
+        "file={data},if=none,id=data",
+    ),
     *("-device", "ide-hd,drive=system,bus=ide.0", "-device", "ide-hd,drive=data,bus=ide.1"),
 )
 """As VirtualBox has it."""

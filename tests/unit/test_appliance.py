@@ -1,4 +1,4 @@
-"""The VML VM as a file: what goes into it, when it is built again, how it is packed, and which disk it takes for its own.
+"""The VML VM as a file: what goes into it, when it is built again, how it is packed, which disk it takes for its own.
 
 That it boots, and does what it is for, is in the tests with machines.
 """
@@ -41,9 +41,13 @@ def test_the_packages_are_those_that_run_here() -> None:
 def test_this_very_vml_is_laid_out_and_runs(tmp_path: Path) -> None:
     own.lay(tmp_path)
     packages = tmp_path / PACKAGES[1:]
-    code = "import vml_jupyter, importlib.metadata as m; print(vml_jupyter.__file__, m.version('vml_jupyter'))"
+    code = (
+        "import vml_jupyter, importlib.metadata as m; print(vml_jupyter.__file__, m.version('vml_jupyter'))"
+    )
     environ = {**os.environ, "PYTHONPATH": str(packages)}
-    done = subprocess.run([sys.executable, "-c", code], env=environ, capture_output=True, text=True, check=True)
+    done = subprocess.run(
+        [sys.executable, "-c", code], env=environ, capture_output=True, text=True, check=True
+    )
     assert done.stdout.split() == [str(packages / "vml_jupyter/__init__.py"), metadata.version("vml_jupyter")]
     command = [sys.executable, str(tmp_path / "usr/local/bin/vml"), "--version"]
     done = subprocess.run(command, env=environ, capture_output=True, text=True, check=True)
@@ -93,7 +97,9 @@ def test_it_is_built_once(tmp_path: Path, builds: list[Path]) -> None:
     assert len(builds) == 1
 
 
-def test_it_is_built_again_where_anything_of_it_changed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_it_is_built_again_where_anything_of_it_changed(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     before, base = recipe.digest(["a==1"]), recipe.base_digest(["a==1"])
     assert (recipe.digest(["a==2"]), recipe.base_digest(["a==2"])) != (before, base)
     changed = tmp_path / "file"
@@ -180,9 +186,9 @@ def test_the_ova_holds_what_its_description_says(settings: Settings, image: Path
         assert digest == hashlib.sha256((tmp_path / "open" / name).read_bytes()).hexdigest()
     described = ElementTree.parse(tmp_path / "open" / "vml-vm.ovf").getroot()
     for file in described.iter(f"{OVF}File"):
-        assert int(file.attrib[f"{OVF}size"]) == (
-            tmp_path / "open" / file.attrib[f"{OVF}href"]
-        ).stat().st_size
+        assert (
+            int(file.attrib[f"{OVF}size"]) == (tmp_path / "open" / file.attrib[f"{OVF}href"]).stat().st_size
+        )
     capacities = [disk.attrib[f"{OVF}capacity"] for disk in described.iter(f"{OVF}Disk")]
     assert capacities == [str(4 << 20), "100"]
     same = ["qemu-img", "compare", "-q", str(image), str(tmp_path / "open" / "vml-vm-system.vmdk")]

@@ -1,6 +1,6 @@
 """Build the image of the VML VM once per content, one build at a time, and put it in place whole.
 
-    pins -> wheels -> base (kept) -> + this VML -> partitions -> disk -> compressed -> rename
+pins -> wheels -> base (kept) -> + this VML -> partitions -> disk -> compressed -> rename
 """
 
 from __future__ import annotations

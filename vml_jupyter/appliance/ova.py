@@ -1,9 +1,9 @@
 """Pack the image of the VML VM for VirtualBox and VMware: a tar of a description, digests, and two disks.
 
-    vml-vm.ovf            2 processors, 2 GiB, SATA, an Intel card behind NAT     DMTF DSP0243, version 1
-    vml-vm.mf             SHA256(name)= digest, of the others
-    vml-vm-system.vmdk    the system, streamOptimized
-    vml-vm-data.vmdk      an empty disk, which becomes the data disk when it is first started
+vml-vm.ovf            2 processors, 2 GiB, SATA, an Intel card behind NAT     DMTF DSP0243, version 1
+vml-vm.mf             SHA256(name)= digest, of the others
+vml-vm-system.vmdk    the system, streamOptimized
+vml-vm-data.vmdk      an empty disk, which becomes the data disk when it is first started
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """Put a boot partition and a system's together into one disk that a BIOS boots, without mounting anything.
 
-    sector 0        MBR: syslinux' boot code, two partitions
-    sector 2048     partition 1, active, FAT16: syslinux, kernel, initial RAM disk
-    then, aligned   partition 2, ext4
+sector 0        MBR: syslinux' boot code, two partitions
+sector 2048     partition 1, active, FAT16: syslinux, kernel, initial RAM disk
+then, aligned   partition 2, ext4
 """
 
 from __future__ import annotations

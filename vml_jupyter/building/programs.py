@@ -87,7 +87,9 @@ class Runner:
             with _ended(child):
                 self._wait(child)
         if child.returncode:
-            raise HostError(self._why(name, child.returncode, log), "Read the lines above; is the network there?")
+            raise HostError(
+                self._why(name, child.returncode, log), "Read the lines above; is the network there?"
+            )
 
     def _wait(self, child: subprocess.Popen[bytes]) -> None:
         seconds = 0

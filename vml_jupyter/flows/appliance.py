@@ -1,7 +1,7 @@
 """The VML VM as a file to hand out: built where it is not there yet, then copied or packed, with its SHA-256 beside it.
 
-    data folder -> image -> FILE.qcow2 | FILE.ova     whole or not at all
-                            FILE.sha256               as `sha256sum --check` reads it
+data folder -> image -> FILE.qcow2 | FILE.ova     whole or not at all
+                        FILE.sha256               as `sha256sum --check` reads it
 """
 
 from __future__ import annotations
@@ -51,9 +51,7 @@ def build(
     to = to.absolute()
     beside = to.with_name(f"{to.name}.sha256")
     if to.suffix not in _KINDS:
-        raise Usage(
-            f"{to.name} is neither a .qcow2 nor an .ova file", "Name what it is to be by its ending."
-        )
+        raise Usage(f"{to.name} is neither a .qcow2 nor an .ova file", "Name what it is to be by its ending.")
     if not to.parent.is_dir():
         raise NotFound(f"{to.parent} is no folder", "Make it first.")
     for file in (to, beside):

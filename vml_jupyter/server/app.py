@@ -67,8 +67,8 @@ class VmlExtension(UserTraits, ExtensionApp):  # type: ignore[misc]  # made from
         min=0,
         max=65535,
         help=(
-            "One more port of this server, with TLS and a certificate that it makes for itself, which launchers know by its "
-            "SHA-256: for browsers on other computers where no certificate is to be had. 0 for none."
+            "One more port of this server, with TLS and a certificate that it makes for itself, which launchers know "
+            "by its SHA-256: for browsers on other computers where no certificate is to be had. 0 for none."
         ),
     ).tag(config=True)
     workers = Integer(3, min=1, help="How many jobs run at the same time.").tag(config=True)
@@ -163,7 +163,7 @@ class VmlExtension(UserTraits, ExtensionApp):  # type: ignore[misc]  # made from
         try:
             self.tls.listen(serverapp, await asyncio.to_thread(self.tls.prepare), self.tls_port)
         except OSError as error:  # the other port serves all the same
-            self.log.error("there is no TLS at port %d: %s", self.tls_port, error)
+            self.log.warning("there is no TLS at port %d: %s", self.tls_port, error)
 
     async def stop_extension(self) -> None:
         """End the watch and the jobs when the server stops; called by Jupyter Server."""

@@ -73,7 +73,9 @@ class LauncherHandler(_Making):
     @authorized
     async def post(self, entry: str) -> None:
         made = await self.make(entry)
-        self.reply({"name": launcher_name(made), "script": made.text, "sha256": made.sha256, "expires": made.expires})
+        self.reply(
+            {"name": launcher_name(made), "script": made.text, "sha256": made.sha256, "expires": made.expires}
+        )
 
 
 class LaunchesHandler(VmlHandler):

@@ -2,7 +2,7 @@
 
     GET  vml/                                  the entries, ?q=words, and the machines that launchers started
     GET  vml/entries/<id>                      one entry: what it is, what it needs, and whether that can be had
-    POST vml/entries/<id>                      make its launcher -> vml/entries/<id>?job=<job>, which looks again by itself
+    POST vml/entries/<id>                      make its launcher -> vml/entries/<id>?job=<job>, until it is there
     GET  vml/entries/<id>/launcher/<sha256>    that launcher, as a file
 
 Whoever may use JupyterLab here may see them. All that an entry says is text.
@@ -53,7 +53,9 @@ class _Page(VmlHandler):
     def show(self, template: str, **values: Any) -> None:
         """Answer with a page."""
         self.set_header("Cache-Control", "no-store")
-        self.set_header("Referrer-Policy", "same-origin")  # the form's protection against other sites needs it
+        self.set_header(
+            "Referrer-Policy", "same-origin"
+        )  # the form's protection against other sites needs it
         page = _environment().get_template(template)
         text = page.render(base=self.base_url, style=_style(), address=self.address, **values)
         self.finish(text, set_content_type="text/html; charset=utf-8")
@@ -123,7 +125,7 @@ class EntryPage(_Page):
 
     def _made(self, entry_id: str, job: Job | None) -> dict[str, str] | None:
         """Return what is to be downloaded, if it still can be."""
-        sha256 = str((job and job.result or {}).get("sha256", ""))
+        sha256 = str(((job and job.result) or {}).get("sha256", ""))
         try:
             made = self.vml.made.find(entry_id, sha256)
         except NotFound:

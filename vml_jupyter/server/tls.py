@@ -3,7 +3,8 @@
     <data>/tls/certificate.pem    made once: P-256, for ten years
                key.pem     0600
 
-Nobody vouches for it, so browsers warn, and people compare its SHA-256. A launcher knows it by that, and talks to no other.
+Nobody vouches for it, so browsers warn, and people compare its SHA-256. A launcher knows it by that, and talks to no
+other.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The pages without JupyterLab: they are shown to who is logged in, say what entries say as text, and give launchers."""
+"""The pages without JupyterLab: for who is logged in; what entries say is text there; and they give launchers."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import hashlib
 import re
 from html import unescape
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from release_images import publish, signed_disk
@@ -48,8 +48,7 @@ def get(jp_fetch: Any) -> Any:
         try:
             return await jp_fetch(*path, method=method, **options)
         except HTTPClientError as refused:
-            assert refused.response is not None
-            return refused.response
+            return cast(HTTPResponse, refused.response)
 
     return get
 

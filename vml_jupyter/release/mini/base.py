@@ -47,9 +47,7 @@ def build_base(stage: Path, tar: Path, runner: Runner) -> None:
         HostError: mmdebstrap failed.
     """
     packages = lines_of(recipe.IMAGE_DATA / "packages.txt")
-    bootstrap(
-        stage, tar, runner, suite=recipe.DEBIAN_SUITE, packages=packages, options=lines_of(LEAN)
-    )
+    bootstrap(stage, tar, runner, suite=recipe.DEBIAN_SUITE, packages=packages, options=lines_of(LEAN))
 
 
 def _syslinux_cfg(bootloader: recipe.Bootloader) -> str:

@@ -1,6 +1,6 @@
 """Lay the systems' Python packages out as the folders that are stacked on the base (see stacks.py).
 
-    locks/<tag>.txt -> *.whl -> <folder>/usr/local/{bin,lib/python3.11/dist-packages,share}
+locks/<tag>.txt -> *.whl -> <folder>/usr/local/{bin,lib/python3.11/dist-packages,share}
 """
 
 from __future__ import annotations
