@@ -9,7 +9,7 @@ FRONT := package.json yarn.lock tsconfig.json $(shell find labextension/src labe
 
 SOAK ?=
 
-.PHONY: demo test lint unit bench bench-logbook bench-growth bench-restore bench-launcher bench-capture bench-area bench-environment soak packages mini wheel docs clean help bench-lab fronts
+.PHONY: demo test lint unit bench bench-logbook bench-growth bench-restore bench-launcher bench-capture bench-area bench-environment soak packages mini wheel docs clean help bench-lab fronts bench-appliance appliance
 
 help:
 	@echo "make demo    capture the example, restore it in a machine, run it there, open JupyterLab (DETACH=1: end instead)"
@@ -18,6 +18,7 @@ help:
 	@echo "make unit    the tests that boot nothing"
 	@echo "make bench   the product beside its peers: bench-logbook (BENCH='--only first,restore'), bench-restore (RESTORE='--sizes 10')"
 	@echo "make soak    hours: fuzz the parsers (SECONDS=60 each), every accident of the durability tests (SOAK='--jobs 2'), a full area over S3, a cloud image, 30 restores, launchers"
+	@echo "make appliance  build the VML VM, ./vml-vm.qcow2"
 	@echo "make docs    the documentation, in artefacts/docs"
 	@echo "make mini    build the small release that tests and demo boot"
 
@@ -62,6 +63,10 @@ $(VENV)/.fronts: $(VENV)/.ready
 
 mini: $(VENV)/.ready
 	@$(BIN)/python -m vml_jupyter.release.mini
+
+appliance: $(VENV)/.ready
+	@sh .ci/packages run build
+	@$(BIN)/vml appliance build --force
 
 demo: $(VENV)/.ready
 	@sh .ci/packages run build
@@ -113,6 +118,9 @@ bench-lab: packages mini
 
 bench-environment: $(VENV)/.ready
 	@$(BIN)/python -m bench.environment $(BENCH)
+
+bench-appliance: packages $(VENV)/.ready
+	@$(BIN)/python -m bench.appliance $(BENCH)
 
 # Each can be run alone; see their first lines for what they take.
 soak: packages $(VENV)/.ready

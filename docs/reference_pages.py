@@ -21,7 +21,7 @@ README = Path(__file__).parent.parent / "README.md"
 BEGIN, END = "<!-- settings -->\n", "<!-- end of settings -->\n"
 PICTURES = Path(__file__).parent.parent / "artefacts"
 _LARGEST = 400_000
-SERVER_ONLY = ("machine_access", "machine_address", "workers")
+SERVER_ONLY = ("machine_access", "machine_address", "tls_port", "workers")
 
 
 def main() -> int:

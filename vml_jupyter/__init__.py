@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from vml_jupyter.api import (
+        appliance_build,
         bin_empty,
         bin_list,
         capture,
@@ -82,6 +83,7 @@ _WIDGETS = ("Logbook", "Machine")
 __all__ = [
     "Logbook",
     "Machine",
+    "appliance_build",
     "bin_empty",
     "bin_list",
     "capture",

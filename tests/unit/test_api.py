@@ -42,7 +42,7 @@ def verbs(parser: argparse.ArgumentParser, before: str = "") -> Iterator[str]:
 
 
 def test_every_verb_of_the_command_line_is_a_function() -> None:
-    groups = {"standard", "key", "config"}
+    groups = {"standard", "key", "config", "appliance"}
     for verb in set(verbs(parser())) - groups:
         for name in NAMES.get(verb, (verb,)):
             assert callable(getattr(vml, name)), verb

@@ -8,10 +8,11 @@ from pathlib import Path
 
 import pytest
 
+from vml_jupyter.building import programs
 from vml_jupyter.errors import Cancelled, HostError, ToolMissing
 from vml_jupyter.progress import SILENT
 from vml_jupyter.release import mini
-from vml_jupyter.release.mini import builder, programs, recipe
+from vml_jupyter.release.mini import builder, recipe
 
 
 @pytest.fixture

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from vml_jupyter.release.mini.mirrors import debian_sources
+from vml_jupyter.building.mirrors import debian_sources
 
 PARAGRAPHS = """\
 Types: deb deb-src

@@ -14,6 +14,7 @@ Python, and then leaves nothing half-made. Errors are those of ``vml_jupyter.err
 Nothing is imported before it is called, and nothing here prints.
 """
 
+from vml_jupyter.api.appliance import appliance_build
 from vml_jupyter.api.bound import settings
 from vml_jupyter.api.config import config_get, config_list, config_set, config_unset
 from vml_jupyter.api.entry_verbs import (
@@ -50,6 +51,7 @@ from vml_jupyter.api.warm_states import warm, warm_list, warm_remove
 from vml_jupyter.api.work import context, environment, image, preview, restore, restore_files, snapshot
 
 __all__ = [
+    "appliance_build",
     "bin_empty",
     "bin_list",
     "capture",

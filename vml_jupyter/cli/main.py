@@ -47,6 +47,7 @@ ROOMS = {
     "warm": ("warm",),
     "sharing": ("export", "import", "trust"),
     "launcher": ("launcher", "launches"),
+    "appliance": ("appliance",),
     "doctor": ("doctor",),
     "config": ("config",),
 }

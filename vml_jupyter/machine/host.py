@@ -224,7 +224,9 @@ def _import_libvirt() -> Any:
     try:
         import libvirt
     except ImportError as error:
-        raise ToolMissing(f"libvirt cannot be used from Python: {error}", _HINT) from error
+        # As in the VML VM, which starts no machines.
+        hint = f"{_HINT}. Or start the entry on a computer that has QEMU, by its launcher."
+        raise ToolMissing(f"libvirt cannot be used from Python: {error}", hint) from error
     libvirt.registerErrorHandler(_say_nothing, None)
     return libvirt
 

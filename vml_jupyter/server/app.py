@@ -25,8 +25,10 @@ from vml_jupyter.server import events
 from vml_jupyter.server.doors import Doors
 from vml_jupyter.server.flows import Flows
 from vml_jupyter.server.launching import Launches
+from vml_jupyter.server.made import MadeLaunchers
 from vml_jupyter.server.routes import routes
 from vml_jupyter.server.shelf import Shelf
+from vml_jupyter.server.tls import Tls
 from vml_jupyter.server.traits import UserTraits
 from vml_jupyter.server.watch import watch
 from vml_jupyter.server.wishes import listen
@@ -59,6 +61,15 @@ class VmlExtension(UserTraits, ExtensionApp):  # type: ignore[misc]  # made from
             "Where a reverse proxy of the administrator shows machines under names of their own, e.g. "
             "'https://{machine}.vml.example.org' for 127.0.0.1:{port}. When set, it is used always."
         )
+    ).tag(config=True)
+    tls_port = Integer(
+        0,
+        min=0,
+        max=65535,
+        help=(
+            "One more port of this server, with TLS and a certificate that it makes for itself, which launchers know "
+            "by its SHA-256: for browsers on other computers where no certificate is to be had. 0 for none."
+        ),
     ).tag(config=True)
     workers = Integer(3, min=1, help="How many jobs run at the same time.").tag(config=True)
 
@@ -114,6 +125,16 @@ class VmlExtension(UserTraits, ExtensionApp):  # type: ignore[misc]  # made from
         return Launches(self.user_settings)
 
     @cached_property
+    def made(self) -> MadeLaunchers:
+        """Launchers that wait to be downloaded."""
+        return MadeLaunchers(self.user_settings)
+
+    @cached_property
+    def tls(self) -> Tls:
+        """The port with a certificate of its own; 0 where there is none."""
+        return Tls(self.user_settings.data / "tls")
+
+    @cached_property
     def trusted(self) -> TrustedEntries:
         """Entries whose pages may share this server's origin."""
         return TrustedEntries(self.user_settings.data / "trusted-entries")
@@ -144,6 +165,14 @@ class VmlExtension(UserTraits, ExtensionApp):  # type: ignore[misc]  # made from
         """Begin to watch and listen to machines; called by Jupyter Server once its loop runs."""
         self._watching = asyncio.create_task(watch(self, self.log))
         self._listening = asyncio.create_task(listen(self, self.log))
+        if self.tls_port:
+            await self._listen_with_tls(serverapp)
+
+    async def _listen_with_tls(self, serverapp: ServerApp) -> None:
+        try:
+            self.tls.listen(serverapp, await asyncio.to_thread(self.tls.prepare), self.tls_port)
+        except OSError as error:  # the other port serves all the same
+            self.log.warning("there is no TLS at port %d: %s", self.tls_port, error)
 
     async def stop_extension(self) -> None:
         """End the watch and the jobs when the server stops; called by Jupyter Server."""
@@ -152,6 +181,8 @@ class VmlExtension(UserTraits, ExtensionApp):  # type: ignore[misc]  # made from
                 task.cancel()
         if "launches" in self.__dict__:
             self.launches.ending = True
+        if "tls" in self.__dict__:
+            self.tls.close()
         if "desk" in self.__dict__:
             await asyncio.to_thread(self.desk.close)
         if "launches" in self.__dict__:

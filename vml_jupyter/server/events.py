@@ -3,8 +3,8 @@
     {"id": "5f0c...", "kind": "restore", "state": "running"}        {"id": "k3v9...", "state": "fetch"}
     {"entry": "k3v9...", "change": "forgotten"}
 
-It goes over Jupyter's event bus and only wakes; what there is to see is read with GET. So nothing private reaches whoever
-else records the server's events, and a lost event costs a delay, never a wrong picture.
+It goes over Jupyter's event bus and only wakes; what there is to see is read with GET. So nothing private reaches
+whoever else records the server's events, and a lost event costs a delay, never a wrong picture.
 """
 
 from __future__ import annotations

@@ -65,7 +65,7 @@ class VmlHandler(ExtensionHandlerMixin, APIHandler):
 
     def write_error(self, status_code: int, **kwargs: Any) -> None:
         self.set_header("Content-Type", "application/json")
-        self.finish(msgspec.json.encode(_told(status_code, kwargs.get("exc_info"))))
+        self.finish(msgspec.json.encode(told(status_code, kwargs.get("exc_info"))))
 
     def log_exception(self, *exc_info: Any) -> None:
         if isinstance(exc_info[1], VmlError):
@@ -80,7 +80,8 @@ def http_status(status_code: int, exc_info: Any) -> int:
     return error.http_status if isinstance(error, VmlError) else status_code
 
 
-def _told(status_code: int, exc_info: Any) -> Failure:
+def told(status_code: int, exc_info: Any) -> Failure:
+    """Return what the browser is told of an error."""
     error = exc_info[1] if exc_info else None
     if error is None or isinstance(error, web.HTTPError):
         said = getattr(error, "log_message", None) or getattr(error, "reason", None)

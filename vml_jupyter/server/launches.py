@@ -15,20 +15,18 @@ A launcher sends its token as ``Authorization: Bearer``. It is no user of this s
 
 from __future__ import annotations
 
-import hashlib
 import re
-import ssl
 from collections.abc import Callable
 from http import HTTPStatus
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 from jupyter_server.auth.decorator import allow_unauthenticated, authorized
 from tornado import web
 
-from vml_jupyter.errors import NotAllowed, Usage
+from vml_jupyter.errors import NotAllowed
 from vml_jupyter.server.handler import VmlHandler
+from vml_jupyter.server.reached import reached
 
 if TYPE_CHECKING:
     from vml_jupyter.flows.launch_records import Launch
@@ -37,7 +35,6 @@ if TYPE_CHECKING:
 _PIECE = 1 << 20
 _RANGE = re.compile(r"bytes=(\d{1,18})-(\d{1,18})?")
 _ENDED = "removed"
-_LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 
 class PairRequest(msgspec.Struct, frozen=True, kw_only=True):
@@ -63,32 +60,17 @@ class StatusRequest(msgspec.Struct, frozen=True, kw_only=True):
 
 class _Making(VmlHandler):
     async def make(self, entry: str, asked: LauncherRequest) -> Launcher:
-        address = f"{self.request.protocol}://{self.request.host}{self.base_url}"
-        return await self.beside(self._make, entry, address, self._certificate(), asked)
+        return await self.beside(self._make, entry, asked)
 
-    def _make(self, entry: str, address: str, certificate: str, asked: LauncherRequest) -> Launcher:
-        host = self.request.host_name
-        if self.request.protocol != "https" and host not in _LOOPBACK:
-            raise Usage(
-                "a launcher is only made over https, or where server and browser are on one computer",
-                "Start Jupyter with a certificate (ServerApp.certfile), or reach it by a tunnel as localhost.",
-            )
+    def _make(self, entry: str, asked: LauncherRequest) -> Launcher:
+        server = reached(self)
         return self.vml.launches.launcher(
             entry,
-            (address,),
-            certificate,
+            (server.address,),
+            server.certificate,
             release=asked.release or None,
             without_pins=asked.without_pins,
         )
-
-    def _certificate(self) -> str:
-        """Return the digest of the certificate that this server itself shows, '' where it shows none."""
-        file = getattr(self.serverapp, "certfile", "")
-        if not file or self.request.protocol != "https":
-            return ""
-        first = Path(file).read_text("ascii").partition("-----END CERTIFICATE-----")[0]
-        pem = first[first.index("-----BEGIN CERTIFICATE-----") :] + "-----END CERTIFICATE-----\n"
-        return hashlib.sha256(ssl.PEM_cert_to_DER_cert(pem)).hexdigest()
 
 
 class LauncherFileHandler(_Making):
@@ -99,7 +81,7 @@ class LauncherFileHandler(_Making):
         without = tuple(self.get_query_arguments("without_pin"))
         made = await self.make(entry, LauncherRequest(release=release, without_pins=without))
         self.set_header("Content-Type", "text/x-python; charset=utf-8")
-        self.set_header("Content-Disposition", f'attachment; filename="{_name(made)}"')
+        self.set_header("Content-Disposition", f'attachment; filename="{launcher_name(made)}"')
         self.set_header("Cache-Control", "no-store")
         self.set_header("X-Vml-Sha256", made.sha256)
         await self.finish(made.text)
@@ -110,14 +92,16 @@ class LauncherHandler(_Making):
     @authorized
     async def post(self, entry: str) -> None:
         made = await self.make(entry, self.body(LauncherRequest))
-        self.reply({"name": _name(made), "script": made.text, "sha256": made.sha256, "expires": made.expires})
+        self.reply(
+            {"name": launcher_name(made), "script": made.text, "sha256": made.sha256, "expires": made.expires}
+        )
 
 
 class LaunchesHandler(VmlHandler):
     @web.authenticated
     @authorized
     async def get(self) -> None:
-        found = [_view(launch) for launch in await self.beside(self.vml.launches.all)]
+        found = [launch_view(launch) for launch in await self.beside(self.vml.launches.all)]
         self.reply(
             {
                 "launches": [each for each in found if each["state"] != _ENDED],
@@ -200,11 +184,11 @@ class PartHandler(OfLauncher):
         return start, stop
 
 
-def _name(made: Launcher) -> str:
+def launcher_name(made: Launcher) -> str:
     return f"vml-launch-{made.entry}.py"
 
 
-def _view(launch: Launch) -> dict[str, Any]:
+def launch_view(launch: Launch) -> dict[str, Any]:
     """Return what the user sees of a machine elsewhere: no token of it."""
     return {
         "id": launch.machine,

@@ -38,6 +38,7 @@ from vml_jupyter.server.machines import (
     StandardHandler,
     StandardSnapshotHandler,
 )
+from vml_jupyter.server.pages import EntriesPage, EntryPage, MadeLauncherHandler
 from vml_jupyter.server.proxy import MachineProxyHandler
 from vml_jupyter.server.reading import (
     DetailsHandler,
@@ -60,6 +61,9 @@ _NAME = r"([0-9A-Za-z._-]+)"
 def routes(vml: VmlExtension) -> list[tuple[Any, ...]]:
     """Return the routes of the extension ``vml``, relative to the server's base URL."""
     return [
+        (r"/vml", EntriesPage),
+        (r"/vml/", EntriesPage),
+        (rf"/vml/entries/{_ID}", EntryPage),
         (r"/vml/api/entries", EntriesHandler),
         (rf"/vml/api/entries/{_ID}", EntryHandler),
         (rf"/vml/api/entries/{_ID}/restore", RestoreHandler),
@@ -76,6 +80,7 @@ def routes(vml: VmlExtension) -> list[tuple[Any, ...]]:
         (r"/vml/api/example", ExampleHandler),
         (rf"/vml/api/entries/{_ID}/launcher", LauncherHandler),
         (rf"/vml/entries/{_ID}/launcher", LauncherFileHandler),
+        (rf"/vml/entries/{_ID}/launcher/{_ID}", MadeLauncherHandler),
         (r"/vml/api/launches", LaunchesHandler),
         (rf"/vml/api/launches/{_ID}", LaunchHandler),
         (r"/vml/launches", PairHandler),

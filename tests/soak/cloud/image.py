@@ -9,15 +9,13 @@ Nothing of VML is in it: no agent, no pins, no identity files. What a set-up wou
 from __future__ import annotations
 
 import os
-import shlex
 import shutil
 from pathlib import Path
 
+from vml_jupyter.building.debian import bootstrap
+from vml_jupyter.building.programs import Runner, require
 from vml_jupyter.progress import SILENT, Progress
 from vml_jupyter.release.mini import disk, layers, recipe, stacks
-from vml_jupyter.release.mini.base import BOOT_START_SECTOR
-from vml_jupyter.release.mini.mirrors import debian_sources
-from vml_jupyter.release.mini.programs import Runner, require
 
 HERE = Path(__file__).parent
 NAME = "debian-12-cloud.qcow2"
@@ -62,10 +60,9 @@ def build(folder: Path, progress: Progress = SILENT) -> Path:
     shutil.copyfile(HERE / "customize.sh", stage / "customize.sh")
     # A machine reaches PyPI the way that its builder does, through whatever authority is trusted there.
     shutil.copyfile("/etc/ssl/certs/ca-certificates.crt", stage / "ca-certificates.crt")
-    shutil.copyfile(recipe.IMAGE_DATA / "fetch-tools.sh", stage / "fetch-tools.sh")
     (stage / "syslinux.cfg").write_text(SYSLINUX)
     progress.stage("base", "Installing Debian")
-    runner.run("mmdebstrap", _mmdebstrap(stage), stdout=folder / "base.tar", env={"TMPDIR": str(folder)})
+    bootstrap(stage, folder / "base.tar", runner, suite=recipe.DEBIAN_SUITE, packages=PACKAGES)
     progress.stage("disk", "Writing the disk")
     return _disk(folder, runner)
 
@@ -76,19 +73,6 @@ def _lay_python(folder: Path, stage: Path, runner: Runner) -> None:
     layers.lay(folder / "wheels", folder / "layers", runner)
     for name in stacks.stack(system):
         shutil.copytree(folder / "layers" / name, stage / "python", dirs_exist_ok=True)
-
-
-def _mmdebstrap(stage: Path) -> list[str]:
-    clean = "env -i HOME=/root PATH=/usr/sbin:/usr/bin:/sbin:/bin LANG=C.UTF-8 DEBIAN_FRONTEND=noninteractive"
-    hooks = (
-        'mkdir "$1/mini"',
-        f"sync-in {shlex.quote(str(stage))} /mini",
-        'sh "$1/mini/fetch-tools.sh" "$1"',
-        f'chroot "$1" {clean} BOOT_START_SECTOR={BOOT_START_SECTOR} sh /mini/customize.sh',
-    )
-    command = ["mmdebstrap", "--format=tar", "--variant=minbase", f"--include={','.join(PACKAGES)}"]
-    command += [f"--customize-hook={hook}" for hook in hooks]
-    return [*command, recipe.DEBIAN_SUITE, "-", *debian_sources(recipe.DEBIAN_SUITE)]
 
 
 def _disk(folder: Path, runner: Runner) -> Path:

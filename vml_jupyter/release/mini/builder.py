@@ -14,8 +14,9 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 
+from vml_jupyter.building import programs
 from vml_jupyter.progress import SILENT, Progress
-from vml_jupyter.release.mini import base, disk, layers, programs, recipe, signature, stratum
+from vml_jupyter.release.mini import base, disk, layers, recipe, signature, stratum
 
 LEFTOVER = ".building-"
 

@@ -12,17 +12,11 @@ mke2fs fills the ext4 from a folder, so ownership needs root or fakeroot, and no
 from __future__ import annotations
 
 import os
-import struct
 from pathlib import Path
 
+from vml_jupyter.building import partitions
+from vml_jupyter.building.programs import Runner
 from vml_jupyter.release.mini import recipe, stacks
-from vml_jupyter.release.mini.base import BOOT_START_SECTOR
-from vml_jupyter.release.mini.programs import Runner
-
-SECTOR_BYTES = 512
-ALIGNMENT_SECTORS = 2048
-FAT16_LBA, LINUX = 0x0E, 0x83
-COPY_BYTES = 1 << 20
 
 
 def populate(folder: Path, runner: Runner) -> None:
@@ -77,40 +71,5 @@ def _attributes() -> list[str]:
 
 def assemble(folder: Path, image: Path, bootloader: str) -> None:
     """Write the disk ``image`` of a bootloader, still unsigned, from what ``populate`` made in ``folder``."""
-    boot, system = folder / f"boot-{bootloader}.img", folder / "system.img"
-    system_start = _aligned(BOOT_START_SECTOR + _sectors(boot))
-    with image.open("wb") as disk:
-        disk.write(_master_boot_record((folder / "mbr.bin").read_bytes(), boot, system, system_start))
-        _copy_sparse(boot, disk.fileno(), BOOT_START_SECTOR * SECTOR_BYTES)
-        _copy_sparse(system, disk.fileno(), system_start * SECTOR_BYTES)
-        disk.truncate((system_start + _sectors(system)) * SECTOR_BYTES)
-
-
-def _master_boot_record(code: bytes, boot: Path, system: Path, system_start: int) -> bytes:
-    partitions = _partition(True, FAT16_LBA, BOOT_START_SECTOR, _sectors(boot))
-    partitions += _partition(False, LINUX, system_start, _sectors(system))
-    return code[:440].ljust(446, b"\0") + partitions.ljust(64, b"\0") + b"\x55\xaa"
-
-
-def _partition(active: bool, kind: int, start: int, sectors: int) -> bytes:
-    beyond_chs = b"\xfe\xff\xff"
-    status = b"\x80" if active else b"\0"
-    return status + beyond_chs + bytes([kind]) + beyond_chs + struct.pack("<II", start, sectors)
-
-
-def _sectors(file: Path) -> int:
-    return -(-file.stat().st_size // SECTOR_BYTES)
-
-
-def _aligned(sector: int) -> int:
-    return -(-sector // ALIGNMENT_SECTORS) * ALIGNMENT_SECTORS
-
-
-def _copy_sparse(source: Path, target: int, offset: int) -> None:
-    """Copy ``source`` to ``offset``, leaving holes where it is all zero."""
-    zeros = bytes(COPY_BYTES)
-    with source.open("rb") as file:
-        while chunk := file.read(COPY_BYTES):
-            if chunk != zeros[: len(chunk)]:
-                os.pwrite(target, chunk, offset)
-            offset += len(chunk)
+    code = (folder / "mbr.bin").read_bytes()
+    partitions.assemble(image, code, folder / f"boot-{bootloader}.img", folder / "system.img")

@@ -14,10 +14,11 @@ on no server, and no image holds it.
 from __future__ import annotations
 
 import functools
-import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 
+from vml_jupyter.building import wheels
+from vml_jupyter.building.recipes import digest_of
 from vml_jupyter.release.mini.catalogs import catalog, object_name
 
 ARCH = "x86_64"
@@ -25,7 +26,7 @@ REPOSITORY = "cernvm-prod.cern.ch"
 CERNVM_PATH = "cvm4"
 ROLLING_TAG = "HEAD4"
 DEBIAN_SUITE = "bookworm"
-PYTHON = "3.11"
+PYTHON = wheels.PYTHON
 
 HERE = Path(__file__).parent
 IMAGE_DATA = HERE / "image"
@@ -161,11 +162,4 @@ def digest() -> str:
 
     Root hashes come out of SQLite and zlib, whose other versions may write other bytes.
     """
-    total = hashlib.sha256()
-    for file in sorted(HERE.rglob("*")):
-        if file.is_file() and "__pycache__" not in file.parts:
-            total.update(f"{file.relative_to(HERE)}\0".encode())
-            total.update(hashlib.sha256(file.read_bytes()).digest())
-    for state in (*SYSTEMS, *REVISIONS):
-        total.update(state.root_hash.encode())
-    return total.hexdigest()[:16]
+    return digest_of([HERE], [state.root_hash for state in (*SYSTEMS, *REVISIONS)])

@@ -22,6 +22,7 @@ PACKAGES = {
     "qemu-img": "qemu-utils",
     "fakeroot": "fakeroot",
     "newuidmap": "uidmap",
+    "zstd": "zstd",
 }
 SBIN = "/usr/local/sbin:/usr/sbin:/sbin"
 
@@ -31,8 +32,8 @@ def search_path() -> str:
     return f"{os.environ.get('PATH', os.defpath)}:{SBIN}"
 
 
-def require(names: Sequence[str]) -> None:
-    """Check that programs are installed.
+def require(names: Sequence[str], what: str = "A mini release") -> None:
+    """Check that the programs that build something are installed.
 
     Raises:
         ToolMissing: One or more are not; the hint names their Debian packages.
@@ -41,7 +42,7 @@ def require(names: Sequence[str]) -> None:
     if missing:
         packages = " ".join(sorted({PACKAGES[name] for name in missing}))
         raise ToolMissing(
-            f"A mini release cannot be built because {', '.join(missing)} is not installed",
+            f"{what} cannot be built because {', '.join(missing)} is not installed",
             f"Install it: apt-get install {packages}",
         )
 
@@ -51,12 +52,13 @@ class Runner:
     """Run programs for one build.
 
     ``log_folder`` receives what each program says; ``inherited`` are file descriptors that a program
-    keeps open, so that a lock outlives a killed builder until its last program has ended.
+    keeps open, so that a lock outlives a killed builder until its last program has ended. ``what`` is built.
     """
 
     log_folder: Path
     progress: Progress
     inherited: tuple[int, ...] = ()
+    what: str = "A mini release"
 
     def run(
         self,
@@ -85,7 +87,9 @@ class Runner:
             with _ended(child):
                 self._wait(child)
         if child.returncode:
-            raise HostError(_why(name, child.returncode, log), "Read the lines above; is the network there?")
+            raise HostError(
+                self._why(name, child.returncode, log), "Read the lines above; is the network there?"
+            )
 
     def _wait(self, child: subprocess.Popen[bytes]) -> None:
         seconds = 0
@@ -97,6 +101,12 @@ class Runner:
                 self.progress.advance(seconds, None, "s")
             else:
                 return
+
+    def _why(self, name: str, status: int, log: Path) -> str:
+        tail = log.read_text(errors="replace").splitlines()[-12:]
+        return "\n".join(
+            [f"{self.what} could not be built because {name} failed with status {status}", *tail]
+        )
 
 
 def _writer(file: Path | None) -> AbstractContextManager[BinaryIO | None]:
@@ -111,8 +121,3 @@ def _ended(child: subprocess.Popen[bytes]) -> Iterator[None]:
         if child.poll() is None:
             child.terminate()
             child.wait()
-
-
-def _why(name: str, status: int, log: Path) -> str:
-    tail = log.read_text(errors="replace").splitlines()[-12:]
-    return "\n".join([f"A mini release could not be built because {name} failed with status {status}", *tail])

@@ -1,0 +1,113 @@
+"""A VML VM that runs: its image, a data disk, QEMU with the network of the manual's one line. For the bench, too."""
+
+from __future__ import annotations
+
+import re
+import socket
+import subprocess
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import requests
+
+from vml_jupyter.machine.domain_xml import cpu_model
+
+QEMU = "qemu-system-x86_64"
+_CREDENTIAL = "name=opt/io.systemd.credentials/vml.environment,string="
+_TOKEN = re.compile(r"with this token:\s+([0-9a-f]{48})")
+
+VIRTIO = ("-drive", "file={system},if=virtio", "-drive", "file={data},if=virtio")
+SATA = (
+    *(
+        "-machine",
+        "q35",
+        "-drive",
+        "file={system},if=none,id=system",
+        "-drive",
+        "file={data},if=none,id=data",
+    ),
+    *("-device", "ide-hd,drive=system,bus=ide.0", "-device", "ide-hd,drive=data,bus=ide.1"),
+)
+"""As VirtualBox has it."""
+IDE = ("-drive", "file={system},if=ide", "-drive", "file={data},if=ide")
+
+
+@dataclass
+class VmlVm:
+    """One that was started. ``password`` is what the user set, if it was."""
+
+    port: int
+    console: Path
+    process: subprocess.Popen[bytes]
+    password: str = field(default="", repr=False)
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}/"
+
+    def answers(self, path: str = "api") -> bool:
+        """Tell whether a page of it can be had."""
+        assert self.process.poll() is None, "QEMU ended"
+        try:
+            return requests.get(self.url + path, timeout=5).ok
+        except requests.RequestException:
+            return False
+
+    def said(self) -> str:
+        return self.console.read_text("utf-8", "replace") if self.console.exists() else ""
+
+    def token(self) -> str:
+        """Return what the console shows, as its user would read it; '' while it does not."""
+        found = _TOKEN.search(self.said())
+        return found[1] if found else ""
+
+    def off(self) -> None:
+        """Pull the plug."""
+        self.process.kill()
+        self.process.wait(30)
+
+
+def until(holds: Callable[[], Any], patience_s: float, what: str) -> Any:
+    deadline = time.monotonic() + patience_s
+    while not (found := holds()):
+        assert time.monotonic() < deadline, f"{what}: not within {patience_s} s"
+        time.sleep(0.2)
+    return found
+
+
+def new_disk(path: Path, size: str, backing: Path | None = None) -> Path:
+    """Make a disk; over another one it holds only what differs."""
+    below = ["-b", str(backing), "-F", "qcow2"] if backing else []
+    command = ["qemu-img", "create", "-q", "-f", "qcow2", *below, str(path), *([] if backing else [size])]
+    subprocess.run(command, check=True)
+    return path
+
+
+@contextmanager
+def running(
+    system: Path,
+    data: Path,
+    console: Path,
+    environment: str = "",
+    disks: Sequence[str] = VIRTIO,
+    card: str = "virtio-net-pci",
+) -> Iterator[VmlVm]:
+    """Run a VML VM under emulation until the ``with`` block ends."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    command = [QEMU, "-accel", "tcg", "-cpu", cpu_model("tcg"), "-smp", "2", "-m", "2048", "-nodefaults"]
+    command += ["-display", "none", "-vga", "std", "-serial", f"file:{console}"]
+    command += [word.format(system=system, data=data) for word in disks]
+    command += ["-nic", f"user,model={card},hostfwd=tcp:127.0.0.1:{port}-:8888"]
+    command += ["-fw_cfg", _CREDENTIAL + environment.replace(",", ",,")] if environment else []
+    process = subprocess.Popen(command, stdin=subprocess.DEVNULL)
+    vm = VmlVm(port, console, process)
+    try:
+        yield vm
+    finally:
+        vm.off()

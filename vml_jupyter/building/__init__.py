@@ -1,0 +1,7 @@
+"""How disks with a Debian of our own on them are made: the mini release's, and the VML VM's.
+
+    stage -> debian.bootstrap -> tar -> (mke2fs) -> partitions.assemble -> raw disk        nothing is mounted
+    requirements -> wheels.download -> wheels.install -> /usr/local of a root              nothing of a guest runs
+
+Mirrors are those that this computer's apt is configured to use, packages of Python come by its pip.
+"""
