@@ -20,7 +20,7 @@ from nbformat import NotebookNode
 
 from vml_jupyter.guest.notebook import execute_notebook
 
-RUN_S = 400 + 12 * float(os.environ.get("VML_CUT_S", "0"))
+RUN_S = 900 + 12 * float(os.environ.get("VML_CUT_S", "0"))
 
 
 @dataclass

@@ -52,7 +52,7 @@ def image_of(environ: dict[str, str], sha256: str) -> Path:
     return next(file for file in files if hashlib.sha256(file.read_bytes()).hexdigest() == sha256)
 
 
-@pytest.mark.timeout(900)
+@pytest.mark.timeout(1800)
 def test_a_launcher_starts_the_machine_and_leaves_nothing(
     machine_settings: Settings, environ: dict[str, str], entry: str, root: Path, tmp_path: Path
 ) -> None:
@@ -111,7 +111,7 @@ def test_a_launcher_starts_the_machine_and_leaves_nothing(
             assert "used already" in there.run("--folder", str(there.home / "again"), fails=True)
 
 
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(1800)
 def test_by_command_line_over_tls_with_the_release_on_that_computer(
     environ: dict[str, str], entry: str, vml: Vml, root: Path, tmp_path: Path
 ) -> None:
@@ -147,7 +147,7 @@ def test_by_command_line_over_tls_with_the_release_on_that_computer(
             assert "another certificate" in there.run(fails=True)
 
 
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(1800)
 def test_offline_from_one_file(entry: str, vml: Vml, tmp_path: Path) -> None:
     """No server, no network, nothing but the file; and nothing is written beside it."""
     file = tmp_path / "dimuon.vml"

@@ -140,7 +140,7 @@ def entered(root: Path) -> Iterator[list[str]]:
         assert holder.stdout.readline() == "up\n", "namespaces need root"
         (child,) = Path(f"/proc/{holder.pid}/task/{holder.pid}/children").read_text().split()
         way = ["nsenter", "--target", child, "--mount", "--pid"]
-        way += ["chroot", f"--userspec={USER}:{USER}", str(root)]
+        way += ["/usr/sbin/chroot", f"--userspec={USER}:{USER}", str(root)]
         yield [*way, "/usr/bin/env", "-i", f"HOME=/{HOME}", "PATH=/usr/bin:/bin"]
     finally:
         holder.kill()

@@ -381,10 +381,15 @@ class Folder:
 
     def log(self, name: str) -> str:
         """Return the last line of a log, '' where there is none."""
-        with contextlib.suppress(OSError):
-            lines = self.file(name + ".log").read_text("utf-8", "replace").strip().splitlines()
-            return lines[-1][:300] if lines else ""
-        return ""
+        return (self.lines(name) or [""])[-1]
+
+    def lines(self, name: str) -> list[str]:
+        """Return the lines of a log, shortened."""
+        try:
+            text = self.file(name + ".log").read_text("utf-8", "replace")
+        except OSError:
+            return []
+        return [line[:300] for line in text.splitlines() if line.strip()]
 
 
 def wait(condition: Callable[[], bool], patience_s: float) -> bool:
@@ -1028,11 +1033,11 @@ def is_up(record: dict[str, Any]) -> bool:
 
 
 def await_ready(folder: Folder, record: dict[str, Any], patience_s: float) -> None:
-    deadline, stage, heard = time.monotonic() + patience_s, "", folder.log("relay")
+    deadline, stage, heard = time.monotonic() + patience_s, "", len(folder.lines("relay"))
     while True:
-        if folder.log("relay") != heard:
-            heard = folder.log("relay")
-            say(f"  {heard}")
+        for line in folder.lines("relay")[heard:]:  # it says when the server is away
+            heard += 1
+            say(f"  {line}")
         if not folder.pid("qemu"):
             raise Refused("the machine ended: %s" % (folder.log("qemu") or "its console.log may tell why"))
         state = agent(folder, "state").get("state") or {}
