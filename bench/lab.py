@@ -49,11 +49,11 @@ _IDLE_S = 15.0
 _LATEST_S = 600.0
 ROWS_MS, TYPING_MS, COMPARE_MS, TASK_MS, STATUS_MS = 300.0, 100.0, 2000.0, 100.0, 50.0
 
-# From the click on the panel's tab until the frame after the first row was drawn.
+# From the command that shows the panel until the frame after the first row was drawn.
 _FIRST_ROWS = """
 () => new Promise((resolve, reject) => {
   const begun = performance.now();
-  document.querySelector(".jp-SideBar [data-id='vml-logbook']").click();
+  void window.jupyterapp.commands.execute('vml:show-logbook');
   const look = () => {
     const row = document.querySelector("[data-testid='vml-entry']");
     if (row && row.getBoundingClientRect().height > 0) {
@@ -139,7 +139,7 @@ def main() -> int:
         )
         stack.callback(browser.close)
         for number in range(asked.pages):
-            look(browser, lab, entry, scratch / f"trace-{number}.json", found)
+            look(browser, lab, entry, asked.entries, scratch / f"trace-{number}.json", found)
         work(browser, lab, area.name, scratch / "trace-work.json", found)
     return report(found, asked)
 
@@ -154,7 +154,7 @@ def environ_of(settings: Settings, url: str) -> dict[str, str]:
     }
 
 
-def look(browser: Browser, lab: Lab, entry: str, trace: Path, found: Found) -> None:
+def look(browser: Browser, lab: Lab, entry: str, least: int, trace: Path, found: Found) -> None:
     """Open the panel in a new page, scroll, search, and compare an entry."""
     with browser.new_context(viewport={"width": 1280, "height": 800}) as context:
         page = context.new_page()
@@ -165,7 +165,8 @@ def look(browser: Browser, lab: Lab, entry: str, trace: Path, found: Found) -> N
         found.rows.append(page.evaluate(_FIRST_ROWS))
         rows = page.locator(".vml-Rows").first
         page.wait_for_function(
-            "document.querySelector(\"[data-testid='vml-entry']\")?.closest('li').ariaSetSize > 5000",
+            "least => document.querySelector(\"[data-testid='vml-entry']\")?.closest('li').ariaSetSize >= least",
+            arg=least,
             timeout=60_000,
         )
         for _ in range(40):

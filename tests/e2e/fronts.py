@@ -56,7 +56,9 @@ def running(words: list[str], environ: dict[str, str], url: str, log: Path) -> I
         deadline = time.monotonic() + 90
         while True:
             try:
-                if requests.get(url, timeout=2).ok:
+                if (
+                    requests.get(url, timeout=2).status_code < 500
+                ):  # a no is an answer, a proxy's alone is none
                     break
             except requests.RequestException:
                 time.sleep(0.1)
