@@ -50,7 +50,7 @@ def test_the_logbook_is_alive_in_a_page_of_voila(
         page = context.new_page()
         page.goto(url)
         entries = page.get_by_label("Entries")
-        expect(entries.locator("option")).to_have_count(1, timeout=90_000)
+        expect(entries.locator("option")).to_have_count(1, timeout=60_000)
         expect(page.get_by_text("1 entry", exact=True)).to_be_visible()
         expect(page.get_by_text("import vml_jupyter")).to_have_count(0)
         capture(settings, area, title="second fit")
