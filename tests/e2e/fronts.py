@@ -41,7 +41,7 @@ def environ_for(front: str, environ: dict[str, str]) -> dict[str, str]:
     return {
         **environ,
         "PATH": f"{outer / front / 'bin'}:{environ['PATH']}",
-        "JUPYTER_PATH": f"{outer}/share/jupyter",
+        "JUPYTER_PATH": f"{outer / front}/share/jupyter:{outer}/share/jupyter",  # its own templates first
         "JUPYTER_CONFIG_PATH": f"{outer}/etc/jupyter",
         "JUPYTERLAB_DIR": f"{outer}/share/jupyter/lab",
     }
