@@ -34,7 +34,8 @@ from bench.listing import fill
 from bench.restore import bench_settings, cleared
 from bench.restore_areas import RELEASE
 from bench.table import machine
-from vml_jupyter.flows.settings import Settings, load
+from vml_jupyter.flows import settings as user
+from vml_jupyter.flows.settings import Settings
 from vml_jupyter.progress import SILENT
 from vml_jupyter.release import mini
 from vml_jupyter.release.mirror import served
@@ -49,11 +50,11 @@ _IDLE_S = 15.0
 _LATEST_S = 600.0
 ROWS_MS, TYPING_MS, COMPARE_MS, TASK_MS, STATUS_MS = 300.0, 100.0, 2000.0, 100.0, 50.0
 
-# From the click on the panel's tab until the frame after the first row was drawn.
+# From the command that shows the panel until the frame after the first row was drawn.
 _FIRST_ROWS = """
 () => new Promise((resolve, reject) => {
   const begun = performance.now();
-  document.querySelector(".jp-SideBar [data-id='vml-logbook']").click();
+  void window.jupyterapp.commands.execute('vml:show-logbook');
   const look = () => {
     const row = document.querySelector("[data-testid='vml-entry']");
     if (row && row.getBoundingClientRect().height > 0) {
@@ -126,7 +127,7 @@ def main() -> int:
         root = (asked.cache or scratch / "root").absolute()
         root.mkdir(parents=True, exist_ok=True)
         area = area_a(root, asked.mb / _AREA_A_MB).path
-        url = stack.enter_context(served(mini.build(load().data, SILENT)))
+        url = stack.enter_context(served(mini.build(user.load().data, SILENT)))
         settings = bench_settings(scratch, url)
         stack.callback(cleared, settings)
         fill(settings, scratch, asked.entries)
@@ -139,7 +140,7 @@ def main() -> int:
         )
         stack.callback(browser.close)
         for number in range(asked.pages):
-            look(browser, lab, entry, scratch / f"trace-{number}.json", found)
+            look(browser, lab, entry, asked.entries, scratch / f"trace-{number}.json", found)
         work(browser, lab, area.name, scratch / "trace-work.json", found)
     return report(found, asked)
 
@@ -154,18 +155,18 @@ def environ_of(settings: Settings, url: str) -> dict[str, str]:
     }
 
 
-def look(browser: Browser, lab: Lab, entry: str, trace: Path, found: Found) -> None:
+def look(browser: Browser, lab: Lab, entry: str, least: int, trace: Path, found: Found) -> None:
     """Open the panel in a new page, scroll, search, and compare an entry."""
     with browser.new_context(viewport={"width": 1280, "height": 800}) as context:
         page = context.new_page()
         tracing(browser, page, trace)
-        page.goto(lab.page())
-        page.locator(".jp-SideBar [data-id='vml-logbook']").wait_for(timeout=60_000)
+        load(page, lab, trace.stem)
         page.evaluate(_HEAR_EVENTS)
         found.rows.append(page.evaluate(_FIRST_ROWS))
         rows = page.locator(".vml-Rows").first
         page.wait_for_function(
-            "document.querySelector(\"[data-testid='vml-entry']\")?.closest('li').ariaSetSize > 5000",
+            "least => document.querySelector(\"[data-testid='vml-entry']\")?.closest('li').ariaSetSize >= least",
+            arg=least,
             timeout=60_000,
         )
         for _ in range(40):
@@ -181,12 +182,18 @@ def look(browser: Browser, lab: Lab, entry: str, trace: Path, found: Found) -> N
     found.tasks += tasks_of_ours(trace, TASK_MS)
 
 
+def load(page: Page, lab: Lab, workspace: str) -> None:
+    """Load JupyterLab with a workspace of its own, in which the panel is closed."""
+    page.goto(lab.page(f"lab/workspaces/{workspace}"))
+    page.locator(".jp-SideBar [data-id='vml-logbook']").wait_for(timeout=60_000)
+
+
 def work(browser: Browser, lab: Lab, area: str, trace: Path, found: Found) -> None:
     """Capture an area and restore a machine while a page is open, and ask for the server's status all the while."""
     with requests.Session() as session, browser.new_context() as context:
         session.headers["Authorization"] = f"token {lab.token}"
         page = context.new_page()
-        page.goto(lab.page())
+        load(page, lab, trace.stem)
         page.evaluate(_FIRST_ROWS)
         page.wait_for_timeout(5000)
         found.idle = sampled(lab, threading.Event(), _IDLE_S)

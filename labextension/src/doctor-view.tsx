@@ -51,7 +51,13 @@ function DoctorView(props: {
     return <p role="status">{trans.__('Trying what a restore needs…')}</p>;
   }
   return (
-    <div className="vml-Doctor" data-testid="vml-doctor">
+    <div
+      className="vml-Doctor"
+      data-testid="vml-doctor"
+      role="region"
+      aria-label={trans.__('What was found')}
+      tabIndex={0}
+    >
       <p role="status">
         {report.can_restore
           ? trans.__('Entries can be restored in machines here.')

@@ -14,7 +14,7 @@ import {
   ToolbarButton
 } from '@jupyterlab/ui-components';
 import { CommandRegistry } from '@lumino/commands';
-import { Message } from '@lumino/messaging';
+import { Message, MessageLoop } from '@lumino/messaging';
 import { PanelLayout, SplitPanel, Widget } from '@lumino/widgets';
 import * as React from 'react';
 
@@ -58,7 +58,14 @@ export class LogbookPanel extends SidePanel {
     // Below the toolbar, above the sections; the panel's own header would be above both.
     const layout = this.layout as PanelLayout;
     const sections = layout.widgets.indexOf(this.content);
-    layout.insertWidget(sections, new JobsView(_model, commands, trans));
+    const jobs = new JobsView(_model, commands, trans);
+    layout.insertWidget(sections, jobs);
+    // The sections share what the jobs leave, and are not told by themselves when that changes.
+    const watch = new ResizeObserver(() =>
+      MessageLoop.postMessage(this.content, Widget.ResizeMessage.UnknownSize)
+    );
+    watch.observe(jobs.node);
+    this.disposed.connect(() => watch.disconnect());
     this.addWidget(entriesAndBin(_model, commands, filter, plots, trans));
     this.addWidget(
       section(trans.__('Machines'), new MachinesView(_model, commands, trans))

@@ -41,7 +41,7 @@ def environ_for(front: str, environ: dict[str, str]) -> dict[str, str]:
     return {
         **environ,
         "PATH": f"{outer / front / 'bin'}:{environ['PATH']}",
-        "JUPYTER_PATH": f"{outer}/share/jupyter",
+        "JUPYTER_PATH": f"{outer / front}/share/jupyter:{outer}/share/jupyter",  # its own templates first
         "JUPYTER_CONFIG_PATH": f"{outer}/etc/jupyter",
         "JUPYTERLAB_DIR": f"{outer}/share/jupyter/lab",
     }
@@ -56,7 +56,9 @@ def running(words: list[str], environ: dict[str, str], url: str, log: Path) -> I
         deadline = time.monotonic() + 90
         while True:
             try:
-                if requests.get(url, timeout=2).ok:
+                if (
+                    requests.get(url, timeout=2).status_code < 500
+                ):  # a no is an answer, a proxy's alone is none
                     break
             except requests.RequestException:
                 time.sleep(0.1)

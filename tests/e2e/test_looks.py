@@ -167,7 +167,7 @@ def look_at_a_page(page: Page) -> None:
     expect(shown.get_by_test_id("vml-notebook").locator("img").first).to_be_visible()
     in_all_looks(page, "look-entry", ".vml-Page")
     shown.get_by_test_id("vml-tab-environment").click()
-    expect(shown.get_by_test_id("vml-environment")).to_contain_text("Python")
+    expect(shown.get_by_test_id("vml-environment")).to_contain_text("CernVM 4.5.0.1 (chosen)")
     in_all_looks(page, "look-environment", ".vml-Page")
     row(page, "another slope").get_by_test_id("vml-entry-menu").click()
     page.get_by_role("menuitem", name="Show Changes").click()

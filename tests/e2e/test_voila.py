@@ -45,14 +45,12 @@ def test_the_logbook_is_alive_in_a_page_of_voila(
         "VML_RELEASE_URLS": "http://127.0.0.1:9",
     }
     url = f"http://127.0.0.1:{port}/"
-    # Each page that is opened starts a kernel of its own, so what is waited for first is a file.
-    with running(
-        words, environ_for("fronts", environ), f"{url}voila/api/kernelspecs", page_of.parent / "voila.log"
-    ):
+    # Each page that is opened starts a kernel of its own, so what is waited for first is a file, which is not there.
+    with running(words, environ_for("fronts", environ), f"{url}static/none", page_of.parent / "voila.log"):
         page = context.new_page()
         page.goto(url)
         entries = page.get_by_label("Entries")
-        expect(entries.locator("option")).to_have_count(1, timeout=90_000)
+        expect(entries.locator("option")).to_have_count(1, timeout=60_000)
         expect(page.get_by_text("1 entry", exact=True)).to_be_visible()
         expect(page.get_by_text("import vml_jupyter")).to_have_count(0)
         capture(settings, area, title="second fit")

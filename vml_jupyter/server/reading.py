@@ -18,7 +18,7 @@ from vml_jupyter.model import Entry
 from vml_jupyter.progress import Silent
 from vml_jupyter.server.area import area_at
 from vml_jupyter.server.handler import VmlHandler
-from vml_jupyter.server.views import entry_view
+from vml_jupyter.server.views import entry_view, whole_environment_view
 
 
 class Leaving(Silent):
@@ -98,7 +98,7 @@ class DetailsHandler(VmlHandler):
         self.reply(
             {
                 "entry": entry_view(found.entry),
-                "environment": found.entry.environment,
+                "environment": whole_environment_view(found.entry.environment),
                 "unreadable": found.entry.unreadable,
                 "changing": found.entry.changing,
                 "snapshot": found.entry.snapshot,

@@ -34,6 +34,12 @@ def environment_view(environment: Environment) -> dict[str, Any]:
     }
 
 
+def whole_environment_view(environment: Environment) -> dict[str, Any]:
+    """Return an environment with all that was recorded, and its release as people call it."""
+    told: dict[str, Any] = msgspec.to_builtins(environment)
+    return {**told, "release": release_view(environment.release)}
+
+
 def entry_view(entry: Entry) -> dict[str, Any]:
     """Return an entry with a short environment."""
     return {
