@@ -89,7 +89,7 @@ def set_password(vm: VmlVm, page: Page) -> str:
     """Read the token on the console, and set a password on the page that Jupyter shows first; return the token."""
     until(vm.answers, BOOT_S, "the page of the VML VM")
     token = str(until(vm.token, 60.0, "the token on the console"))
-    assert "/dev/vdb was made the data disk" in vm.said()
+    until(lambda: "/dev/vdb was made the data disk" in vm.said(), 60.0, "what became of the new disk")
     page.goto(f"{vm.url}vml/")
     assert urlsplit(page.url).path == "/login"
     shot(page, "first-boot-page")
