@@ -46,7 +46,7 @@ def test_this_very_vml_is_laid_out_and_runs(tmp_path: Path) -> None:
     )
     environ = {**os.environ, "PYTHONPATH": str(packages)}
     done = subprocess.run(
-        [sys.executable, "-c", code], env=environ, capture_output=True, text=True, check=True
+        [sys.executable, "-c", code], env=environ, cwd=tmp_path, capture_output=True, text=True, check=True
     )
     assert done.stdout.split() == [str(packages / "vml_jupyter/__init__.py"), metadata.version("vml_jupyter")]
     command = [sys.executable, str(tmp_path / "usr/local/bin/vml"), "--version"]
