@@ -19,6 +19,7 @@ from vml_jupyter.errors import DigestMismatch, PinGone, ReleaseNotFound, Release
 from vml_jupyter.flows import added
 from vml_jupyter.flows import restore as restoring
 from vml_jupyter.flows.capture import capture
+from vml_jupyter.flows.chosen import chosen
 from vml_jupyter.flows.differences import differences
 from vml_jupyter.flows.durability import Durability, durabilities, durability, require
 from vml_jupyter.flows.entries import opened
@@ -245,15 +246,15 @@ def test_a_bootloader_that_was_left_open_is_told_and_kept(user: Settings, take: 
     entry = take(open_)
     assert durability(user, entry).needs[0].label == "µCernVM (not recorded: the newest)"
     watch = Stopwatch()
-    release, pins, image = restoring._provided(user, entry, None, (), watch)
-    assert image.read_bytes() == IMAGE
-    assert release == RELEASE, "the machine records what it boots by"
+    made_of = chosen(user, entry, None, (), watch)
+    assert made_of.image.read_bytes() == IMAGE
+    assert made_of.release == RELEASE, "the machine records what it boots by"
     assert [note for note in watch.notes if "not recorded" in note and "2021.05-1" in note] != []
-    assert differences(entry.environment, release, pins) == (
+    assert differences(entry.environment, made_of.release, made_of.pins) == (
         Difference(what="bootloader", recorded="not recorded", here="2021.05-1"),
     )
     watch = Stopwatch()
-    assert restoring._provided(user, take(RELEASE), None, (), watch)[0] == RELEASE
+    assert chosen(user, take(RELEASE), None, (), watch).release == RELEASE
     assert [note for note in watch.notes if "not recorded" in note] == []
 
 

@@ -19,6 +19,7 @@ from vml_jupyter.machine.network import free_port
 pytestmark = pytest.mark.timeout(300)
 
 GUEST = Path(agent.__file__).parent
+OWN = "0wn-t0ken-of-a-machine"
 
 
 @pytest.fixture
@@ -59,36 +60,34 @@ def test_a_waiting_jupyter_becomes_its_owners(waiting: Any, home: Path, tmp_path
     runtime = home / ".local/share/jupyter/runtime"
     secret = (runtime / "jupyter_cookie_secret").read_bytes() if runtime.exists() else b""
     assert asked("api/contents", before).ok
-    assert asked("api/contents", "mine").status_code == 403
-    process = waiting.given_to({"token": "mine", "base_url": "/"}, str(home / "dimuon"))
+    assert asked("api/contents", OWN).status_code == 403
+    process = waiting.given_to({"token": OWN, "base_url": "/"}, str(home / "dimuon"))
     assert process is waiting._process
     assert asked("api/contents", before).status_code == 403
-    listed = asked("api/contents", "mine").json()["content"]
+    listed = asked("api/contents", OWN).json()["content"]
     assert [each["name"] for each in listed] == ["mine.txt"]
-    page = asked("lab", "mine").text
+    page = asked("lab", OWN).text
     told = json.loads(
         page.partition('<script id="jupyter-config-data" type="application/json">')[2].partition("<")[0]
     )
-    assert (told["token"], told["serverRoot"]) == ("mine", "~/dimuon")
+    assert (told["token"], told["serverRoot"]) == (OWN, "~/dimuon")
     assert before not in page
     [server] = [json.loads(file.read_text()) for file in runtime.glob("jpserver-*.json")]
-    assert (server["token"], server["root_dir"]) == ("mine", str(home / "dimuon"))
+    assert (server["token"], server["root_dir"]) == (OWN, str(home / "dimuon"))
     assert (runtime / "jupyter_cookie_secret").read_text("ascii").encode() != secret
     started = requests.post(
         f"http://127.0.0.1:{agent.JUPYTER_PORT}/api/kernels",
-        headers={"Authorization": "token mine"},
+        headers={"Authorization": f"token {OWN}"},
         json={"name": "python3"},
         timeout=60,
     ).json()
-    assert asked("api/kernels", "mine").json()[0]["id"] == started["id"]
-    assert b"mine" not in Path(f"/proc/{process.pid}/cmdline").read_bytes().replace(
-        str(tmp_path).encode(), b""
-    )
+    assert asked("api/kernels", OWN).json()[0]["id"] == started["id"]
+    assert OWN.encode() not in Path(f"/proc/{process.pid}/cmdline").read_bytes()
 
 
 def test_behind_a_proxy_it_is_to_be_started_anew(waiting: Any, home: Path) -> None:
     assert waiting.warm_up()
-    wish = {"token": "mine", "base_url": "/user/someone/vml/machines/abc/"}
+    wish = {"token": OWN, "base_url": "/user/someone/vml/machines/abc/"}
     assert waiting.given_to(wish, str(home / "dimuon")) is None
     assert waiting._process.poll() is not None
 
@@ -98,4 +97,4 @@ def test_one_that_does_not_listen_is_started_later(
 ) -> None:
     monkeypatch.setattr(waiting, "_tell", lambda wish, patience_s: False)
     assert not waiting.warm_up()
-    assert waiting.given_to({"token": "mine"}, str(home)) is None
+    assert waiting.given_to({"token": OWN}, str(home)) is None
