@@ -86,7 +86,7 @@ unit: $(VENV)/.ready
 test: packages lint mini fronts
 	jlpm test
 	$(BIN)/pytest -n 4 tests/unit
-	$(BIN)/pytest -n 2 --dist loadfile tests/integration
+	$(BIN)/pytest -n 2 --dist loadfile -m "not soak" tests/integration
 	$(BIN)/pytest tests/e2e
 
 # Both tables are printed; the second also where the first missed a limit.
@@ -130,7 +130,7 @@ soak: packages $(VENV)/.ready
 	cd tests && ../$(BIN)/python -m durability $(SOAK)
 	cd tests/soak && ../../$(BIN)/python -m cloud
 	$(BIN)/python tests/soak/restores.py
-	VML_CUT_S=60 $(BIN)/pytest tests/integration/test_launcher_away.py
+	VML_CUT_S=60 $(BIN)/pytest -m soak tests/integration
 	$(BIN)/python tests/soak/bare_host.py
 	$(BIN)/python tests/soak/bare_host.py --suite bullseye
 

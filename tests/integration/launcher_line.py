@@ -73,10 +73,14 @@ class Line:
         with link, contextlib.suppress(OSError):
             head = link.recv(_PIECE)
             moment = self._moment(head)
-            with socket.create_connection(("127.0.0.1", self._to)) as far:
-                far.sendall(head)
-                threading.Thread(target=self._pump, args=(link, far), daemon=True).start()
-                self._pump(far, link, moment)
+            try:
+                with socket.create_connection(("127.0.0.1", self._to)) as far:
+                    far.sendall(head)
+                    threading.Thread(target=self._pump, args=(link, far), daemon=True).start()
+                    self._pump(far, link, moment)
+            finally:
+                if moment is not None and moment.name not in self.happened:
+                    self._waiting.append(moment)  # for the next such request: nobody answered this one
 
     def _moment(self, head: bytes) -> Moment | None:
         with self._mutex:

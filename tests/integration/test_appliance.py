@@ -25,7 +25,7 @@ from vml_jupyter.release.mini import recipe
 from .conftest import processes_naming
 from .launcher_scene import Elsewhere, elsewhere
 
-pytestmark = [pytest.mark.machine, pytest.mark.browser]
+pytestmark = [pytest.mark.machine, pytest.mark.browser, pytest.mark.soak]
 
 __all__ = ["browser", "context"]  # fixtures
 

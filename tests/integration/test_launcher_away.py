@@ -20,7 +20,7 @@ from .conftest import Vml
 from .launcher_line import Line, Moment
 from .launcher_scene import elsewhere, running
 
-pytestmark = [pytest.mark.machine, pytest.mark.timeout(3000)]
+pytestmark = [pytest.mark.machine, pytest.mark.soak, pytest.mark.timeout(3000)]
 CUT_S = float(os.environ.get("VML_CUT_S", "12"))
 MOMENTS = [
     Moment("pair", rb"POST /vml/launches HTTP", 0),
