@@ -56,10 +56,10 @@ def running(words: list[str], environ: dict[str, str], url: str, log: Path) -> I
         deadline = time.monotonic() + 90
         while True:
             try:
-                if (
-                    requests.get(url, timeout=2).status_code < 500
-                ):  # a no is an answer, a proxy's alone is none
+                # A no is an answer; a proxy alone, that does not know its hub yet, finds nothing there.
+                if requests.get(url, timeout=2).status_code < 404:
                     break
+                time.sleep(0.1)
             except requests.RequestException:
                 time.sleep(0.1)
             alive = process.poll() is None and time.monotonic() < deadline
