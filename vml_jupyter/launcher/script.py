@@ -290,6 +290,7 @@ class Folder:
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        self.heard = -1  # how many lines the relay's log had when this started one, which QEMU waits for
 
     def file(self, name: str) -> Path:
         assert name in FILES, name
@@ -936,6 +937,7 @@ def run_qemu(folder: Folder, record: dict[str, Any]) -> None:
         with contextlib.suppress(FileNotFoundError):
             folder.file("area.sock").unlink()
         script = str(Path(__file__).resolve())
+        folder.heard = len(folder.lines("relay"))
         folder.begin("relay", [sys.executable, "-I", script, "relay", "--folder", str(folder.path)])
         if not wait(folder.file("area.sock").exists, 20.0):
             raise Refused("the working area cannot be served: {}".format(folder.log("relay")))
@@ -1033,7 +1035,8 @@ def is_up(record: dict[str, Any]) -> bool:
 
 
 def await_ready(folder: Folder, record: dict[str, Any], patience_s: float) -> None:
-    deadline, stage, heard = time.monotonic() + patience_s, "", len(folder.lines("relay"))
+    deadline, stage = time.monotonic() + patience_s, ""
+    heard = folder.heard if folder.heard >= 0 else len(folder.lines("relay"))
     while True:
         for line in folder.lines("relay")[heard:]:  # it says when the server is away
             heard += 1
