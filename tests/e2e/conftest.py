@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -35,7 +36,8 @@ def context(browser: Browser, request: pytest.FixtureRequest) -> Iterator[Browse
     context.set_default_timeout(30_000)
     yield context
     for number, page in enumerate(context.pages):
-        shot(page, f"{request.node.name}-end-{number}")
+        # Without the brackets of a parameter, which no page of the documentation could show.
+        shot(page, f"{re.sub(r'[^A-Za-z0-9_-]+', '-', request.node.name).strip('-')}-end-{number}")
     context.close()
 
 
