@@ -5,27 +5,23 @@ pins -> wheels -> base (kept) -> + this VML -> partitions -> disk -> compressed 
 
 from __future__ import annotations
 
-import fcntl
 import os
 import shutil
-import subprocess
 import sys
-import tempfile
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 
 from vml_jupyter.appliance import own, recipe
 from vml_jupyter.appliance.pins import pins
 from vml_jupyter.building import partitions, wheels
+from vml_jupyter.building.alone import workshop
 from vml_jupyter.building.debian import LEAN, ROOTFS, bootstrap, lines_of
 from vml_jupyter.building.programs import Runner, require
 from vml_jupyter.building.recipes import sha256_of
 from vml_jupyter.progress import SILENT, Progress
 
 WHAT = "The VML VM"
-LEFTOVER = ".building-"
 _UNUSED_S = 7 * 86_400
 
 
@@ -49,14 +45,12 @@ def build(data_dir: Path, progress: Progress = SILENT) -> Path:
     image = folder / f"{recipe.NAME}.qcow2"
     if not image.is_file():
         _require_tools()
-        home.mkdir(parents=True, exist_ok=True)
         progress.stage("appliance-lock", "Waiting for another build of the VML VM")
-        with _lock(home / ".lock") as lock:
-            if not image.is_file():
-                _remove_leftovers(home)
-                with tempfile.TemporaryDirectory(prefix=LEFTOVER, dir=home) as scratch:
-                    runner = Runner(Path(scratch), progress, inherited=(lock,), what=WHAT)
-                    _build(Path(scratch), _base(home, pinned, runner), runner).rename(folder)
+        with workshop(home, image.is_file) as mine:
+            if mine:
+                scratch, lock = mine
+                runner = Runner(scratch, progress, inherited=(lock,), what=WHAT)
+                _build(scratch, _base(home, pinned, runner), runner).rename(folder)
                 _remove_unused(home, folder)
     os.utime(folder)
     return image
@@ -148,19 +142,6 @@ def _compile(root: Path, runner: Runner) -> None:
 def _require_tools() -> None:
     as_user = () if os.geteuid() == 0 else ("fakeroot", "newuidmap")
     require(("mmdebstrap", "mke2fs", "tar", "zstd", "qemu-img", *as_user), WHAT)
-
-
-@contextmanager
-def _lock(path: Path) -> Iterator[int]:
-    with path.open("a") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        yield file.fileno()
-
-
-def _remove_leftovers(home: Path) -> None:
-    # One file system only: a killed mmdebstrap may have left something of the host bound into its root.
-    for folder in home.glob(f"{LEFTOVER}*"):
-        subprocess.run(["rm", "-rf", "--one-file-system", "--", str(folder)], check=False)
 
 
 def _remove_unused(home: Path, but: Path) -> None:

@@ -232,8 +232,9 @@ def is_nonce(value: object) -> bool:
 def patience_of(request: "dict[str, object]") -> float:
     """Return how many seconds a host that is to be told changes may be silent; 0 for what is usual."""
     value = request.get("patience")
-    sound = isinstance(value, (int, float)) and not isinstance(value, bool) and 0 < value <= LONGEST_SILENCE_S
-    return float(value) if sound else 0.0  # type: ignore[arg-type]
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 < value <= LONGEST_SILENCE_S:
+        return 0.0
+    return float(value)
 
 
 class Lines:

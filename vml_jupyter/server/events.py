@@ -14,51 +14,42 @@ from typing import Any
 from vml_jupyter.jobs import Job
 
 SCHEMA_ID = "urn:vml-jupyter:job:v1"
-
-SCHEMA: dict[str, Any] = {
-    "$id": SCHEMA_ID,
-    "version": "1",
-    "title": "A job of the Virtual Machine Logbook changed",
-    "personal-data": False,
-    "type": "object",
-    "required": ["id", "kind", "state"],
-    "properties": {
-        "id": {"type": "string", "description": "The job, as in vml/api/jobs/<id>."},
-        "kind": {"type": "string", "description": "What the job does, e.g. snapshot or restore."},
-        "state": {"enum": ["queued", "running", "done", "failed", "cancelled"]},
-    },
-}
-
 LAUNCH_SCHEMA_ID = "urn:vml-jupyter:launch:v1"
-
-LAUNCH_SCHEMA: dict[str, Any] = {
-    "$id": LAUNCH_SCHEMA_ID,
-    "version": "1",
-    "title": "A machine of the Virtual Machine Logbook on another computer changed",
-    "personal-data": False,
-    "type": "object",
-    "required": ["id", "state"],
-    "properties": {
-        "id": {"type": "string", "description": "The machine, as in vml/api/launches."},
-        "state": {"type": "string", "description": "The stage that its launcher told."},
-    },
-}
-
-
 ENTRY_SCHEMA_ID = "urn:vml-jupyter:entry:v1"
 
-ENTRY_SCHEMA: dict[str, Any] = {
-    "$id": ENTRY_SCHEMA_ID,
-    "version": "1",
-    "title": "An entry of the Virtual Machine Logbook changed",
-    "personal-data": False,
-    "type": "object",
-    "required": ["entry", "change"],
-    "properties": {
-        "entry": {"type": "string", "description": "The id of the entry."},
-        "change": {"enum": ["edited", "forgotten", "taken back", "removed"]},
-    },
-}
+
+def _schema(name: str, changed: str, /, **properties: dict[str, Any]) -> dict[str, Any]:
+    """Return the schema of an event that tells all of its properties."""
+    return {
+        "$id": name,
+        "version": "1",
+        "title": f"{changed} changed",
+        "personal-data": False,
+        "type": "object",
+        "required": list(properties),
+        "properties": properties,
+    }
+
+
+SCHEMA = _schema(
+    SCHEMA_ID,
+    "A job of the Virtual Machine Logbook",
+    id={"type": "string", "description": "The job, as in vml/api/jobs/<id>."},
+    kind={"type": "string", "description": "What the job does, e.g. snapshot or restore."},
+    state={"enum": ["queued", "running", "done", "failed", "cancelled"]},
+)
+LAUNCH_SCHEMA = _schema(
+    LAUNCH_SCHEMA_ID,
+    "A machine of the Virtual Machine Logbook on another computer",
+    id={"type": "string", "description": "The machine, as in vml/api/launches."},
+    state={"type": "string", "description": "The stage that its launcher told."},
+)
+ENTRY_SCHEMA = _schema(
+    ENTRY_SCHEMA_ID,
+    "An entry of the Virtual Machine Logbook",
+    entry={"type": "string", "description": "The id of the entry."},
+    change={"enum": ["edited", "forgotten", "taken back", "removed"]},
+)
 
 
 def told(job: Job) -> dict[str, str]:

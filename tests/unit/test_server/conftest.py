@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any, cast
 
@@ -14,6 +15,7 @@ from release_images import publish, signed_disk
 from tornado.httpclient import HTTPClientError, HTTPResponse
 
 from vml_jupyter.flows.capture import capture
+from vml_jupyter.model import Entry
 from vml_jupyter.release.mirror import served
 
 from .fake_flows import FakeFlows, entry, machine
@@ -75,9 +77,9 @@ def ended(api: Api) -> Callable[[str], Awaitable[Any]]:
     return wait
 
 
-@pytest.fixture(name="entry")
-def launchable_entry(vml: Any, tmp_path: Path) -> Any:
-    """An entry whose CernVM is in a release repository."""
+@pytest.fixture
+def launchable(vml: Any, tmp_path: Path) -> Iterator[Callable[..., Entry]]:
+    """Capture an entry whose CernVM is in a release repository; what is given is said of it."""
     site = tmp_path / "site"
     site.mkdir()
     publish(site, {"4.5.0.1": 1611705600}, {"2021.05-1": signed_disk()})
@@ -87,7 +89,13 @@ def launchable_entry(vml: Any, tmp_path: Path) -> Any:
     (area / "data.bin").write_bytes(os.urandom(50_000))
     with served(site) as url:
         vml.user_settings = vml.user_settings.using(release_urls=(url,))
-        yield capture(vml.user_settings, area, notebook="fit.ipynb", title="Fit", release="4.5.0.1")
+        yield partial(capture, vml.user_settings, area, notebook="fit.ipynb", release="4.5.0.1")
+
+
+@pytest.fixture(name="entry")
+def launchable_entry(launchable: Callable[..., Entry]) -> Entry:
+    """An entry that can be launched."""
+    return launchable(title="Fit")
 
 
 @pytest.fixture

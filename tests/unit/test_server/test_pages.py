@@ -6,40 +6,22 @@ import asyncio
 import base64
 import hashlib
 import re
+from collections.abc import Callable
 from html import unescape
-from pathlib import Path
 from typing import Any, cast
 
 import pytest
-from release_images import publish, signed_disk
 from tornado.httpclient import HTTPClientError, HTTPResponse
 
-from vml_jupyter.flows.capture import capture
 from vml_jupyter.model import Entry
-from vml_jupyter.release.mirror import served
 
 HOSTILE = '<script>alert("x")</script> & co'
 
 
 @pytest.fixture
-def entry(vml: Any, tmp_path: Path) -> Any:
-    """An entry whose CernVM is in a release repository, and whose title would like to be HTML."""
-    site = tmp_path / "site"
-    site.mkdir()
-    publish(site, {"4.5.0.1": 1611705600}, {"2021.05-1": signed_disk()})
-    area = tmp_path / "area"
-    area.mkdir()
-    (area / "fit.ipynb").write_text('{"cells": [], "metadata": {}, "nbformat": 4, "nbformat_minor": 5}')
-    with served(site) as url:
-        vml.user_settings = vml.user_settings.using(release_urls=(url,))
-        yield capture(
-            vml.user_settings,
-            area,
-            notebook="fit.ipynb",
-            title=HOSTILE,
-            note="see <b>this</b>",
-            release="4.5.0.1",
-        )
+def entry(launchable: Callable[..., Entry]) -> Entry:
+    """An entry whose title and note would like to be HTML."""
+    return launchable(title=HOSTILE, note="see <b>this</b>")
 
 
 @pytest.fixture

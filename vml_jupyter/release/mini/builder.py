@@ -5,20 +5,14 @@ layers -> base -> partitions -> a disk for each bootloader -> signed, or made an
 
 from __future__ import annotations
 
-import fcntl
 import os
-import subprocess
-import tempfile
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from pathlib import Path
 
 from vml_jupyter.building import programs
+from vml_jupyter.building.alone import workshop
 from vml_jupyter.progress import SILENT, Progress
 from vml_jupyter.release.mini import base, disk, layers, recipe, signature, stratum
-
-LEFTOVER = ".building-"
 
 
 def build(data_dir: Path, progress: Progress = SILENT) -> Path:
@@ -39,13 +33,11 @@ def build(data_dir: Path, progress: Progress = SILENT) -> Path:
     if repository.is_dir():
         return repository
     _require_tools()
-    home.mkdir(parents=True, exist_ok=True)
     progress.stage("mini-lock", "Waiting for another build of the mini release")
-    with _lock(home / ".lock") as lock:
-        if not repository.is_dir():
-            _remove_leftovers(home)
-            with tempfile.TemporaryDirectory(prefix=LEFTOVER, dir=home) as scratch:
-                _build(Path(scratch), progress, lock).rename(repository)
+    with workshop(home, repository.is_dir) as mine:
+        if mine:
+            scratch, lock = mine
+            _build(scratch, progress, lock).rename(repository)
     return repository
 
 
@@ -101,16 +93,3 @@ def _publish_image(
 def _require_tools() -> None:
     as_user = () if os.geteuid() == 0 else ("fakeroot", "newuidmap")
     programs.require(("mmdebstrap", "mke2fs", "debugfs", "tar", "qemu-img", *as_user))
-
-
-@contextmanager
-def _lock(path: Path) -> Iterator[int]:
-    with path.open("a") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        yield file.fileno()
-
-
-def _remove_leftovers(home: Path) -> None:
-    # One file system only: a killed mmdebstrap may have left something of the host bound into its root.
-    for folder in home.glob(f"{LEFTOVER}*"):
-        subprocess.run(["rm", "-rf", "--one-file-system", "--", str(folder)], check=False)
