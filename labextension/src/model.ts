@@ -216,8 +216,13 @@ export class LogbookModel {
    */
   track(job: IJob): void {
     this._own.add(job.id);
-    if (!this._jobs.some(known => known.id === job.id)) {
+    const known = this._jobs.find(one => one.id === job.id);
+    if (!known) {
+      this._unanswered.set(job.id, job);
       this._setJobs([job, ...this._jobs]);
+    } else if (!isActive(known)) {
+      // The server told of its end before it answered that it has begun.
+      this._end([known]);
     }
   }
 
@@ -298,14 +303,29 @@ export class LogbookModel {
     do {
       this._readAgain = false;
       try {
+        const before = new Set(this._unanswered.keys());
         const jobs = await this.api.jobs();
         this._setLost(null);
-        this._setJobs(jobs);
+        this._setJobs(this._withNewer(jobs, before));
       } catch (reason) {
         this._setLost(failure(reason));
         throw reason;
       }
     } while (this._readAgain);
+  }
+
+  /**
+   * Add the jobs that were submitted after the server was asked, which its answer may lack; with those of `before`, an
+   * answer without them says that they are no more.
+   */
+  private _withNewer(jobs: IJob[], before: Set<string>): IJob[] {
+    const answered = new Set(jobs.map(job => job.id));
+    for (const id of this._unanswered.keys()) {
+      if (before.has(id) || answered.has(id)) {
+        this._unanswered.delete(id);
+      }
+    }
+    return [...this._unanswered.values(), ...jobs];
   }
 
   private _setLost(lost: IFailure | null): void {
@@ -344,17 +364,21 @@ export class LogbookModel {
         JSON.stringify(job) !== JSON.stringify(before.get(job.id))
     );
     moved.forEach(job => this._jobChanged.emit(job));
+    this._end(ended);
+    this._schedule(jobs.some(isActive) ? BUSY_MS : IDLE_MS);
+    this._changed.emit();
+  }
+
+  private _end(ended: IJob[]): void {
     ended.forEach(job => this._jobEnded.emit(job));
     if (ended.length > 0) {
       void this._readEntries();
       void this._readMachines();
     }
-    this._schedule(jobs.some(isActive) ? BUSY_MS : IDLE_MS);
-    this._changed.emit();
   }
 
   private async _readEntries(): Promise<void> {
-    const round = ++this._entriesRound;
+    const isNewest = this._ask('entries');
     try {
       const first = this._entries === null;
       let read = await this.api.entries(
@@ -367,13 +391,13 @@ export class LogbookModel {
         this._changed.emit();
         read = await this.api.entries(0, this._others);
       }
-      if (round !== this._entriesRound) {
+      if (!isNewest()) {
         return; // a later question was asked meanwhile, and its answer is the newer one
       }
       this._entries = read;
       this._entriesFailure = null;
     } catch (reason) {
-      if (round !== this._entriesRound) {
+      if (!isNewest()) {
         return;
       }
       this._entriesFailure = failure(reason);
@@ -388,11 +412,11 @@ export class LogbookModel {
    * Learn what is known at once, then what servers say; a list without it is as good as before.
    */
   private async _readDurability(): Promise<void> {
-    const round = ++this._durabilityRound;
+    const isNewest = this._ask('durability');
     for (const asking of [false, true]) {
       try {
         const known = await this.api.durability(asking);
-        if (round !== this._durabilityRound) {
+        if (!isNewest()) {
           return;
         }
         this._durability = known;
@@ -404,8 +428,13 @@ export class LogbookModel {
   }
 
   private async _readBin(): Promise<void> {
+    const isNewest = this._ask('bin');
     try {
-      this._bin = await this.api.forgotten();
+      const bin = await this.api.forgotten();
+      if (!isNewest()) {
+        return;
+      }
+      this._bin = bin;
     } catch {
       // What keeps the bin from being read keeps the entries, too, and is told there.
     }
@@ -413,38 +442,60 @@ export class LogbookModel {
   }
 
   private async _readMachines(): Promise<void> {
+    const isNewest = this._ask('machines');
     try {
-      this._machines = await this.api.machines();
+      const machines = await this.api.machines();
+      if (!isNewest()) {
+        return;
+      }
+      this._machines = machines;
       this._machinesFailure = null;
     } catch (reason) {
+      if (!isNewest()) {
+        return;
+      }
       this._machinesFailure = failure(reason);
     }
     this._changed.emit();
   }
 
   private async _readLaunches(): Promise<void> {
+    const isNewest = this._ask('launches');
     try {
-      this._launches = await this.api.launches();
+      const launches = await this.api.launches();
+      if (!isNewest()) {
+        return;
+      }
+      this._launches = launches;
     } catch {
       return; // they are told of elsewhere; what is known of them stays
     }
     this._changed.emit();
   }
 
+  /**
+   * Begin a question; tells whether no later one of the same list was begun, whose answer would be the newer one.
+   */
+  private _ask(list: string): () => boolean {
+    const round = (this._rounds.get(list) ?? 0) + 1;
+    this._rounds.set(list, round);
+    return () => this._rounds.get(list) === round;
+  }
+
+  private _rounds = new Map<string, number>();
   private _entries: ReadonlyArray<IEntry> | null = null;
   private _durability: Record<string, IDurability> = {};
-  private _durabilityRound = 0;
   private _bin: ReadonlyArray<IEntry> | null = null;
   private _machines: ReadonlyArray<IMachine> | null = null;
   private _launches: ReadonlyArray<ILaunch> = [];
   private _jobs: ReadonlyArray<IJob> = [];
   private _entriesFailure: IFailure | null = null;
   private _machinesFailure: IFailure | null = null;
-  private _entriesRound = 0;
   private _others = false;
   private _lost: IFailure | null = null;
   private _looks = 0;
   private _own = new Set<string>();
+  private _unanswered = new Map<string, IJob>();
   private _reading: Promise<void> | null = null;
   private _readAgain = false;
   private _poll: Poll;

@@ -16,6 +16,7 @@ import { proposedTitle } from './format';
 import { snapshotIcon } from './icons';
 import { LogbookModel } from './model';
 import { PageApi } from './page-api';
+import { save } from './saving';
 import { choices } from './search';
 import { askForSnapshot, ISnapshotForm } from './snapshot-form';
 import { titleWithChanges } from './title';
@@ -188,7 +189,7 @@ async function savedNotebook(
 ): Promise<ISubject> {
   const path = pathOnServer(context.app, panel.context.path, context.trans);
   if (!panel.context.model.readOnly) {
-    await panel.context.save();
+    await save(panel.context);
   }
   const cell = panel.content.activeCell?.model.id ?? '';
   return { path, title: proposedTitle(cellsOf(panel), path), cell };

@@ -71,6 +71,7 @@ def from_the_menu(page: Page) -> None:
     page.get_by_test_id("vml-entry").first.click(button="right")
     page.get_by_role("menuitem", name="Launcher for Another Computer…").click()
     expect(page.locator(".jp-Dialog")).to_contain_text("Launcher for “Dimuons”")
+    expect(page.locator(".jp-Dialog :focus")).to_have_count(1)
     page.keyboard.press("Escape")
     expect(page.locator(".jp-Dialog")).to_have_count(0)
 

@@ -100,7 +100,7 @@ def test_a_remote_browser_reaches_the_machine_through_the_server(
         attack(inside, page, context, lab, dimuon, machine.id, SHARED_BY_PROXY)
         notebook = inside.url
         inside.close()
-        leave_and_return(context, notebook, lines=150, patience_ms=GUEST_MS)
+        leave_and_return(context, notebook, lines=90, patience_ms=GUEST_MS)
         delete_machine(page)
     assert machines.list_machines(machine_settings) == []
 

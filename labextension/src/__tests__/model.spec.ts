@@ -245,6 +245,45 @@ describe('LogbookModel', () => {
     expect(told.length).toBe(2);
   });
 
+  it('keeps a job of its own that an answer on its way does not know', async () => {
+    let answer: (jobs: IJob[]) => void = () => undefined;
+    api.jobs = () => new Promise(resolve => (answer = resolve));
+    const reading = model.readJobs();
+    model.track(job());
+    answer([]);
+    await reading;
+    expect(model.jobs).toEqual([job()]);
+
+    api.jobs = async () => [job({ state: 'done' })];
+    await model.readJobs();
+    expect(told).toEqual(['j1 changed', 'j1 done']);
+  });
+
+  it('lets a job of its own go that a later answer does not know', async () => {
+    model.track(job());
+    await model.readJobs();
+    expect(model.jobs).toEqual([]);
+  });
+
+  it('tells of the end of a job of its own that it read before it was tracked', async () => {
+    api.active = [job({ state: 'done' })];
+    await model.readJobs();
+    api.reads = [];
+    model.track(job());
+    expect(told).toEqual(['j1 done']);
+    expect(api.reads).toEqual(['entries', 'machines']);
+  });
+
+  it('keeps the newer of two answers about machines', async () => {
+    const answers: ((machines: IMachine[]) => void)[] = [];
+    api.machines = () => new Promise(resolve => answers.push(resolve));
+    const reading = [model.refresh(), model.refresh()];
+    answers[1]([]);
+    answers[0]([machine()]);
+    await Promise.all(reading);
+    expect(model.machines).toEqual([]);
+  });
+
   it('does not tell of jobs that ended before it looked', async () => {
     api.active = [job({ state: 'failed' })];
     await model.readJobs();
