@@ -109,7 +109,7 @@ def test_a_notebook_is_captured_and_read(
         page.keyboard.type(" # typed and not saved")
 
         page.locator(".jp-NotebookPanel-toolbar [data-command='vml:snapshot']").click()
-        expect(page.get_by_test_id("vml-title")).to_have_value("Mass of the Z")
+        expect(page.get_by_test_id("vml-title")).to_have_value("Mass of the Z: 1 cell changed")
         page.get_by_test_id("vml-title").fill("taken here")
         page.locator(".jp-Dialog .jp-mod-accept").click()
         expect(page.get_by_text("“taken here” is in the logbook")).to_be_visible(timeout=60_000)
