@@ -16,7 +16,7 @@ URL = "http://server.example:8080/"
 @pytest.fixture(autouse=True)
 def nothing_known(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.setattr(reach, "PATIENCE_S", 0.2)
-    monkeypatch.setattr(reach, "get_environ_proxies", lambda _: {})
+    monkeypatch.setattr("requests.utils.get_environ_proxies", lambda _: {})
     reach.forget()
     yield
     reach.forget()

@@ -17,6 +17,7 @@ from vml_jupyter.release.digests import digest, recall, remember
 from vml_jupyter.release.fetch import fetch, fetch_file
 from vml_jupyter.release.history import STRATUM_ONES, systems
 from vml_jupyter.release.identity import Image, identify, trim
+from vml_jupyter.release.judgement import Signature
 from vml_jupyter.release.local import find_local, fits, images_among, local_images, recorded_digest
 from vml_jupyter.release.names import (
     ImageName,
@@ -34,7 +35,7 @@ from vml_jupyter.release.source import CERNVM, latest, published_digest, publish
 from vml_jupyter.release.trust import Trust, judge, recall_judgement
 
 if TYPE_CHECKING:
-    from vml_jupyter.release.signature import Signature, verify
+    from vml_jupyter.release.signature import verify
 
 __all__ = [
     "CERNVM",
@@ -91,8 +92,8 @@ __all__ = [
 
 def __getattr__(name: str) -> Any:
     """Import what judges signatures when it is asked for: certificates are the dearest import of this room."""
-    if name not in ("Signature", "verify"):
+    if name != "verify":
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from vml_jupyter.release import signature
+    from vml_jupyter.release.signature import verify
 
-    return getattr(signature, name)
+    return verify

@@ -14,12 +14,6 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from typing import Any
-
-import requests
-from requests.adapters import HTTPAdapter
-from urllib3.connection import HTTPConnection, HTTPSConnection
-from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 
 
 class Stalled(Exception):
@@ -101,54 +95,12 @@ class Deadline:
                 connection.shutdown(socket.SHUT_RDWR)
 
 
-def session() -> requests.Session:
-    """Return a session whose connections a deadline can watch."""
-    made, adapter = requests.Session(), _Adapter()
-    made.mount("http://", adapter)
-    made.mount("https://", adapter)
-    return made
-
-
 _CURRENT: ContextVar[Deadline | None] = ContextVar("deadline", default=None)
 
 
-def _watched(connection: socket.socket) -> socket.socket:
+def watched(connection: socket.socket) -> socket.socket:
+    """Let the deadline of who is connecting, if there is one, know of a connection."""
     deadline = _CURRENT.get()
     if deadline:
         deadline.watch(connection)
     return connection
-
-
-class _Plain(HTTPConnection):
-    def _new_conn(self) -> socket.socket:
-        return _watched(super()._new_conn())
-
-
-class _Secure(HTTPSConnection):
-    def _new_conn(self) -> socket.socket:
-        return _watched(super()._new_conn())
-
-
-class _PlainPool(HTTPConnectionPool):
-    ConnectionCls = _Plain
-
-
-class _SecurePool(HTTPSConnectionPool):
-    ConnectionCls = _Secure
-
-
-_POOLS = {"http": _PlainPool, "https": _SecurePool}
-
-
-class _Adapter(HTTPAdapter):
-    """Makes connections that the present deadline knows of; those of a SOCKS proxy have their time-outs only."""
-
-    def init_poolmanager(self, *args: Any, **more: Any) -> None:
-        super().init_poolmanager(*args, **more)
-        self.poolmanager.pool_classes_by_scheme = _POOLS
-
-    def proxy_manager_for(self, proxy: str, **more: Any) -> Any:
-        manager = super().proxy_manager_for(proxy, **more)
-        if not proxy.lower().startswith("socks"):
-            manager.pool_classes_by_scheme = _POOLS
-        return manager

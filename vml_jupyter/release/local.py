@@ -25,7 +25,7 @@ from vml_jupyter.release.names import ARCHITECTURE, bootloader_key, flavours
 from vml_jupyter.release.trust import Trust, judge, remark
 
 if TYPE_CHECKING:
-    from vml_jupyter.release.signature import Signature
+    from vml_jupyter.release.judgement import Signature
 
 _FOLDER_LIMIT = 5000
 _DIGEST = re.compile(r"[0-9a-f]{64}")

@@ -19,14 +19,17 @@ import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from cryptography import x509
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
 
 from vml_jupyter.errors import Foreign, Usage
 from vml_jupyter.release.web import read_bounded
+
+if TYPE_CHECKING:
+    from cryptography import x509
 
 OBJECT = re.compile(r"(?P<hex>[0-9a-f]{40})(?P<kind>-rmd160|-shake128)?")
 
@@ -125,6 +128,8 @@ def _digest(content: bytes, kind: str | None) -> str:
 
 
 def _check(root: str, fqrn: str, manifest: Letter, keys: Sequence[rsa.RSAPublicKey]) -> None:
+    from cryptography import x509
+
     wrong = Foreign(
         f"the manifest of {fqrn} at {root} is not signed by whom it must be",
         "Use another server, or the right CernVM-FS keys.",

@@ -15,8 +15,6 @@ import time
 from collections.abc import Iterable
 from urllib.parse import urlsplit
 
-from requests.utils import get_environ_proxies, select_proxy
-
 PATIENCE_S = 2.0
 _REMEMBERED_S = 10.0
 _PORTS = {"http": 80, "https": 443, "socks4": 1080, "socks4a": 1080, "socks5": 1080, "socks5h": 1080}
@@ -35,6 +33,8 @@ def uses_proxy(url: str) -> bool:
 
 def first_hop(url: str) -> Address | None:
     """Return host and port that are connected to for a URL: its proxy, else its server; None for no such thing."""
+    from requests.utils import get_environ_proxies, select_proxy
+
     proxy = select_proxy(url, get_environ_proxies(url)) if uses_proxy(url) else None
     try:
         parts = urlsplit(proxy or url)

@@ -18,7 +18,6 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
-import msgspec
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes
@@ -27,6 +26,7 @@ from cryptography.hazmat.primitives.asymmetric.utils import Prehashed
 
 from vml_jupyter.errors import Usage
 from vml_jupyter.release.blocks import BLOCK, read_claims, read_seal
+from vml_jupyter.release.judgement import Signature
 from vml_jupyter.release.names import bootloader_key
 
 _PIECE = 1 << 20
@@ -42,19 +42,6 @@ _OIDS = {
 }
 # A bootloader is signed up to some weeks before the month in its name begins.
 _BEFORE = timedelta(days=62)
-
-
-class Signature(msgspec.Struct, frozen=True, kw_only=True):
-    """The judgement on one image.
-
-    ``status`` is ``signed`` (proof and signer hold), ``unchecked`` (the proof holds, but there is no CA
-    certificate to judge the signer by), ``unsigned`` (no signature there), or ``bad``; ``reason`` says why in
-    words.
-    """
-
-    status: str
-    signer: str = ""
-    reason: str = ""
 
 
 class _Bad(Exception):

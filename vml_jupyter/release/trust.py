@@ -25,8 +25,8 @@ import msgspec
 from vml_jupyter.errors import Usage
 from vml_jupyter.release.carrier import ISO, RAW
 from vml_jupyter.release.identity import Image
+from vml_jupyter.release.judgement import Signature
 from vml_jupyter.release.memory import Memory, file_key
-from vml_jupyter.release.signature import Signature, verify
 
 
 class Trust(msgspec.Struct, frozen=True, kw_only=True):
@@ -75,6 +75,8 @@ def judge(image: Image, trust: Trust, cache: Path | None = None, name: str = "")
     key = f"{file_key(image.path)}:{_key(bundle, trust)}"
     known = memory.recall(key)
     if known is None:
+        from vml_jupyter.release.signature import verify
+
         known = verify(image.path, bundle, trust.signers, assumed=trust.assumed)
         memory.keep(key, known)
     return known

@@ -12,14 +12,15 @@ import re
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from typing import TYPE_CHECKING
 from urllib.parse import urljoin, urlsplit
-
-import requests
-import urllib3.exceptions
 
 from vml_jupyter.errors import Foreign, ReleaseNotFound, RepositoryUnreachable, Usage
 from vml_jupyter.release import reach
-from vml_jupyter.release.deadline import Deadline, Stalled, session
+from vml_jupyter.release.deadline import Deadline, Stalled
+
+if TYPE_CHECKING:
+    import requests
 
 READ_TIMEOUT_S = 20.0
 # A server that sends less than this in that time is as good as silent.
@@ -33,8 +34,6 @@ SMALL_FILE_S = 10.0
 _REDIRECTS = 5
 _PIECE = 256 * 1024
 _HINT = "Check the network, or name another release repository (VML_RELEASE_URLS)."
-_Broken = (requests.RequestException, urllib3.exceptions.HTTPError)
-_Slow = (requests.Timeout, urllib3.exceptions.TimeoutError, Stalled)
 
 
 class Answer:
@@ -65,6 +64,8 @@ def get(
         ReleaseNotFound: The server says that there is no such thing.
         RepositoryUnreachable: No answer, or one that is neither the thing nor "not found".
     """
+    from vml_jupyter.release.sessions import session
+
     _check_address(url)
     patience_s = READ_TIMEOUT_S if timeout_s is None else timeout_s
     with Deadline(reach.PATIENCE_S + patience_s) as deadline, session() as client:
@@ -100,9 +101,11 @@ def translated(url: str, deadline: Deadline) -> Iterator[None]:
     Raises:
         RepositoryUnreachable: Instead of anything that requests or urllib3 raise; ``is_slow`` tells one kind.
     """
+    from vml_jupyter.release.sessions import BROKEN
+
     try:
         yield
-    except (*_Broken, Stalled, ValueError) as error:
+    except (*BROKEN, ValueError) as error:
         # Whoever is hung up on reads an end, a reset or broken TLS.
         cause = Stalled(str(error)) if deadline.passed else error
         raise RepositoryUnreachable(f"the release repository {_host(url)} {_why(cause)}", _HINT) from cause
@@ -110,7 +113,9 @@ def translated(url: str, deadline: Deadline) -> Iterator[None]:
 
 def is_slow(error: RepositoryUnreachable) -> bool:
     """Tell whether a server was given up because it sent too little in its time, and not for what it sent."""
-    return isinstance(error.__cause__, _Slow)
+    from vml_jupyter.release.sessions import SLOW
+
+    return isinstance(error.__cause__, SLOW)
 
 
 def body(
@@ -127,6 +132,8 @@ def body(
     Raises:
         RepositoryUnreachable: It ends early, falls silent, trickles, or takes too long.
     """
+    import requests
+
     expected = stated_length(answer)
     least_bytes = STALL_BYTES if least_bytes is None else least_bytes
     arrived = before = 0
@@ -233,11 +240,13 @@ def _host(url: str) -> str:
 
 
 def _why(error: BaseException) -> str:
-    if isinstance(error, requests.exceptions.SSLError):
+    from vml_jupyter.release.sessions import CUT, SLOW, UNTRUSTED
+
+    if isinstance(error, UNTRUSTED):
         return f"has no certificate that can be trusted ({_reason(error)})"
-    if isinstance(error, _Slow):
+    if isinstance(error, SLOW):
         return "takes too long"
-    if isinstance(error, (requests.exceptions.ChunkedEncodingError, urllib3.exceptions.ProtocolError)):
+    if isinstance(error, CUT):
         return "breaks off"
     return "does not answer" if not isinstance(error, ValueError) else "does not speak HTTP"
 
