@@ -25,7 +25,7 @@ from vml_jupyter.repository.store import LocalFolder, Store
 from vml_jupyter.snapshot import Taken, lay, readers, take
 from vml_jupyter.snapshot.content import Read
 from vml_jupyter.snapshot.crew import Crew
-from vml_jupyter.snapshot.wire import Line, Order
+from vml_jupyter.snapshot.wire import Closed, Line, Order
 
 PASSWORD = "password"
 
@@ -246,6 +246,18 @@ def test_messages_of_several_threads_stay_whole() -> None:
     assert all(received.count(order) == 50 for order in orders)
     sender.close()
     receiver.close()
+
+
+def test_an_end_that_is_closed_with_something_unread_is_closed() -> None:
+    ours, theirs = socket.socketpair()
+    reader, gone = Line(ours), Line(theirs)
+    reader.send(Order([]))
+    gone.close()
+    with pytest.raises(Closed):
+        reader.order()
+    with pytest.raises(Closed):
+        reader.send(Order([]))
+    reader.close()
 
 
 def test_neither_arguments_nor_variables_hold_the_key(repository: Repository) -> None:

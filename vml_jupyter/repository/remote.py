@@ -95,7 +95,9 @@ class BucketStore:
         """Write a file unless it is there; what an older server does regardless is found out by reading it again."""
         with self._faults():
             try:
-                obstore.put(self._store, name, content, use_multipart=False, mode="create")
+                self._again(
+                    lambda: obstore.put(self._store, name, content, use_multipart=False, mode="create")
+                )
             except (AlreadyExistsError, PreconditionError):
                 pass  # by somebody else, or by this very request, whose first answer was lost
             except NotSupportedError:
@@ -135,7 +137,7 @@ class BucketStore:
         )
 
     def _again(self, ask: Callable[[], _T]) -> _T:
-        """Ask until the answer comes whole: obstore does so itself for reading and writing, but not for these.
+        """Ask until the answer comes whole: obstore does so itself for most of reading and writing, but not for these.
 
         Nor where a server's no is cut off, as that a file is not there. What it has asked for long is not asked again.
         """

@@ -15,6 +15,7 @@ import signal
 import socket
 from collections import deque
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from itertools import compress
@@ -114,14 +115,13 @@ def main(number: str) -> None:
     gc.freeze()
     gc.set_threshold(_YOUNG)  # what one file leaves behind has no cycles
     line = Line(socket.socket(fileno=int(number)))
-    try:
-        setting, _ = line.order()
-        if isinstance(setting, Setting):
-            _serve(line, setting)
-    except _CannotPack as failure:
-        line.send(Failure(failure.error.errno or 0, failure.error.strerror or str(failure)))
-    except Closed:
-        return
+    with suppress(Closed):
+        try:
+            setting, _ = line.order()
+            if isinstance(setting, Setting):
+                _serve(line, setting)
+        except _CannotPack as failure:
+            line.send(Failure(failure.error.errno or 0, failure.error.strerror or str(failure)))
 
 
 def _serve(line: Line, setting: Setting) -> None:

@@ -130,7 +130,10 @@ class Line:
         return message
 
     def _receive(self) -> tuple[bytearray, list[int]]:
-        head, folders, _, _ = socket.recv_fds(self._end, _LENGTH.size, FOLDERS)
+        try:
+            head, folders, _, _ = socket.recv_fds(self._end, _LENGTH.size, FOLDERS)
+        except ConnectionResetError:  # it was closed there before all that was sent from here had been read
+            raise Closed from None
         try:
             head += self._read(_LENGTH.size - len(head))
             return self._read(*_LENGTH.unpack(head)), folders
