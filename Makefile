@@ -87,7 +87,7 @@ test: packages lint mini fronts
 	jlpm test
 	$(BIN)/pytest -n 4 tests/unit
 	$(BIN)/pytest -n 2 --dist loadfile -m "not soak" tests/integration
-	$(BIN)/pytest tests/e2e
+	$(BIN)/pytest -n 2 --dist loadfile tests/e2e
 
 # Both tables are printed; the second also where the first missed a limit.
 bench: packages mini

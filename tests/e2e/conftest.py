@@ -14,6 +14,9 @@ from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_play
 
 __all__ = ["ARTEFACTS", "Lab", "free_port", "running_lab"]
 
+# Emulated machines leave the browser little of two cores now and then.
+expect.set_options(timeout=15_000)
+
 AXE = Path(__file__).parent.parent.parent / "node_modules" / "axe-core" / "axe.min.js"
 
 

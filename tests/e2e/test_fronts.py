@@ -1,6 +1,6 @@
 """The logbook in each environment that physicists work in: entries are listed, a saved notebook is captured, and read.
 
-No machine is booted: how a machine is reached from each is in ``test_main_job`` and in the tests of the server.
+No machine is booted: how a machine is reached from each is in ``test_remote_browser`` and in the tests of the server.
 """
 
 from __future__ import annotations

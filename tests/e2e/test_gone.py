@@ -10,7 +10,7 @@ from vml_jupyter.flows.settings import Settings
 from vml_jupyter.release.mini import recipe
 
 from .conftest import accessible, open_logbook, running_lab, shot
-from .test_main_job import BOOT_MS, delete_machine
+from .steps import BOOT_MS, delete_machine
 
 pytestmark = [pytest.mark.machine, pytest.mark.browser, pytest.mark.timeout(600)]
 

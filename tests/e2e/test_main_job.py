@@ -11,15 +11,12 @@ from playwright.sync_api import BrowserContext, Page, expect
 from vml_jupyter.flows import entries, machines
 from vml_jupyter.flows.settings import Settings
 
-from .conftest import accessible, open_logbook, running_lab, shot
-from .hostile import SHARED_BY_PROXY, attack, command_lines, try_token
-from .leaving import leave_and_return
+from .conftest import accessible, running_lab, shot
+from .hostile import attack, command_lines, try_token
 from .living import cancel, die, keep_and_go_back, kill_server, look_at_the_frame, try_again
+from .steps import BOOT_MS, GUEST_MS, delete_machine, run_first_cell, start_restore, take_snapshot
 
 pytestmark = [pytest.mark.machine, pytest.mark.browser, pytest.mark.timeout(900)]
-
-BOOT_MS = 300_000
-GUEST_MS = 180_000  # a page of Lab out of an emulated machine
 
 
 def test_snapshot_and_restore_by_clicking(
@@ -79,60 +76,10 @@ def test_snapshot_and_restore_by_clicking(
     assert machines.list_machines(machine_settings) == []
 
 
-def test_a_remote_browser_reaches_the_machine_through_the_server(
-    context: BrowserContext, environ: dict[str, str], machine_settings: Settings, dimuon: Path
-) -> None:
-    with running_lab(dimuon, environ, "/user/someone/", "--VmlExtension.machine_access=proxy") as lab:
-        page = context.new_page()
-        page.goto(lab.page("lab/tree/dimuon.ipynb"))
-        expect(page.get_by_text("Python 3 (ipykernel) | Idle")).to_be_visible(timeout=60_000)
-        take_snapshot(page, title="for a hub", release="4.5.1.0")
-
-        inside = restore(page, context)
-        [machine] = machines.list_machines(machine_settings)
-        assert inside.url.startswith(f"{lab.url}vml/machines/{machine.id}/")
-        assert "token" not in inside.url
-        run_first_cell(inside)
-        expect(inside.locator(".jp-OutputArea-output", has_text="CernVM 4.5.1.0").first).to_be_visible(
-            timeout=GUEST_MS
-        )
-        shot(inside, "notebook-through-proxy")
-        attack(inside, page, context, lab, dimuon, machine.id, SHARED_BY_PROXY)
-        notebook = inside.url
-        inside.close()
-        leave_and_return(context, notebook, lines=90, patience_ms=GUEST_MS)
-        delete_machine(page)
-    assert machines.list_machines(machine_settings) == []
-
-
 def first_heading(area: Path) -> str:
     found = re.search(r'"# ([^"\\]+)', (area / "dimuon.ipynb").read_text())
     assert found
     return found[1]
-
-
-def take_snapshot(page: Page, *, title: str, release: str) -> None:
-    page.locator(".jp-NotebookPanel-toolbar [data-command='vml:snapshot']").click()
-    page.get_by_test_id("vml-title").fill(title)
-    choice = page.get_by_test_id("vml-release")
-    expect(choice.locator("option", has_text=release)).to_have_count(1)
-    choice.select_option(label=choice.locator("option", has_text=release).inner_text())
-    shot(page, "snapshot-dialog")
-    page.locator(".jp-Dialog .jp-mod-accept").click()
-    open_logbook(page)
-    expect(page.get_by_test_id("vml-entry").filter(has_text=title)).to_be_visible(timeout=60_000)
-    shot(page, "logbook-with-entry")
-
-
-def start_restore(page: Page) -> None:
-    open_logbook(page)
-    page.get_by_test_id("vml-restore").first.click()
-    expect(page.get_by_test_id("vml-restore-memory")).to_be_visible()
-    accessible(page, ".jp-Dialog")
-    shot(page, "restore-dialog")
-    page.locator(".jp-Dialog .jp-mod-accept").click()
-    expect(page.get_by_test_id("vml-job")).to_be_visible()
-    shot(page, "restore-under-way")
 
 
 def look_at_the_tab(page: Page, context: BrowserContext, heading: str) -> Page:
@@ -154,14 +101,6 @@ def look_at_the_tab(page: Page, context: BrowserContext, heading: str) -> Page:
     return opened.value
 
 
-def restore(page: Page, context: BrowserContext) -> Page:
-    start_restore(page)
-    with context.expect_page(timeout=BOOT_MS) as opened:
-        pass
-    shot(page, "machine-ready")
-    return opened.value
-
-
 def capture(inside: Page, page: Page, *, title: str) -> None:
     """Take a snapshot by the button in the machine's notebook, and see it arrive in the user's own logbook."""
     inside.bring_to_front()
@@ -173,19 +112,3 @@ def capture(inside: Page, page: Page, *, title: str) -> None:
     page.bring_to_front()
     expect(page.get_by_test_id("vml-entry").filter(has_text=title)).to_be_visible(timeout=60_000)
     shot(page, "captured-in-logbook")
-
-
-def run_first_cell(page: Page) -> None:
-    """Run the cell that says where it runs; one that is scrolled out of sight would leave the page."""
-    expect(page.get_by_text("Python 3 (ipykernel) | Idle")).to_be_visible(timeout=GUEST_MS)
-    cell = page.locator(".jp-CodeCell").first
-    cell.locator(".cm-content").click()
-    page.keyboard.press("Control+Enter")
-
-
-def delete_machine(page: Page) -> None:
-    page.bring_to_front()
-    page.get_by_test_id("vml-machine-menu").click()
-    page.get_by_role("menuitem", name="Delete…").click()
-    page.locator(".jp-Dialog .jp-mod-accept").click()
-    expect(page.get_by_test_id("vml-machine")).to_have_count(0, timeout=60_000)
