@@ -13,7 +13,8 @@ from urllib.parse import urlsplit
 
 import pytest
 import requests
-from e2e.conftest import accessible, browser, context, shot
+from e2e.conftest import browser, context, shot
+from e2e.plain import download_launcher
 from playwright.sync_api import BrowserContext, Page, expect
 from vml_vm import SATA, VmlVm, new_disk, running, until
 
@@ -30,7 +31,6 @@ pytestmark = [pytest.mark.machine, pytest.mark.browser, pytest.mark.soak]
 __all__ = ["browser", "context"]  # fixtures
 
 BOOT_S = 300.0
-MAKE_MS = 600_000
 PASSWORD = "correct horse battery"
 RELEASE = recipe.SYSTEMS[1].version
 TITLE = "Z mass <b>first</b> fit"
@@ -60,7 +60,8 @@ def test_an_entry_comes_up_on_the_host(
         page = context.new_page()
         token = set_password(vm, page)
         entry = snapshot(vm, token, dimuon)
-        script = download_launcher(page, entry)
+        page.reload()
+        script = download_launcher(page, entry, TITLE, "first fit")
         with elsewhere(tmp_path / "home", script, f"vml-launch-{entry}.py") as there:
             with watched(vm, token) as stages:
                 use(vm, token, there, page, entry)
@@ -128,32 +129,6 @@ def done(vm: VmlVm, token: str, job: str) -> dict[str, Any]:
     found = until(ended, 240.0, f"job {job}")
     assert found["state"] == "done", found["error"]
     return dict(found["result"])
-
-
-def download_launcher(page: Page, entry: str) -> bytes:
-    """Pick the entry on the plain page, have its launcher made, compare the digest; return the script."""
-    page.reload()
-    shot(page, "plain-page")
-    accessible(page, "main")
-    page.get_by_label("Words in").fill("first fit")
-    page.get_by_role("button", name="Search").click()
-    page.get_by_role("link", name=TITLE, exact=True).click()
-    expect(page.get_by_role("heading", name=TITLE)).to_be_visible()
-    accessible(page, "main")
-    shot(page, "plain-entry")
-    page.get_by_role("button", name="Make launcher").click()
-    expect(page.get_by_text("The launcher is being made")).to_be_visible()
-    shot(page, "plain-making")
-    link = page.get_by_role("link", name="Download launcher")
-    expect(link).to_be_visible(timeout=MAKE_MS)
-    accessible(page, "main")
-    shot(page, "plain-launcher")
-    with page.expect_download() as coming:
-        link.click()
-    script = Path(coming.value.path()).read_bytes()
-    assert coming.value.suggested_filename == f"vml-launch-{entry}.py"
-    assert page.locator("#digest").inner_text() == hashlib.sha256(script).hexdigest()
-    return script
 
 
 @contextmanager
