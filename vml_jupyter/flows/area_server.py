@@ -17,6 +17,7 @@ from __future__ import annotations
 import gc
 import os
 import signal
+import socket
 import sys
 import threading
 from contextlib import suppress
@@ -48,7 +49,8 @@ _SWITCH_S = 0.0005
 class Order(msgspec.Struct, frozen=True, kw_only=True):
     """What one server is told; ``uid`` and ``gid`` own the files in the guest; ``port`` is wanted, not needed.
 
-    With ``socket`` it serves there and on no port. ``cache`` is the user's, ``root`` the node of the area's own folder.
+    With ``socket`` it serves there and on no port; ``listener`` is the open file of that socket, which it was given.
+    ``cache`` is the user's, ``root`` the node of the area's own folder.
     """
 
     logbook: str
@@ -64,6 +66,7 @@ class Order(msgspec.Struct, frozen=True, kw_only=True):
     root: Node | None = None
     port: int = 0
     socket: str = ""
+    listener: int | None = None
 
 
 class Served(msgspec.Struct, frozen=True, kw_only=True):
@@ -155,7 +158,7 @@ class _Session:
 def _serve(image: AreaImage, order: Order) -> ImageServer | BlockServer:
     """Bind the port where it was served before: a machine that runs looks for it there."""
     if order.socket:
-        return BlockServer(image, Path(order.socket))
+        return BlockServer(image, Path(order.socket), socket.socket(fileno=order.listener))
     from vml_jupyter.snapshot.serving import serve_image  # a machine waits for this process
 
     try:

@@ -11,7 +11,7 @@ import os
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from urllib.parse import quote
 
@@ -28,6 +28,7 @@ from vml_jupyter.machine.session import SESSION
 from vml_jupyter.model import Arrival, Entry
 from vml_jupyter.parsing import parse
 from vml_jupyter.repository import Node
+from vml_jupyter.snapshot.block_serving import listening
 from vml_jupyter.snapshot.image import AreaImage, Kept
 
 COOKIE = "vml"
@@ -125,13 +126,16 @@ def begin(
         root=source.root,
         port=port,
         socket=socket,
+        listener=companion.INHERITED if socket else None,
     )
     (folder / "area.json").unlink(missing_ok=True)
     keep_source(folder, source)
     argv = [sys.executable, "-m", "vml_jupyter.flows.area_server", str(folder)]
-    companion.start(
-        folder, "area", argv, {**os.environ, **_MEMORY, ORDER: msgspec.json.encode(order).decode()}
-    )
+    environ = {**os.environ, **_MEMORY, ORDER: msgspec.json.encode(order).decode()}
+    with ExitStack() as stack:
+        # Who connects before the server is up waits for it, and nobody has to wait before he connects.
+        listener = stack.enter_context(listening(Path(socket))) if socket else None
+        companion.start(folder, "area", argv, environ, listener.fileno() if listener else None)
 
 
 def keep_source(folder: Path, source: Source) -> None:

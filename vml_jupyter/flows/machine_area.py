@@ -47,18 +47,28 @@ class MachineArea:
             )
 
     def disk(self, progress: Progress) -> AreaDisk:
-        """Wait until the disk can be read, and return it.
+        """Return the disk; behind a socket it answers as soon as its server is up, and ``require`` waits for that.
 
         Raises:
             HostError: It cannot be served; says why.
         """
         if not self._lazily:
             return AreaDisk(area_path=self._written(progress))
-        cookie = "" if self._socket else f"{areas.COOKIE}={self.token}"
-        return AreaDisk(area_url=areas.disk_url(self.folder), area_cookie=cookie)
+        if self._socket:
+            return AreaDisk(area_url=areas.socket_url(self._socket))
+        return AreaDisk(area_url=areas.disk_url(self.folder), area_cookie=f"{areas.COOKIE}={self.token}")
+
+    def require(self) -> None:
+        """Wait until the disk can be read.
+
+        Raises:
+            HostError: It cannot be served; says why, which a hypervisor could not.
+        """
+        if self._lazily:
+            areas.disk_url(self.folder)
 
     def renewed(self, progress: Progress) -> AreaDisk:
-        """Serve it anew: the server ends with the machine that it has once seen. Errors as for ``disk``."""
+        """Serve it anew: the server ends with the machine that it has once seen."""
         if not self._lazily:
             return AreaDisk()
         companion.stop(self.folder, "area")

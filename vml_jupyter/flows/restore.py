@@ -139,6 +139,7 @@ def _booted(
         "wake" in watch.seconds()
     ):  # the server of the working area may have ended with the machine that did not wake
         spec = msgspec.structs.replace(spec, **area.renewed(watch))
+    area.require()
     watch.stage("start", f"Starting {spec.release.label}")
     host.define_and_start(spec, watch)
     return await_ready(settings, host, spec.id, watch)

@@ -40,7 +40,17 @@ class _Record(msgspec.Struct, frozen=True):
     started: int
 
 
-def start(folder: Path, name: str, argv: Sequence[str], env: Mapping[str, str] | None = None) -> int:
+INHERITED = 3
+"""The number under which a process finds the file that it was given."""
+
+
+def start(
+    folder: Path,
+    name: str,
+    argv: Sequence[str],
+    env: Mapping[str, str] | None = None,
+    given: int | None = None,
+) -> int:
     """Start a process that stays, in a session of its own, and record it in the folder.
 
     Args:
@@ -48,6 +58,7 @@ def start(folder: Path, name: str, argv: Sequence[str], env: Mapping[str, str] |
         name: What the process is for: ``net``, ``area``.
         argv: Program and arguments; secrets go into ``env``, where other users cannot read them.
         env: The whole environment; this process's own when None.
+        given: An open file of this process that it gets, as number ``INHERITED``.
 
     Returns:
         The process id.
@@ -69,6 +80,7 @@ def start(folder: Path, name: str, argv: Sequence[str], env: Mapping[str, str] |
             (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),
             (os.POSIX_SPAWN_OPEN, 1, log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600),
             (os.POSIX_SPAWN_DUP2, 1, 2),
+            *([] if given is None else [(os.POSIX_SPAWN_DUP2, given, INHERITED)]),
         ],
         setsid=True,
     )

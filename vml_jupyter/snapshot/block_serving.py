@@ -26,16 +26,22 @@ class Image(Readable, Blocks, Protocol):
 
 
 class BlockServer:
-    """A socket behind which an image can be read; ``start`` and ``close``."""
+    """A socket behind which an image can be read; ``start`` and ``close``.
 
-    def __init__(self, image: Image, path: Path) -> None:
+    Args:
+        image: What is read.
+        path: Where the socket is.
+        listener: It, where somebody listens already, whose callers wait until they are answered from here.
+    """
+
+    def __init__(self, image: Image, path: Path, listener: socket.socket | None = None) -> None:
         self._image = image
         self._path = path
         self._account = Account(image.size, image.data_start)
         self._links: set[socket.socket] = set()
         self._lock = Lock()
         self._places = BoundedSemaphore(MAX_CONNECTIONS)
-        self._listener = _listen(path)
+        self._listener = listener or listening(path)
         self._thread = Thread(target=self._accept, name="vml-area-disk", daemon=True)
 
     def start(self) -> BlockServer:
@@ -80,7 +86,12 @@ class BlockServer:
             self._places.release()
 
 
-def _listen(path: Path) -> socket.socket:
+def listening(path: Path) -> socket.socket:
+    """Return a socket to which its user can connect, before there is anybody to answer.
+
+    Raises:
+        HostError: There cannot be one; says why.
+    """
     listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     try:
         path.unlink(missing_ok=True)  # of a server that was killed
