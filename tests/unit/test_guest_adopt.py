@@ -15,6 +15,7 @@ import requests
 
 from vml_jupyter.guest import agent
 from vml_jupyter.machine.network import free_port
+from vml_jupyter.machine.waiting import wait_until
 
 pytestmark = pytest.mark.timeout(300)
 
@@ -54,6 +55,11 @@ def asked(path: str, token: str) -> requests.Response:
     return requests.get(url, headers={"Authorization": f"token {token}"}, timeout=30)
 
 
+def shown_to_programs(runtime: Path) -> tuple[str, str]:
+    [server] = [json.loads(file.read_text()) for file in runtime.glob("jpserver-*.json")]
+    return server["token"], server["root_dir"]
+
+
 def test_a_waiting_jupyter_becomes_its_owners(waiting: Any, home: Path, tmp_path: Path) -> None:
     assert waiting.warm_up()
     before = waiting._token
@@ -61,7 +67,8 @@ def test_a_waiting_jupyter_becomes_its_owners(waiting: Any, home: Path, tmp_path
     secret = (runtime / "jupyter_cookie_secret").read_bytes() if runtime.exists() else b""
     assert asked("api/contents", before).ok
     assert asked("api/contents", OWN).status_code == 403
-    process = waiting.given_to({"token": OWN, "base_url": "/"}, str(home / "dimuon"))
+    waiting.be_told({"token": OWN, "base_url": "/"})
+    process = waiting.given_to(str(home / "dimuon"))
     assert process is waiting._process
     assert asked("api/contents", before).status_code == 403
     listed = asked("api/contents", OWN).json()["content"]
@@ -72,8 +79,7 @@ def test_a_waiting_jupyter_becomes_its_owners(waiting: Any, home: Path, tmp_path
     )
     assert (told["token"], told["serverRoot"]) == (OWN, "~/dimuon")
     assert before not in page
-    [server] = [json.loads(file.read_text()) for file in runtime.glob("jpserver-*.json")]
-    assert (server["token"], server["root_dir"]) == (OWN, str(home / "dimuon"))
+    assert wait_until(lambda: shown_to_programs(runtime) == (OWN, str(home / "dimuon")), 20, 0.1)
     assert (runtime / "jupyter_cookie_secret").read_text("ascii").encode() != secret
     started = requests.post(
         f"http://127.0.0.1:{agent.JUPYTER_PORT}/api/kernels",
@@ -88,7 +94,8 @@ def test_a_waiting_jupyter_becomes_its_owners(waiting: Any, home: Path, tmp_path
 def test_behind_a_proxy_it_is_to_be_started_anew(waiting: Any, home: Path) -> None:
     assert waiting.warm_up()
     wish = {"token": OWN, "base_url": "/user/someone/vml/machines/abc/"}
-    assert waiting.given_to(wish, str(home / "dimuon")) is None
+    waiting.be_told(wish)
+    assert waiting.given_to(str(home / "dimuon")) is None
     assert waiting._process.poll() is not None
 
 
@@ -97,4 +104,15 @@ def test_one_that_does_not_listen_is_started_later(
 ) -> None:
     monkeypatch.setattr(waiting, "_tell", lambda wish, patience_s: False)
     assert not waiting.warm_up()
-    assert waiting.given_to({"token": OWN}, str(home)) is None
+    waiting.be_told({"token": OWN})
+    assert waiting.given_to(str(home)) is None
+
+
+def test_what_is_done_beside_raises_where_it_is_waited_for() -> None:
+    def refuse(what: str) -> None:
+        raise OSError(what)
+
+    beside = agent.Beside(refuse, "no such disk")
+    with pytest.raises(OSError, match="no such disk"):
+        beside.result()
+    assert agent.Beside(sorted, "ba").result() == ["a", "b"]

@@ -526,6 +526,29 @@ def run(*command: str) -> None:
         raise Failed(f"{command[0]}: {output.decode('utf-8', 'replace').strip()}")
 
 
+class Beside:
+    """Something that is done in a thread of its own; ``result`` waits for it, and raises what it raised."""
+
+    def __init__(self, do: "Callable[..., Any]", *arguments: "Any") -> None:
+        self._do, self._arguments = do, arguments
+        self._result = None  # type: Any
+        self._raised = None  # type: BaseException | None
+        self._thread = threading.Thread(target=self._run, daemon=True)
+        self._thread.start()
+
+    def result(self) -> "Any":
+        self._thread.join()
+        if self._raised is not None:
+            raise self._raised
+        return self._result
+
+    def _run(self) -> None:
+        try:
+            self._result = self._do(*self._arguments)
+        except BaseException as error:  # noqa: BLE001 - it is raised where it is waited for
+            self._raised = error
+
+
 # --- processes that outlive an agent
 
 
@@ -1047,6 +1070,7 @@ class WaitingJupyter:
         self._mouth, self._ear = socket.socketpair()
         self._heard = self._mouth.makefile("r", encoding="utf-8")
         self._token = random_hex(32)
+        self._telling = None  # type: Beside | None
         settings = jupyter_config({"token": self._token}, self.user.pw_dir, self.user)
         for app in ("ServerApp", "NotebookApp"):
             settings[app].update(ip="127.0.0.1")  # type: ignore[attr-defined]
@@ -1072,15 +1096,19 @@ class WaitingJupyter:
             end(self._process)
         return able
 
-    def given_to(self, config: "Config", area: str) -> "subprocess.Popen[bytes] | None":
-        """Tell it who it is, and return it; None where it has to be started anew."""
+    def be_told(self, config: "Config") -> None:
+        """Begin to tell it whose it is; until it is given to somebody, nobody outside reaches it."""
         # Where addresses begin is built into it when it starts.
+        if self._process is not None and base_url_of(config) == "/" and self._process.poll() is None:
+            wish = {"do": "adopt", "token": config["token"], "origin": config.get("origin") or ""}
+            self._telling = Beside(self._tell, wish, ADOPT_WAIT_S)
+
+    def given_to(self, area: str) -> "subprocess.Popen[bytes] | None":
+        """Have it answer in the working area whoever it was told of; None where it has to be started anew."""
         if self._process is None:
             return None
-        told = base_url_of(config) == "/" and self._process.poll() is None
-        wish = {"do": "adopt", "token": config["token"], "root_dir": area, "port": JUPYTER_PORT}
-        wish.update(origin=config.get("origin") or "", ip=EVERYWHERE)
-        if told and self._tell(wish, ADOPT_WAIT_S):
+        wish = {"do": "open", "root_dir": area, "port": JUPYTER_PORT, "ip": EVERYWHERE}
+        if self._telling is not None and self._telling.result() and self._tell(wish, ADOPT_WAIT_S):
             return self._process
         say("this Jupyter cannot be told who it is, and is started anew")
         end(self._process)
@@ -1136,9 +1164,12 @@ def wait_for_owner(
     config = told["config"]  # type: Config
     stir(binascii.unhexlify(told["entropy"]))
     set_clock(told["time"])
-    if config.get("disk", True):
-        look_anew(place)
+    # An emulated machine has two processors, too; all of it comes after the new random numbers.
+    waiting.be_told(config)
+    looking = Beside(look_anew, place) if config.get("disk", True) else None
     new_identity(config)
+    if looking is not None:
+        looking.result()
     return config
 
 
@@ -1258,7 +1289,7 @@ def bring_up(config: "Config", state: State, actions: "dict[str, Callable[..., N
         # Jupyter may be answered from now on, so the working area comes first.
         how = mount_area(config, user, area)
         state.set(stage="area", app=kind, release=identity(), area=how)
-        serving = Serving(waiting.given_to(config, area) or start_jupyter(program, user))
+        serving = Serving(waiting.given_to(area) or start_jupyter(program, user))
     else:
         serving = Serving(running or start_jupyter(program, user))
     actions["kernel"] = lambda: threading.Thread(

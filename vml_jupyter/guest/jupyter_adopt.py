@@ -4,7 +4,8 @@ One file that is unpacked into the guest and loaded by its Jupyter as a server e
 agent over a socket pair, JSON lines (``VML_EAR`` is its end's number):
 
     <- {"do": "warm"}                                                   start a kernel, import numpy in it, end it
-    <- {"do": "adopt", "token": ..., "root_dir": ..., "origin": ..., "ip": "0.0.0.0", "port": 8888}
+    <- {"do": "adopt", "token": ..., "origin": ...}                     know whose it is, while its area is mounted
+    <- {"do": "open", "root_dir": ..., "ip": "0.0.0.0", "port": 8888}   answer there
     -> {"done": true}  or  {"error": "..."}
 
 jupyter_server 2 reads token, origin, secrets and root for each request from traits and settings, so they can be set
@@ -28,6 +29,7 @@ from typing import Any
 
 LINE_LIMIT = 64 * 1024
 _KERNEL_S = 180
+_FILES_S = 2.0
 
 
 def _jupyter_server_extension_points() -> list[dict[str, str]]:
@@ -47,7 +49,7 @@ async def _listen(app: Any, link: socket.socket) -> None:
     while line := await reader.readline():
         try:
             wish = json.loads(line)
-            await {"warm": _warm, "adopt": _adopt}[wish["do"]](app, wish)
+            await {"warm": _warm, "adopt": _adopt, "open": _open}[wish["do"]](app, wish)
             answer: dict[str, Any] = {"done": True}
         except Exception as error:  # whatever it is, the agent then starts Jupyter anew
             app.log.exception("vml: it could not be done")
@@ -79,13 +81,20 @@ async def _adopt(app: Any, wish: dict[str, Any]) -> None:
     random.seed()
     ssl.RAND_add(os.urandom(64), 64.0)
     _set_secrets(app, wish["token"])
-    _set_root(app, wish["root_dir"])
-    settings = app.web_app.settings
     if wish["origin"]:
-        app.allow_origin = settings["allow_origin"] = wish["origin"]
+        app.allow_origin = app.web_app.settings["allow_origin"] = wish["origin"]
+
+
+async def _open(app: Any, wish: dict[str, Any]) -> None:
+    _set_root(app, wish["root_dir"])
     app.http_server.stop()
     app.ip = wish["ip"]
     app.http_server.listen(wish["port"], app.ip)
+    app.io_loop.call_later(_FILES_S, _write_files, app)
+
+
+def _write_files(app: Any) -> None:
+    """Say where it is to programs of the same machine, which nobody waits for."""
     app.write_server_info_file()
     if not getattr(app, "no_browser_open_file", False):
         app.write_browser_open_files()

@@ -19,7 +19,7 @@ from vml_jupyter.errors import Foreign, MachineGone, MachineNotReady
 from vml_jupyter.guest.client import AgentClient, GuestState
 from vml_jupyter.progress import SILENT, Progress
 
-POLL_S = 0.1
+POLL_S = 0.05
 # A little longer than the agent gives it, so that the agent's own word comes first.
 SETUP_S = 3700.0
 
