@@ -16,6 +16,7 @@ from pathlib import Path
 
 import msgspec
 
+from vml_jupyter.errors import MachineNotReady
 from vml_jupyter.flows import areas
 from vml_jupyter.flows.chosen import chosen
 from vml_jupyter.flows.differences import differences
@@ -134,11 +135,26 @@ def restore(
 def _booted(
     settings: Settings, host: Host, spec: MachineSpec, area: MachineArea, watch: Stopwatch
 ) -> Machine:
-    """Start a machine from its release's image, and wait until it is ready."""
-    if (
-        "wake" in watch.seconds()
-    ):  # the server of the working area may have ended with the machine that did not wake
+    """Start a machine from its release's image, and wait until it is ready.
+
+    QEMU's emulation crashes once in a hundred starts or so, of the very same machine; then it is started once more.
+    """
+    if "wake" in watch.seconds():
+        # The server of the working area may have ended with the machine that did not wake.
         spec = msgspec.structs.replace(spec, **area.renewed(watch))
+    try:
+        return _started(settings, host, spec, area, watch)
+    except MachineNotReady:
+        if not host.has_fallen(spec.id):
+            raise
+    watch.note("QEMU itself ended abnormally while the machine came up, so the machine was started once more")
+    host.withdraw(spec)
+    return _started(settings, host, msgspec.structs.replace(spec, **area.renewed(watch)), area, watch)
+
+
+def _started(
+    settings: Settings, host: Host, spec: MachineSpec, area: MachineArea, watch: Stopwatch
+) -> Machine:
     area.require()
     watch.stage("start", f"Starting {spec.release.label}")
     host.define_and_start(spec, watch)

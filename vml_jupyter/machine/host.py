@@ -27,11 +27,15 @@ _HINT = f"Is libvirt installed? On Debian: apt install {PACKAGES}"
 
 
 class Domain(msgspec.Struct, frozen=True, kw_only=True):
-    """A domain of ours as it stands. ``state`` is ``active``, ``paused``, ``saved``, ``off`` or ``crashed``."""
+    """A domain of ours as it stands. ``state`` is ``active``, ``paused``, ``saved``, ``off`` or ``crashed``.
+
+    One is ``crashed`` where the guest did; where the hypervisor's own process did, it is ``off`` and ``fell``.
+    """
 
     name: str
     state: str
     record: str
+    fell: bool = False
 
 
 class Hypervisor:
@@ -161,7 +165,7 @@ class Hypervisor:
         libvirt = self._libvirt
         try:
             record = domain.metadata(libvirt.VIR_DOMAIN_METADATA_ELEMENT, METADATA)
-            code = domain.state()[0]
+            code, why = domain.state()
             saved = code == libvirt.VIR_DOMAIN_SHUTOFF and domain.hasManagedSaveImage()
         except libvirt.libvirtError as error:
             if error.get_error_code() in (libvirt.VIR_ERR_NO_DOMAIN_METADATA, libvirt.VIR_ERR_NO_DOMAIN):
@@ -173,7 +177,12 @@ class Hypervisor:
             libvirt.VIR_DOMAIN_PAUSED: "paused",
             libvirt.VIR_DOMAIN_PMSUSPENDED: "paused",
         }
-        return Domain(name=domain.name(), state=states.get(code, "active"), record=read_metadata(record))
+        return Domain(
+            name=domain.name(),
+            state=states.get(code, "active"),
+            record=read_metadata(record),
+            fell=code == libvirt.VIR_DOMAIN_SHUTOFF and why == libvirt.VIR_DOMAIN_SHUTOFF_CRASHED,
+        )
 
     def _domain(self, name: str) -> Any:
         return self._open().lookupByName(name)

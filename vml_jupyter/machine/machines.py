@@ -180,6 +180,11 @@ class Host:
         """Tell whether the machine's processor is there, running or paused."""
         return lifecycle.is_active(self.hypervisor.find(f"vml-{machine_id}"))
 
+    def has_fallen(self, machine_id: str) -> bool:
+        """Tell whether the hypervisor's own process ended under the machine, instead of the machine itself."""
+        domain = self.hypervisor.find(f"vml-{machine_id}")
+        return domain is not None and domain.fell
+
     def mark_ready(self, machine_id: str) -> Machine:
         """Note that the machine has answered as ready: from now on it is ``running``.
 
