@@ -280,6 +280,20 @@ def test_the_accelerator_is_the_one_that_runs_a_guest(
     assert accelerators(tmp_path, monkeypatch, tcg, kvm, there) == taken
 
 
+@pytest.mark.parametrize(
+    "tcg",
+    [
+        "mkdir {folder}/crashed && kill -SEGV $$; exit 33",  # now and then, as it starts
+        "exec sleep 60",  # a computer that is very busy
+    ],
+)
+def test_emulation_that_runs_after_all_is_used(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tcg: str
+) -> None:
+    monkeypatch.setattr(script, "PROBE_S", 1.0)
+    assert accelerators(tmp_path, monkeypatch, tcg.format(folder=tmp_path), "exit 1") == "tcg"
+
+
 def test_where_no_guest_runs_that_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(Refused, match="runs no guest here"):
         accelerators(tmp_path, monkeypatch, "exit 1", "exit 1")

@@ -79,6 +79,11 @@ def test_kvm_alone_will_do(qemu, cache: Path) -> None:  # type: ignore[no-untype
     assert probe_accelerator(cache).name == "kvm"
 
 
+def test_an_emulation_that_crashes_once_is_tried_again(qemu, cache: Path, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+    qemu(tcg=f"mkdir {tmp_path}/crashed && kill -SEGV $$; exit 33", kvm="exit 1")
+    assert probe_accelerator(cache).name == "tcg"
+
+
 def test_neither_is_an_error(qemu, cache: Path) -> None:  # type: ignore[no-untyped-def]
     qemu(tcg="exit 1", kvm="exit 1")
     with pytest.raises(NoAccelerator):

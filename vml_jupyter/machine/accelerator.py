@@ -89,6 +89,8 @@ def probe_accelerator(cache_dir: Path, *, again: bool = False) -> Accelerator:
 
 def _decide(program: str) -> Accelerator:
     emulated_s, why_not = _run(program, "tcg", _DEADLINE_S)
+    if emulated_s is None:  # it crashes now and then as it starts
+        emulated_s, why_not = _run(program, "tcg", _DEADLINE_S)
     if not os.access("/dev/kvm", os.R_OK | os.W_OK):
         missing = "not yours to use: join the group kvm" if Path("/dev/kvm").exists() else "absent"
         kvm_s, why_no_kvm = None, f"/dev/kvm is {missing}"
