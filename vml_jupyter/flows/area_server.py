@@ -27,56 +27,22 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from vml_jupyter.errors import PortTaken, VmlError
+from vml_jupyter.flows.area_order import ARRIVED, ORDER, Order, Served
 from vml_jupyter.model import Arrival
 from vml_jupyter.parsing import parse
 from vml_jupyter.replacing import replace_file
-from vml_jupyter.repository import Metered, Node, Repository, open_store
+from vml_jupyter.repository import Metered, Repository, open_store
 from vml_jupyter.snapshot.block_serving import BlockServer
 from vml_jupyter.snapshot.image import AreaImage, Kept
 
 if TYPE_CHECKING:
     from vml_jupyter.snapshot.serving import ImageServer
 
-ORDER = "VML_AREA_ORDER"
-ARRIVED = "arrived.json"
 _TELL_EVERY_S = 1.0
 _WATCH_EVERY = 5
 _GRACE_S = 60.0
 _SWITCH_S = 0.0005
 """Threads that decode hold the interpreter for longer than who reads can wait; Python's own is 5 ms."""
-
-
-class Order(msgspec.Struct, frozen=True, kw_only=True):
-    """What one server is told; ``uid`` and ``gid`` own the files in the guest; ``port`` is wanted, not needed.
-
-    With ``socket`` it serves there and on no port; ``listener`` is the open file of that socket, which it was given.
-    ``cache`` is the user's, ``root`` the node of the area's own folder.
-    """
-
-    logbook: str
-    password: str
-    tree: str
-    token: str
-    machine: str
-    data: str
-    cache: str
-    libvirt_uri: str
-    uid: int
-    gid: int
-    root: Node | None = None
-    port: int = 0
-    socket: str = ""
-    listener: int | None = None
-
-
-class Served(msgspec.Struct, frozen=True, kw_only=True):
-    """What it tells: the socket, or the port on 127.0.0.1, and the image's size; or why it could not start."""
-
-    port: int = 0
-    socket: str = ""
-    size: int = 0
-    error: str = ""
-    hint: str = ""
 
 
 def main() -> int:

@@ -13,14 +13,16 @@ import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 import msgspec
 
 from vml_jupyter.errors import HostError, LogbookMissing, MachineRefused
-from vml_jupyter.flows.area_server import ARRIVED, ORDER, Order, Served
+from vml_jupyter.flows.area_order import ARRIVED, ORDER, Order, Served
 from vml_jupyter.flows.entries import opened
 from vml_jupyter.flows.settings import Settings
+from vml_jupyter.listening import listening
 from vml_jupyter.logbook import Logbook
 from vml_jupyter.machine import companion
 from vml_jupyter.machine.runtime import runtime_folder
@@ -28,8 +30,9 @@ from vml_jupyter.machine.session import SESSION
 from vml_jupyter.model import Arrival, Entry
 from vml_jupyter.parsing import parse
 from vml_jupyter.repository import Node
-from vml_jupyter.snapshot.block_serving import listening
-from vml_jupyter.snapshot.image import AreaImage, Kept
+
+if TYPE_CHECKING:
+    from vml_jupyter.snapshot.image import AreaImage
 
 COOKIE = "vml"
 GUEST_ID = 1000
@@ -60,6 +63,11 @@ def source_in(settings: Settings, logbook: Logbook, entry: Entry) -> Source:
 @contextmanager
 def image_of(settings: Settings, source: Source) -> Iterator[AreaImage]:
     """Give the very image that machines are served, to be written to a file."""
+    from vml_jupyter.snapshot.image import (
+        AreaImage,
+        Kept,
+    )  # a restore leaves it to the process that serves it
+
     with opened(settings.using(logbook=source.logbook)) as logbook:
         repository = logbook.repository
         kept = Kept(settings.cache / "images", repository.seal, repository.unseal)

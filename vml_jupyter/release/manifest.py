@@ -22,14 +22,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import padding, rsa
 
 from vml_jupyter.errors import Foreign, Usage
 from vml_jupyter.release.web import read_bounded
 
 if TYPE_CHECKING:
     from cryptography import x509
+    from cryptography.hazmat.primitives.asymmetric import rsa
 
 OBJECT = re.compile(r"(?P<hex>[0-9a-f]{40})(?P<kind>-rmd160|-shake128)?")
 
@@ -54,6 +53,9 @@ class Keys:
         """
         if folder is None:
             return cls()
+        from cryptography.hazmat.primitives import serialization
+        from cryptography.hazmat.primitives.asymmetric import rsa
+
         try:
             found = [serialization.load_pem_public_key(file.read_bytes()) for file in folder.glob("*.pub")]
         except (OSError, ValueError, UnsupportedAlgorithm) as error:
@@ -129,6 +131,8 @@ def _digest(content: bytes, kind: str | None) -> str:
 
 def _check(root: str, fqrn: str, manifest: Letter, keys: Sequence[rsa.RSAPublicKey]) -> None:
     from cryptography import x509
+    from cryptography.hazmat.primitives import hashes
+    from cryptography.hazmat.primitives.asymmetric import padding, rsa
 
     wrong = Foreign(
         f"the manifest of {fqrn} at {root} is not signed by whom it must be",
@@ -156,6 +160,8 @@ def _check(root: str, fqrn: str, manifest: Letter, keys: Sequence[rsa.RSAPublicK
 
 def _is_sealed(whitelist: Letter, keys: Sequence[rsa.RSAPublicKey]) -> bool:
     """Tell whether a master key signed the digest's text itself, without the usual envelope that names a hash."""
+    from cryptography.hazmat.primitives.asymmetric import padding
+
     for key in keys:
         try:
             signed = key.recover_data_from_signature(whitelist.signature, padding.PKCS1v15(), None)
@@ -167,6 +173,8 @@ def _is_sealed(whitelist: Letter, keys: Sequence[rsa.RSAPublicKey]) -> bool:
 
 
 def _is_listed(certificate: x509.Certificate, whitelist: Letter) -> bool:
+    from cryptography.hazmat.primitives import serialization
+
     der = certificate.public_bytes(serialization.Encoding.DER)
     for line in whitelist.lines()[1:]:
         match = _FINGERPRINT.match(line)

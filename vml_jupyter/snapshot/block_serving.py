@@ -7,17 +7,15 @@ No token: whoever can open the socket is the user, whose logbook it is.
 
 from __future__ import annotations
 
-import os
 import socket
 from pathlib import Path
 from threading import BoundedSemaphore, Lock, Thread
 from typing import Protocol
 
-from vml_jupyter.errors import HostError
+from vml_jupyter.listening import MAX_CONNECTIONS, listening
 from vml_jupyter.snapshot.image.nbd import Blocks, Connection
 from vml_jupyter.snapshot.image.served import Account, Readable, ServingStats
 
-MAX_CONNECTIONS = 16
 _SEND_BYTES = 4 << 20
 
 
@@ -84,24 +82,6 @@ class BlockServer:
             with self._lock:
                 self._links.discard(link)
             self._places.release()
-
-
-def listening(path: Path) -> socket.socket:
-    """Return a socket to which its user can connect, before there is anybody to answer.
-
-    Raises:
-        HostError: There cannot be one; says why.
-    """
-    listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-    try:
-        path.unlink(missing_ok=True)  # of a server that was killed
-        listener.bind(str(path))
-        os.chmod(path, 0o600)  # noqa: PTH101 - beside bind
-        listener.listen(MAX_CONNECTIONS)
-    except OSError as error:
-        listener.close()
-        raise HostError(f"cannot listen on {path}: {error.strerror}") from error
-    return listener
 
 
 def _hang_up(link: socket.socket) -> None:
