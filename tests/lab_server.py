@@ -68,7 +68,12 @@ def running_lab(
     own["JUPYTERLAB_WORKSPACES_DIR"] = str(root.parent / "lab-workspaces")
     with log.open("ab") as output:
         process = subprocess.Popen(
-            [python, "-m", "jupyterlab", *words], env=own, stdout=output, stderr=output
+            # Collaboration keeps its documents' history in the current folder.
+            [python, "-m", "jupyterlab", *words],
+            env=own,
+            stdout=output,
+            stderr=output,
+            cwd=root.parent,
         )
     lab = Lab(f"http://127.0.0.1:{port}{base_url}", token, process.pid)
     try:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import socket
 from pathlib import Path
 
@@ -21,7 +20,7 @@ def listening(path: Path) -> socket.socket:
     try:
         path.unlink(missing_ok=True)  # of a server that was killed
         listener.bind(str(path))
-        os.chmod(path, 0o600)  # noqa: PTH101 - beside bind
+        path.chmod(0o600)
         listener.listen(MAX_CONNECTIONS)
     except OSError as error:
         listener.close()

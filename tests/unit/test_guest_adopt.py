@@ -106,13 +106,3 @@ def test_one_that_does_not_listen_is_started_later(
     assert not waiting.warm_up()
     waiting.be_told({"token": OWN})
     assert waiting.given_to(str(home)) is None
-
-
-def test_what_is_done_beside_raises_where_it_is_waited_for() -> None:
-    def refuse(what: str) -> None:
-        raise OSError(what)
-
-    beside = agent.Beside(refuse, "no such disk")
-    with pytest.raises(OSError, match="no such disk"):
-        beside.result()
-    assert agent.Beside(sorted, "ba").result() == ["a", "b"]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import struct
 from pathlib import Path
+from typing import Protocol
 
 import pytest
 
@@ -21,13 +22,19 @@ esac
 """
 
 
+class Install(Protocol):
+    """Install a QEMU that does this with each accelerator."""
+
+    def __call__(self, tcg: str, kvm: str) -> None: ...
+
+
 @pytest.fixture
 def cache(tmp_path: Path) -> Path:
     return tmp_path / "cache"
 
 
 @pytest.fixture
-def qemu(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):  # type: ignore[no-untyped-def]
+def qemu(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Install:
     """Install a QEMU that does what a test says."""
 
     def install(tcg: str, kvm: str) -> None:
@@ -45,7 +52,7 @@ def qemu(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):  # type: ignore[no-un
     return install
 
 
-def test_kvm_that_clearly_wins_is_used(qemu, cache: Path) -> None:  # type: ignore[no-untyped-def]
+def test_kvm_that_clearly_wins_is_used(qemu: Install, cache: Path) -> None:
     qemu(tcg="sleep 0.5; exit 33", kvm="exit 33")
     found = probe_accelerator(cache)
     assert (found.name, found.cpu_model) == ("kvm", "host")
@@ -61,30 +68,30 @@ def test_kvm_that_clearly_wins_is_used(qemu, cache: Path) -> None:  # type: igno
         ("exit 1", "status 1"),
     ],
 )
-def test_kvm_that_does_not_is_not(qemu, cache: Path, kvm: str, why: str) -> None:  # type: ignore[no-untyped-def]
+def test_kvm_that_does_not_is_not(qemu: Install, cache: Path, kvm: str, why: str) -> None:
     qemu(tcg="exit 33", kvm=kvm)
     found = probe_accelerator(cache)
     assert found.name == "tcg"
     assert why in found.why
 
 
-def test_a_kvm_that_others_own_is_told(qemu, cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:  # type: ignore[no-untyped-def]
+def test_a_kvm_that_others_own_is_told(qemu: Install, cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     qemu(tcg="exit 33", kvm="exit 33")
     monkeypatch.setattr(os, "access", lambda path, mode: path != "/dev/kvm")
     assert "/dev/kvm" in probe_accelerator(cache).why
 
 
-def test_kvm_alone_will_do(qemu, cache: Path) -> None:  # type: ignore[no-untyped-def]
+def test_kvm_alone_will_do(qemu: Install, cache: Path) -> None:
     qemu(tcg="exit 1", kvm="exit 33")
     assert probe_accelerator(cache).name == "kvm"
 
 
-def test_an_emulation_that_crashes_once_is_tried_again(qemu, cache: Path, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+def test_an_emulation_that_crashes_once_is_tried_again(qemu: Install, cache: Path, tmp_path: Path) -> None:
     qemu(tcg=f"mkdir {tmp_path}/crashed && kill -SEGV $$; exit 33", kvm="exit 1")
     assert probe_accelerator(cache).name == "tcg"
 
 
-def test_neither_is_an_error(qemu, cache: Path) -> None:  # type: ignore[no-untyped-def]
+def test_neither_is_an_error(qemu: Install, cache: Path) -> None:
     qemu(tcg="exit 1", kvm="exit 1")
     with pytest.raises(NoAccelerator):
         probe_accelerator(cache)
@@ -97,8 +104,8 @@ def test_no_qemu_is_told(tmp_path: Path, cache: Path, monkeypatch: pytest.Monkey
 
 
 def test_the_answer_is_remembered_until_qemu_changes(
-    qemu, cache: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:  # type: ignore[no-untyped-def]
+    qemu: Install, cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     qemu(tcg="exit 33", kvm="exit 1")
     first = probe_accelerator(cache)
     qemu(tcg="sleep 0.5; exit 33", kvm="exit 33")
@@ -108,7 +115,7 @@ def test_the_answer_is_remembered_until_qemu_changes(
     assert [path.name for path in cache.iterdir()] == ["accelerator.json"]
 
 
-def test_a_damaged_memory_is_made_anew(qemu, cache: Path) -> None:  # type: ignore[no-untyped-def]
+def test_a_damaged_memory_is_made_anew(qemu: Install, cache: Path) -> None:
     qemu(tcg="exit 33", kvm="exit 1")
     cache.mkdir()
     (cache / "accelerator.json").write_text("{")

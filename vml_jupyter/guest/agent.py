@@ -526,29 +526,6 @@ def run(*command: str) -> None:
         raise Failed(f"{command[0]}: {output.decode('utf-8', 'replace').strip()}")
 
 
-class Beside:
-    """Something that is done in a thread of its own; ``result`` waits for it, and raises what it raised."""
-
-    def __init__(self, do: "Callable[..., Any]", *arguments: "Any") -> None:
-        self._do, self._arguments = do, arguments
-        self._result = None  # type: Any
-        self._raised = None  # type: BaseException | None
-        self._thread = threading.Thread(target=self._run, daemon=True)
-        self._thread.start()
-
-    def result(self) -> "Any":
-        self._thread.join()
-        if self._raised is not None:
-            raise self._raised
-        return self._result
-
-    def _run(self) -> None:
-        try:
-            self._result = self._do(*self._arguments)
-        except BaseException as error:  # noqa: BLE001 - it is raised where it is waited for
-            self._raised = error
-
-
 # --- processes that outlive an agent
 
 
@@ -1066,11 +1043,16 @@ class WaitingJupyter:
     """
 
     def __init__(self, config: "Config") -> None:
+        from concurrent.futures import (
+            ThreadPoolExecutor,
+        )  # which no machine that is booted for somebody has to load
+
         self.user = find_user(config.get("user") or "")
         self._mouth, self._ear = socket.socketpair()
         self._heard = self._mouth.makefile("r", encoding="utf-8")
         self._token = random_hex(32)
-        self._telling = None  # type: Beside | None
+        self._telling = None  # type: Any
+        self.beside = ThreadPoolExecutor()  # for what the machine does at once when it wakes
         settings = jupyter_config({"token": self._token}, self.user.pw_dir, self.user)
         for app in ("ServerApp", "NotebookApp"):
             settings[app].update(ip="127.0.0.1")  # type: ignore[attr-defined]
@@ -1101,7 +1083,7 @@ class WaitingJupyter:
         # Where addresses begin is built into it when it starts.
         if self._process is not None and base_url_of(config) == "/" and self._process.poll() is None:
             wish = {"do": "adopt", "token": config["token"], "origin": config.get("origin") or ""}
-            self._telling = Beside(self._tell, wish, ADOPT_WAIT_S)
+            self._telling = self.beside.submit(self._tell, wish, ADOPT_WAIT_S)
 
     def given_to(self, area: str) -> "subprocess.Popen[bytes] | None":
         """Have it answer in the working area whoever it was told of; None where it has to be started anew."""
@@ -1166,7 +1148,7 @@ def wait_for_owner(
     set_clock(told["time"])
     # An emulated machine has two processors, too; all of it comes after the new random numbers.
     waiting.be_told(config)
-    looking = Beside(look_anew, place) if config.get("disk", True) else None
+    looking = waiting.beside.submit(look_anew, place) if config.get("disk", True) else None
     new_identity(config)
     if looking is not None:
         looking.result()
