@@ -18,7 +18,7 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from bench.restore_areas import MB, RELEASE, entry_of
-from bench.restore_ways import Run, by_hand, by_libvirt, by_vml
+from bench.restore_ways import Run, by_click, by_hand, by_libvirt, by_shell, environ_of
 from bench.table import machine
 from vml_jupyter.flows import machines, warming
 from vml_jupyter.flows.provide import provide
@@ -28,6 +28,10 @@ from vml_jupyter.machine.session import end_daemon
 from vml_jupyter.progress import SILENT
 from vml_jupyter.release import mini
 from vml_jupyter.release.mirror import served
+
+sys.path.insert(0, str(Path(__file__).parent.parent / "tests"))
+
+from lab_server import running_lab
 
 Runs = dict[str, list[Run]]
 
@@ -80,14 +84,17 @@ def measured(settings: Settings, scratch: Path, sizes: list[int], times: int) ->
     assert release_of(settings, smallest, None).system == RELEASE
     warming.warm(settings, RELEASE)
     runs: Runs = {}
-    for number in range(times):
-        print(f"round {number + 1} of {times}", file=sys.stderr)
-        runs.setdefault("by hand", []).append(by_hand(settings, smallest, scratch))
-        runs.setdefault("libvirt", []).append(by_libvirt(settings))
-        runs.setdefault("cold", []).append(by_vml(settings, smallest, warm=False))
-        for size, entry in entries.items():
-            runs.setdefault(f"warm {size // MB}", []).append(by_vml(settings, entry, warm=True))
-            runs.setdefault(f"ahead {size // MB}", []).append(by_vml(settings, entry, warm=True, ahead=True))
+    (scratch / "jupyter").mkdir(exist_ok=True)
+    with running_lab(scratch / "jupyter", environ_of(settings)) as lab:
+        for number in range(times):
+            print(f"round {number + 1} of {times}", file=sys.stderr)
+            runs.setdefault("by hand", []).append(by_hand(settings, smallest, scratch))
+            runs.setdefault("cold", []).append(by_shell(settings, smallest, warm=False))
+            runs.setdefault("shell", []).append(by_shell(settings, smallest, warm=True))
+            runs.setdefault("libvirt", []).append(by_libvirt(settings))
+            for size, entry in entries.items():
+                runs.setdefault(f"warm {size // MB}", []).append(by_click(settings, lab, entry))
+                runs.setdefault(f"ahead {size // MB}", []).append(by_click(settings, lab, entry, ahead=True))
     return runs
 
 
@@ -126,7 +133,7 @@ def called(name: str) -> str:
     """Return what a row is called: a way, or a way and the size of the area in MB."""
     way, _, size = name.partition(" ")
     if not size.isdecimal():
-        return name
+        return {"libvirt": "libvirt alone", "shell": "warm, by `vml restore`"}.get(name, name)
     return f"warm, {size} MB" + (", what was read last time fetched ahead" if way == "ahead" else "")
 
 

@@ -3,11 +3,12 @@
     by hand     qemu-system-x86_64 -drive image -drive scratch -cdrom context -nic user,hostfwd ...
     libvirt     the warm state's memory by libvirt alone, until its agent answers; no working area, no Jupyter
     cold        vml restore without warm states
-    warm        vml restore from one
+    shell       vml restore from one
+    warm        the same by a click: JupyterLab's server runs, and gets the request that the button sends
     ahead       the same, while what the notebook read last time is fetched ahead
 
-A run of vml is the whole process from the shell. ``jupyter`` is when the notebook's content comes, ``cell`` when its
-first cell, which imports numpy, has been executed: not when its kernel has ended again.
+``vml restore`` is the whole process from the shell. ``jupyter`` is when the notebook's content comes, ``cell`` when
+its first cell, which imports numpy, has been executed: not when its kernel has ended again.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import requests
@@ -42,6 +44,10 @@ from vml_jupyter.model import Entry, new_entry_id
 from vml_jupyter.progress import SILENT
 from vml_jupyter.snapshot.image import AreaImage
 
+sys.path.insert(0, str(Path(__file__).parent.parent / "tests"))
+
+from lab_server import Lab
+
 DEADLINE_S = 300.0
 
 
@@ -54,26 +60,40 @@ class Run:
     read_bytes: int = 0
 
 
-def by_vml(settings: Settings, entry: Entry, *, warm: bool, ahead: bool = False) -> Run:
+def by_shell(settings: Settings, entry: Entry, *, warm: bool) -> Run:
     """Restore by the command line, cold or warm, and execute the notebook."""
-    opened = settings.cache / "images" / "opened"
-    if ahead and not (opened.is_dir() and any(opened.iterdir())):
-        raise SystemExit("nothing is remembered of what the notebook read")
-    if not ahead:
-        shutil.rmtree(opened, ignore_errors=True)
-    environ = {
-        **os.environ,
-        "VML_DATA": str(settings.data),
-        "VML_CONFIG": str(settings.config),
-        "VML_RELEASE_URLS": " ".join(settings.release_urls),
-        "VML_WARM_QUOTA_MIB": "8192" if warm else "0",
-    }
+    forget_what_was_read(settings)
+    environ = environ_of(settings, warm=warm)
     begun = time.monotonic()
     done = subprocess.run(
         [sys.executable, "-m", "vml_jupyter.cli.main", "restore", entry.id, "--json"],
         env=environ, stdout=subprocess.PIPE, check=True,
     )  # fmt: skip
-    told = json.loads(done.stdout)
+    return executed(settings, begun, json.loads(done.stdout), warm=warm)
+
+
+def by_click(settings: Settings, lab: Lab, entry: Entry, *, ahead: bool = False) -> Run:
+    """Restore from a warm state by JupyterLab's server, and execute the notebook."""
+    if not ahead:
+        forget_what_was_read(settings)
+    elif not is_something_read(settings):
+        raise SystemExit("nothing is remembered of what the notebook read")
+    with requests.Session() as session:
+        session.headers["Authorization"] = f"token {lab.token}"
+        begun = time.monotonic()
+        answer = session.post(f"{lab.url}vml/api/entries/{entry.id}/restore", json={}, timeout=60)
+        answer.raise_for_status()
+        job = answer.json()["job"]
+        while job["state"] in ("queued", "running"):
+            time.sleep(0.05)
+            job = session.get(f"{lab.url}vml/api/jobs/{job['id']}", timeout=60).json()["job"]
+    if job["state"] != "done":
+        raise SystemExit(f"a restore ended as {job}")
+    return executed(settings, begun, job["result"], warm=True)
+
+
+def executed(settings: Settings, begun: float, told: dict[str, Any], *, warm: bool) -> Run:
+    """Wait for the notebook of a machine that came up, execute its first cell, and delete the machine."""
     if told["warm"] != warm:
         raise SystemExit(f"a restore that was to be {'warm' if warm else 'cold'} was not")
     with Host.connect(settings.libvirt_uri, settings.data) as host:
@@ -86,6 +106,26 @@ def by_vml(settings: Settings, entry: Entry, *, warm: bool, ahead: bool = False)
         return Run(jupyter=jupyter, cell=cell, read_bytes=read)
     finally:
         machines.delete(settings, spec.id)
+
+
+def environ_of(settings: Settings, *, warm: bool = True) -> dict[str, str]:
+    """Return the environment of a program that is to see what the bench made."""
+    return {
+        **os.environ,
+        "VML_DATA": str(settings.data),
+        "VML_CONFIG": str(settings.config),
+        "VML_RELEASE_URLS": " ".join(settings.release_urls),
+        "VML_WARM_QUOTA_MIB": "8192" if warm else "0",
+    }
+
+
+def is_something_read(settings: Settings) -> bool:
+    opened = settings.cache / "images" / "opened"
+    return opened.is_dir() and any(opened.iterdir())
+
+
+def forget_what_was_read(settings: Settings) -> None:
+    shutil.rmtree(settings.cache / "images" / "opened", ignore_errors=True)
 
 
 def begun_to_first_cell(spec: MachineSpec, begun: float) -> float:

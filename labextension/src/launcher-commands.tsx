@@ -2,12 +2,7 @@
  * Launchers: scripts that start an entry's machine on a computer without VML, and what became of those machines.
  */
 
-import {
-  Clipboard,
-  Dialog,
-  Notification,
-  ReactWidget
-} from '@jupyterlab/apputils';
+import { Clipboard, Dialog, ReactWidget } from '@jupyterlab/apputils';
 import { TranslationBundle } from '@jupyterlab/translation';
 import { deleteIcon, downloadIcon } from '@jupyterlab/ui-components';
 import { CommandRegistry } from '@lumino/commands';
@@ -19,6 +14,7 @@ import { isEnded } from './launch-words';
 import { LogbookModel } from './model';
 import { IEntry, ILauncher, IRestoreRequest } from './records';
 import { RestoreForm } from './restore-form';
+import * as toasts from './toasts';
 import { CommandIDs } from './tokens';
 
 const described = (name: string, description: string) => ({
@@ -135,7 +131,7 @@ async function make(
 ): Promise<ILauncher> {
   const { release, without_pins } = asked;
   // An image that the server lacks is downloaded meanwhile.
-  const told = Notification.emit(
+  const told = toasts.emit(
     trans.__('Making the launcher for “%1”…', entry.title),
     'in-progress',
     { autoClose: false }
@@ -143,7 +139,7 @@ async function make(
   try {
     return await model.api.launcher(entry.id, { release, without_pins });
   } finally {
-    Notification.dismiss(told);
+    toasts.dismiss(told);
   }
 }
 

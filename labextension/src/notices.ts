@@ -19,6 +19,7 @@ import {
 import { LogbookModel } from './model';
 import { IJob, IRelease } from './records';
 import { retryOf } from './retry';
+import * as toasts from './toasts';
 import { CommandIDs } from './tokens';
 
 const TOLD_MS = 10_000;
@@ -172,8 +173,6 @@ export class Notices {
           actions: this._showing(path)
         }
       );
-    } else {
-      this._drop(job);
     }
   }
 
@@ -231,8 +230,8 @@ export class Notices {
     options: Notification.IOptions<never>
   ): void {
     const known = this._shown.get(job.id);
-    if (known && Notification.manager.has(known)) {
-      Notification.update({
+    if (known && toasts.isThere(known)) {
+      toasts.update({
         id: known,
         message,
         type,
@@ -241,14 +240,7 @@ export class Notices {
       });
     } else if (!known || type !== 'in-progress') {
       // A notification that the user dismissed comes back only with the outcome.
-      this._shown.set(job.id, Notification.emit(message, type, options));
-    }
-  }
-
-  private _drop(job: IJob): void {
-    const known = this._shown.get(job.id);
-    if (known) {
-      Notification.dismiss(known);
+      this._shown.set(job.id, toasts.emit(message, type, options));
     }
   }
 

@@ -18,6 +18,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import nbformat
 import requests
 from lab_server import end
 from playwright.sync_api import Page
@@ -68,6 +69,28 @@ def running(words: list[str], environ: dict[str, str], url: str, log: Path) -> I
     finally:
         end(process)
         (ARTEFACTS / f"{log.stem}.log").write_bytes(log.read_bytes())
+
+
+@contextmanager
+def running_voila(folder: Path, shown: str, environ: dict[str, str]) -> Iterator[str]:
+    """Run Voila with a notebook in a new ``folder`` that shows a widget of ``vml``; gives the address of its page."""
+    folder.mkdir()
+    notebook = folder / "shown.ipynb"
+    cell = nbformat.v4.new_code_cell(f"import vml_jupyter as vml\n\n{shown}")
+    spec = {"name": "python3", "display_name": "Python 3 (ipykernel)", "language": "python"}
+    nbformat.write(nbformat.v4.new_notebook(cells=[cell], metadata={"kernelspec": spec}), notebook)
+    port = free_port()
+    url = f"http://127.0.0.1:{port}/"
+    words = [
+        program("fronts", "voila"),
+        str(notebook),
+        "--no-browser",
+        f"--port={port}",
+        "--Voila.ip=127.0.0.1",
+    ]
+    # Each page that is opened starts a kernel of its own, so what is waited for first is a file, which is not there.
+    with running(words, environ_for("fronts", environ), f"{url}static/none", folder / "voila.log"):
+        yield url
 
 
 @contextmanager

@@ -47,6 +47,7 @@ def test_a_bucket_out_of_reach(
         page.locator(".jp-Dialog .jp-mod-accept").click()
         open_logbook(page)
         expect(page.get_by_role("button", name="in a bucket", exact=True)).to_be_visible(timeout=60_000)
+        expect(page.get_by_test_id("vml-entry").get_by_test_id("vml-shared")).to_have_text("shared")
         with traffic.failing(Fault.CUT_DOWNLOAD, for_good=True):
             page.get_by_role("button", name="Read entries and machines again").click()
             failure = page.locator(".vml-Entries .vml-Failure")

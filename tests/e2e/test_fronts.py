@@ -7,12 +7,14 @@ from __future__ import annotations
 
 import json
 import os
+import re
+import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import BrowserContext, Page, expect
+from playwright.sync_api import BrowserContext, Page, Route, expect
 
 from vml_jupyter.flows.capture import capture
 from vml_jupyter.flows.entries import list_entries
@@ -111,8 +113,12 @@ def test_a_notebook_is_captured_and_read(
         page.locator(".jp-NotebookPanel-toolbar [data-command='vml:snapshot']").click()
         expect(page.get_by_test_id("vml-title")).to_have_value("Mass of the Z: 1 cell changed")
         page.get_by_test_id("vml-title").fill("taken here")
+        # The job ends before there is anything to draw its notification with.
+        page.route(re.compile(r"/static/.*\.js"), late)
         page.locator(".jp-Dialog .jp-mod-accept").click()
         expect(page.get_by_text("“taken here” is in the logbook")).to_be_visible(timeout=60_000)
+
+        page.unroute_all()
 
         show_logbook(page, front)
         expect(page.get_by_test_id("vml-entry")).to_have_count(2)
@@ -125,6 +131,11 @@ def test_a_notebook_is_captured_and_read(
     assert (taken.notebook, taken.area) == ("zmass.ipynb", str(area))
     saved = read_file(settings, taken.id, "zmass.ipynb", 1 << 20)
     assert b"typed and not saved" in saved.raw
+
+
+def late(route: Route) -> None:
+    time.sleep(2)
+    route.continue_()
 
 
 def show_logbook(page: Page, front: str) -> None:

@@ -10,7 +10,8 @@ from vml_jupyter.flows.settings import Settings
 from vml_jupyter.release.mini import recipe
 
 from .conftest import accessible, open_logbook, running_lab, shot
-from .steps import BOOT_MS, delete_machine
+from .fronts import running_voila
+from .steps import BOOT_MS, GUEST_MS
 
 pytestmark = [pytest.mark.machine, pytest.mark.browser, pytest.mark.timeout(600)]
 
@@ -37,8 +38,36 @@ def test_what_is_gone_is_told_and_what_is_there_instead(
         expect(machine.get_by_test_id("vml-differs")).to_have_text(LABEL)
         accessible(page, ".vml-Banner", "#vml-logbook")
         shot(page, "machine-that-differs")
-        delete_machine(page)
+
+        [machine] = machines.list_machines(machine_settings)
+        shown = f"vml.Machine({machine.id!r})"
+        with running_voila(machine_settings.data.parent / "page", shown, environ) as url:
+            delete_by_widget(context, url, machine.id)
+        expect(page.get_by_test_id("vml-machine")).to_have_count(0, timeout=60_000)
     assert machines.list_machines(machine_settings) == []
+
+
+def delete_by_widget(context: BrowserContext, url: str, machine: str) -> None:
+    """See the machine in a page of Voila that shows it alone, alive, and delete it there."""
+    page = context.new_page()
+    page.goto(url)
+    expect(page.get_by_text(f"Machine {machine}")).to_be_visible(timeout=60_000)
+    expect(page.get_by_text("running", exact=True)).to_be_visible()
+    expect(page.get_by_role("button", name="Start")).to_be_disabled()
+    with context.expect_page() as opened:
+        page.get_by_role("link", name="Open").click()
+    inside = opened.value
+    expect(inside.get_by_role("tab", name="dimuon.ipynb")).to_be_visible(timeout=GUEST_MS)
+    inside.close()
+
+    page.get_by_role("button", name="Suspend").click()
+    expect(page.get_by_text("suspended", exact=True)).to_be_visible(timeout=60_000)
+    accessible(page, ".jupyter-widgets")
+    shot(page, "widgets-voila-machine")
+    page.get_by_role("button", name="Delete").click()
+    page.get_by_role("button", name="Delete for good?").click()
+    expect(page.get_by_text("deleted", exact=True)).to_be_visible(timeout=60_000)
+    page.close()
 
 
 def look_at_the_entry(page: Page) -> None:

@@ -77,6 +77,17 @@ def test_importing_the_package_imports_nothing_else() -> None:
     assert done.stdout == "\n\n"
 
 
+@pytest.mark.parametrize(
+    "module", ["cli", "cli.machines", "flows.restore", "flows.capture", "machine.companion"]
+)
+def test_what_a_command_may_not_need_is_not_imported_before(module: str) -> None:
+    """A warm restore takes about three seconds; each of these takes a tenth of one to import."""
+    slow = ("requests", "cryptography.x509", "nbformat", "nbdime", "obstore", "tornado", "IPython", "libvirt")
+    code = f"import sys, vml_jupyter.{module}\nprint(*(name for name in {slow} if name in sys.modules))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == ""
+
+
 def test_a_verb_keeps_its_name_though_a_room_is_called_the_same() -> None:
     code = (
         "import vml_jupyter as vml\n"

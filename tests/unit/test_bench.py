@@ -15,7 +15,7 @@ import pytest
 
 from bench.areas import area_a, files_of, many
 from bench.measure import Spread, rotated, run
-from bench.restore_ways import by_vml
+from bench.restore_ways import Lab, by_click
 from bench.rows import ROWS, Results, Row
 from bench.verify import verify
 from vml_jupyter.flows.settings import Settings
@@ -153,7 +153,7 @@ def test_what_was_read_must_be_remembered_to_be_fetched_ahead(settings: Settings
     entry = Entry(id="abcdefgh1234", time="2026-02-03T16:30:00Z", title="Fit", environment=Environment())
     for _ in range(2):
         with pytest.raises(SystemExit, match="nothing is remembered"):
-            by_vml(settings, entry, warm=True, ahead=True)
+            by_click(settings, Lab("http://127.0.0.1:9/", ""), entry, ahead=True)
         (settings.cache / "images" / "opened").mkdir(parents=True, exist_ok=True)
 
 

@@ -225,7 +225,7 @@ def test_files_come_back_from_the_widget(
     assert (area / "data.csv").read_text() == "pt\n1\n"
     widget.folder.value = str(tmp_path / "back")
     press(widget.restore_files)
-    eventually(lambda: "1 files are in" in widget.work.told)
+    eventually(lambda: "1 file is in" in widget.work.told)
     assert (tmp_path / "back" / "data.csv").read_text() == "pt\n1\n"
 
 

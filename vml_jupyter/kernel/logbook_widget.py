@@ -106,7 +106,8 @@ class Logbook(Live):
 
     def _as_files(self, entry: str, folder: str, progress: Any) -> str:
         laid = api.restore_files(entry, folder, settings=self.settings, progress=progress)
-        return f"{laid.files} files are in {folder}."
+        files = "1 file is" if laid.files == 1 else f"{laid.files} files are"
+        return f"{files} in {folder}."
 
     def _show_machine(self, machine: str) -> None:
         self.machines.children = (Machine(machine, settings=self.settings), *self.machines.children)
