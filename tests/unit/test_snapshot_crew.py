@@ -7,6 +7,7 @@ import shutil
 import signal
 import socket
 import subprocess
+import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -21,10 +22,11 @@ from vml_jupyter.progress import Silent
 from vml_jupyter.repository import Repository, Snapshot, memory_store
 from vml_jupyter.repository.cipher import OVERHEAD_BYTES, Key
 from vml_jupyter.repository.filling import Filler, Papers
+from vml_jupyter.repository.identity import process_space
 from vml_jupyter.repository.store import LocalFolder, Store
 from vml_jupyter.snapshot import Taken, lay, readers, take
 from vml_jupyter.snapshot.content import Read
-from vml_jupyter.snapshot.crew import Crew
+from vml_jupyter.snapshot.crew import Crew, own_desk
 from vml_jupyter.snapshot.wire import Closed, Line, Order
 
 PASSWORD = "password"
@@ -224,6 +226,35 @@ def test_a_desk_that_is_full(
     finally:
         subprocess.run(["umount", str(desk)], check=True)
     assert_comes_back(repository, keep(repository, area), area, tmp_path / "laid")
+
+
+def test_what_a_killed_snapshot_left_on_its_way_to_a_bucket_goes_with_the_next(
+    crewed: None, area: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    ended = subprocess.Popen(["true"])
+    ended.wait()
+    desk = own_desk()
+    left, others = (desk / f"{process_space()}.{pid}.0-pack" for pid in (ended.pid, os.getppid()))
+    left.touch()
+    others.touch()
+    repository = Repository.create(memory_store(), PASSWORD, scrypt_n=1024)
+    assert_comes_back(repository, keep(repository, area), area, tmp_path / "laid")
+    assert list(desk.iterdir()) == [others], "its own are gone, another's at work stay"
+
+
+@pytest.mark.parametrize("kind", ["open to others", "a link"])
+def test_a_folder_of_somebody_else_is_not_used(
+    kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    if kind == "a link":
+        (tmp_path / "elsewhere").mkdir(mode=0o700)
+        (tmp_path / f"vml-take-{os.geteuid()}").symlink_to("elsewhere")
+    else:
+        own_desk().chmod(0o770)
+    with pytest.raises(HostError, match="not a folder of yours alone"):
+        own_desk()
 
 
 def test_names_as_long_as_they_may_be(crewed: None, repository: Repository, tmp_path: Path) -> None:

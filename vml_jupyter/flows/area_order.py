@@ -14,7 +14,7 @@ class Order(msgspec.Struct, frozen=True, kw_only=True):
     """What one server is told; ``uid`` and ``gid`` own the files in the guest; ``port`` is wanted, not needed.
 
     With ``socket`` it serves there and on no port; ``listener`` is the open file of that socket, which it was given.
-    ``cache`` is the user's, ``root`` the node of the area's own folder.
+    ``cache`` is the user's, ``root`` the node of the area's own folder, ``notebook`` the file that is opened first.
     """
 
     logbook: str
@@ -28,6 +28,7 @@ class Order(msgspec.Struct, frozen=True, kw_only=True):
     uid: int
     gid: int
     root: Node | None = None
+    notebook: str = ""
     port: int = 0
     socket: str = ""
     listener: int | None = None

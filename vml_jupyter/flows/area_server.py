@@ -8,8 +8,8 @@ in the variable ``VML_AREA_ORDER``: arguments can be read by other users of the 
 It is a process of its own because ``vml restore`` ends long before the machine does, and because a Jupyter
 server may be restarted under a running machine. It ends when the machine is gone.
 
-What an earlier machine of the same working area read first is fetched while this one still comes up, and what this one
-reads is remembered for the next.
+What an earlier machine of the same working area read first is fetched while this one still comes up, or the notebook
+where none has read any; and what this one reads is remembered for the next.
 """
 
 from __future__ import annotations
@@ -68,7 +68,9 @@ def main() -> int:
     port = 0 if isinstance(server, BlockServer) else server.port
     _tell(folder, Served(port=port, socket=order.socket, size=image.size))
     session = _Session(folder, order.tree, image, server, store, kept)
-    threading.Thread(target=session.prefetch, name="vml-prefetch", daemon=True).start()
+    threading.Thread(
+        target=session.prefetch, args=(repository, order.notebook), name="vml-prefetch", daemon=True
+    ).start()
     _serve_until_gone(session, order, stop)
     repository.close()
     return 0
@@ -91,8 +93,9 @@ class _Session:
         self._prefetched = self._remembered = 0
         self._told = Arrival()
 
-    def prefetch(self) -> None:
-        self._prefetched = self._image.prefetch(self._kept.order(self._tree))
+    def prefetch(self, repository: Repository, notebook: str) -> None:
+        first = self._kept.order(self._tree) or _blobs_of(repository, self._tree, notebook)
+        self._prefetched = self._image.prefetch(first)
 
     def tell(self) -> None:
         """Write how much has come over, if that has changed."""
@@ -119,6 +122,14 @@ class _Session:
     def close(self) -> None:
         self._server.close()
         self.remember()
+
+
+def _blobs_of(repository: Repository, tree: str, notebook: str) -> list[str]:
+    from vml_jupyter.flows.reading import find_node  # a machine waits for this process
+
+    with suppress(VmlError):  # whoever reads it is told
+        return find_node(repository, tree, notebook).content or []
+    return []
 
 
 def _serve(image: AreaImage, order: Order) -> ImageServer | BlockServer:

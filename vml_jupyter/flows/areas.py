@@ -48,16 +48,22 @@ _POLL_S = 0.02
 
 
 class Source(msgspec.Struct, frozen=True, kw_only=True):
-    """What a machine's working-area disk shows; ``root`` is the node of the area's own folder."""
+    """What the disk of a working area shows; ``root`` is the node of the area itself, ``notebook`` is opened first."""
 
     logbook: str
     tree: str
     root: Node | None = None
+    notebook: str = ""
 
 
 def source_in(settings: Settings, logbook: Logbook, entry: Entry) -> Source:
     """Return what a machine of an entry is shown."""
-    return Source(logbook=settings.logbook, tree=logbook.area_tree(entry), root=logbook.area_node(entry))
+    return Source(
+        logbook=settings.logbook,
+        tree=logbook.area_tree(entry),
+        root=logbook.area_node(entry),
+        notebook=entry.notebook,
+    )
 
 
 @contextmanager
@@ -132,6 +138,7 @@ def begin(
         uid=GUEST_ID,
         gid=GUEST_ID,
         root=source.root,
+        notebook=source.notebook,
         port=port,
         socket=socket,
         listener=companion.INHERITED if socket else None,

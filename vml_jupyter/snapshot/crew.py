@@ -15,6 +15,7 @@ import os
 import secrets
 import selectors
 import socket
+import stat
 import subprocess
 import tempfile
 import threading
@@ -28,6 +29,7 @@ from pathlib import Path
 
 from vml_jupyter.errors import DiskFull, HostError, StoreUnreachable, VmlError
 from vml_jupyter.repository import Repository
+from vml_jupyter.repository.disk import remove_stale
 from vml_jupyter.repository.filling import FilledPack
 from vml_jupyter.repository.identity import process_space
 from vml_jupyter.snapshot.content import Read
@@ -78,8 +80,7 @@ class Crew:
     def __init__(self, repository: Repository, hands: int) -> None:
         self._repository = repository
         self._papers = repository.papers()
-        self._scratch = None if self._papers.desk else tempfile.TemporaryDirectory(prefix="vml-take-")
-        self._folder = Path(self._papers.desk or (self._scratch.name if self._scratch else ""))
+        self._folder = Path(self._papers.desk) if self._papers.desk else own_desk()
         # As the store names what it writes: where this process dies, whoever writes next clears it away.
         self._prefix = f"{process_space()}.{os.getpid()}.{secrets.token_hex(6)}-"
         self._mutex = threading.Lock()
@@ -210,13 +211,32 @@ class Crew:
             hand.process.wait()
             self._repository.disclaim(hand.promised)
         self._selector.close()
-        if self._scratch is not None:
+        if self._papers.desk is None:
             self._repository.await_packs()  # which are read from there
-            self._scratch.cleanup()
-        elif any(hand.promised for hand in self._hands):
-            for file in self._folder.glob(f"{self._prefix}*"):
-                with suppress(OSError):
-                    file.unlink()
+        elif not any(hand.promised for hand in self._hands):
+            return
+        for file in self._folder.glob(f"{self._prefix}*"):
+            with suppress(OSError):
+                file.unlink()
+
+
+def own_desk() -> Path:
+    """Return this user's folder for packs on their way to a bucket, without what killed snapshots left there.
+
+    Raises:
+        HostError: Somebody else has made it.
+    """
+    folder = Path(tempfile.gettempdir()) / f"vml-take-{os.geteuid()}"
+    with suppress(FileExistsError):
+        folder.mkdir(mode=0o700)
+    found = folder.lstat()
+    if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.geteuid() or found.st_mode & 0o077:
+        raise HostError(
+            f"{folder} is not a folder of yours alone",
+            "Packs on their way to a bucket are kept there. Remove it, or set TMPDIR to a folder of your own",
+        )
+    remove_stale(folder)
+    return folder
 
 
 def _send(hand: _Hand, order: Order, folders: Sequence[int] = ()) -> None:
