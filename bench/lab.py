@@ -33,9 +33,9 @@ from bench.lab_tasks import Task, tasks_of_ours
 from bench.listing import fill
 from bench.restore import bench_settings, cleared
 from bench.restore_areas import RELEASE
+from bench.restore_ways import environ_of
 from bench.table import machine
 from vml_jupyter.flows import settings as user
-from vml_jupyter.flows.settings import Settings
 from vml_jupyter.progress import SILENT
 from vml_jupyter.release import mini
 from vml_jupyter.release.mirror import served
@@ -133,7 +133,7 @@ def main() -> int:
         fill(settings, scratch, asked.entries)
         entry = pictures(settings, scratch)
         options = ("--LabApp.expose_app_in_browser=True",)
-        lab = stack.enter_context(running_lab(root, environ_of(settings, url), "/", *options))
+        lab = stack.enter_context(running_lab(root, environ_of(settings, warm=False), "/", *options))
         playwright = stack.enter_context(sync_playwright())
         browser = playwright.chromium.launch(
             executable_path=chromium(), args=CHROMIUM, chromium_sandbox=os.geteuid() != 0
@@ -143,16 +143,6 @@ def main() -> int:
             look(browser, lab, entry, asked.entries, scratch / f"trace-{number}.json", found)
         work(browser, lab, area.name, scratch / "trace-work.json", found)
     return report(found, asked)
-
-
-def environ_of(settings: Settings, url: str) -> dict[str, str]:
-    return {
-        **os.environ,
-        "VML_DATA": str(settings.data),
-        "VML_CONFIG": str(settings.config),
-        "VML_RELEASE_URLS": url,
-        "VML_WARM_QUOTA_MIB": "0",
-    }
 
 
 def look(browser: Browser, lab: Lab, entry: str, least: int, trace: Path, found: Found) -> None:

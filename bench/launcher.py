@@ -13,8 +13,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
-import shutil
 import statistics
 import subprocess
 import sys
@@ -27,6 +25,7 @@ from integration.launcher_scene import Elsewhere, Server, elsewhere, running
 
 from bench.restore import bench_settings, cleared
 from bench.restore_areas import MB, entry_of
+from bench.restore_ways import environ_of, forget_what_was_read
 from bench.table import machine
 from vml_jupyter.flows import machines
 from vml_jupyter.flows.provide import provide
@@ -56,7 +55,7 @@ def main() -> int:
         entry = entry_of(settings, scratch, AREA_BYTES)
         image = provide(settings, release_of(settings, entry, None))
         (temporary / "jupyter").mkdir()
-        server = stack.enter_context(running(temporary / "jupyter", environ_of(settings)))
+        server = stack.enter_context(running(temporary / "jupyter", environ_of(settings, warm=False)))
         restored: list[float] = []
         launched: list[float] = []
         for number in range(arguments.pairs):
@@ -71,25 +70,13 @@ def main() -> int:
     return report(restored, launched)
 
 
-def environ_of(settings: Settings) -> dict[str, str]:
-    return {
-        **os.environ,
-        "VML_DATA": str(settings.data),
-        "VML_CONFIG": str(settings.config),
-        "VML_RELEASE_URLS": " ".join(settings.release_urls),
-        "VML_WARM_QUOTA_MIB": "0",
-    }
-
-
 def by_restore(settings: Settings, entry: Entry) -> float:
     """Restore by the command line, and return the seconds."""
-    shutil.rmtree(
-        settings.cache / "images" / "opened", ignore_errors=True
-    )  # what was read last time is not fetched ahead
+    forget_what_was_read(settings)
     begun = time.monotonic()
     done = subprocess.run(
         [sys.executable, "-m", "vml_jupyter.cli.main", "restore", entry.id, "--json"],
-        env=environ_of(settings),
+        env=environ_of(settings, warm=False),
         stdout=subprocess.PIPE,
         check=True,
     )
