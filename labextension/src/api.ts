@@ -92,18 +92,14 @@ export class Api implements IApi {
   }
 
   async entries(limit = 0, others = false): Promise<IEntry[]> {
-    type Reply = { entries: IEntry[] };
-    const query = {
+    return this._list('entries', {
       ...(limit ? { limit: `${limit}` } : {}),
       ...(others ? { all: '1' } : {})
-    };
-    return (await ask<Reply>(this._settings, ['entries'], { query })).entries;
+    });
   }
 
   async forgotten(): Promise<IEntry[]> {
-    type Reply = { entries: IEntry[] };
-    const query = { forgotten: '1' };
-    return (await ask<Reply>(this._settings, ['entries'], { query })).entries;
+    return this._list('entries', { forgotten: '1' });
   }
 
   async forget(entry: string): Promise<void> {
@@ -134,10 +130,7 @@ export class Api implements IApi {
    * How it stands with each entry: at once, or after the servers were asked.
    */
   async durability(asking: boolean): Promise<Record<string, IDurability>> {
-    type Reply = { entries: Record<string, IDurability> };
-    const query = asking ? { asking: '1' } : undefined;
-    const reply = await ask<Reply>(this._settings, ['durability'], { query });
-    return reply.entries;
+    return this._list('durability', asking ? { asking: '1' } : {});
   }
 
   async jobs(): Promise<IJob[]> {
@@ -240,10 +233,30 @@ export class Api implements IApi {
     return (await this._ask<{ job: IJob }>(path, method, body)).job;
   }
 
+  /**
+   * A list, which comes over only if it is not as it was last time: ten thousand entries are megabytes.
+   */
+  private async _list<T>(
+    noun: string,
+    query: Record<string, string>
+  ): Promise<T> {
+    type Reply = { state: string; entries?: T };
+    const key = JSON.stringify([noun, query]);
+    const last = this._lists.get(key);
+    const { state, entries = last?.entries as T } = await ask<Reply>(
+      this._settings,
+      [noun],
+      { query: last ? { ...query, known: last.state } : query }
+    );
+    this._lists.set(key, { state, entries });
+    return entries;
+  }
+
   private _ask<T>(path: string[], method: string, body?: object): Promise<T> {
     return ask<T>(this._settings, path, { method, body });
   }
 
+  private _lists = new Map<string, { state: string; entries: unknown }>();
   private _settings: ServerConnection.ISettings;
 }
 

@@ -16,6 +16,7 @@ import { Poll } from '@lumino/polling';
 import { ISignal, Signal } from '@lumino/signaling';
 
 import { IApi, Refusal } from './api';
+import { idle } from './idle';
 import {
   IDurability,
   IEdit,
@@ -380,15 +381,22 @@ export class LogbookModel {
   private async _readEntries(): Promise<void> {
     const isNewest = this._ask('entries');
     try {
-      const first = this._entries === null;
-      let read = await this.api.entries(
-        first ? FIRST_ENTRIES : 0,
-        this._others
-      );
-      if (first && read.length === FIRST_ENTRIES) {
-        // The first rows are there while thousands are still on their way.
-        this._entries = this._entries ?? read;
-        this._changed.emit();
+      let read = this._entries;
+      if (read === null) {
+        read = await this.api.entries(FIRST_ENTRIES, this._others);
+        if (read.length === FIRST_ENTRIES) {
+          // The first rows are there while thousands are still on their way.
+          this._entries = this._entries ?? read;
+          this._changed.emit();
+        }
+      }
+      if (this._entries !== null) {
+        if (this._entries.length >= FIRST_ENTRIES) {
+          await idle(); // a long list takes the page a while: what was clicked just now is drawn first
+          if (!isNewest()) {
+            return;
+          }
+        }
         read = await this.api.entries(0, this._others);
       }
       if (!isNewest()) {

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
+import msgspec
 import pytest
 
 from vml_jupyter.cli.main import main
@@ -82,6 +83,17 @@ def test_it_serves_accounts_and_remembers(
         "what was read before comes by itself"
     )
     assert come() == 0, "which is not what the machine has"
+
+
+@pytest.mark.parametrize(("notebook", "size_bytes"), [("2.txt", 40_000), ("gone.ipynb", 0)])
+def test_the_notebook_of_an_area_that_nobody_has_read_comes_by_itself(
+    known: Settings, source: areas.Source, folder: Path, tmp_path: Path, notebook: str, size_bytes: int
+) -> None:
+    named = msgspec.structs.replace(source, notebook=notebook)
+    areas.begin(known, folder, MACHINE, named, socket=str(tmp_path / "area.sock"))
+    areas.disk_url(folder)
+    assert wait_until(lambda: areas.arrival(folder) is not None, 30, 0.05)
+    assert wait_until(lambda: prefetched(folder) == size_bytes, 30, 0.05)
 
 
 def prefetched(folder: Path) -> int:

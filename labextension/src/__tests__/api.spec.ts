@@ -96,6 +96,24 @@ describe('Api', () => {
     expect(asked[0].body).toEqual(request);
   });
 
+  it('has a long list come over only when it has changed', async () => {
+    const told = (body: object) => {
+      answer = async () => reply(200, JSON.stringify(body));
+    };
+    told({ state: 'a', entries: [{ id: 'e1' }] });
+    const first = await api.entries();
+    told({ state: 'a' });
+    expect(await api.entries()).toBe(first);
+    expect(
+      asked.map(one => new URL(one.url).searchParams.get('known'))
+    ).toEqual([null, 'a']);
+    told({ state: 'b', entries: [] });
+    expect(await api.forgotten()).toEqual([]);
+    expect(await api.entries()).toEqual([]);
+    expect(new URL(asked[2].url).searchParams.get('known')).toBe(null);
+    expect(new URL(asked[3].url).searchParams.get('known')).toBe('a');
+  });
+
   it('says so when nobody answers', async () => {
     answer = async () => {
       throw new TypeError('Failed to fetch');

@@ -327,6 +327,29 @@ describe('LogbookModel', () => {
     expect([...seen].filter(count => count >= 0)).toEqual([100, 150]);
     fresh.dispose();
   });
+
+  it('reads a long list when the page has nothing else to do', async () => {
+    api.listed = Array.from({ length: 150 }, (_, index) =>
+      entry({ id: `e${index}` })
+    );
+    let whenIdle = () => undefined as void;
+    window.requestIdleCallback = call => {
+      whenIdle = () => call({ didTimeout: false, timeRemaining: () => 50 });
+      return 1;
+    };
+    try {
+      const fresh = new LogbookModel(api as unknown as IApi);
+      const reading = fresh.refresh();
+      await settled();
+      expect(fresh.entries).toHaveLength(100);
+      whenIdle();
+      await reading;
+      expect(fresh.entries).toHaveLength(150);
+      fresh.dispose();
+    } finally {
+      delete (window as Partial<Window>).requestIdleCallback;
+    }
+  });
 });
 
 describe('failure', () => {

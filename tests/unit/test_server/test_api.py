@@ -37,6 +37,20 @@ async def test_entries_are_listed_without_their_packages(api: Any) -> None:
     }
 
 
+@pytest.mark.parametrize("which", ["entries", "durability"])
+async def test_a_list_comes_over_only_to_who_does_not_have_it(api: Any, flows: FakeFlows, which: str) -> None:
+    flows.known = {"entry1": Durability(state="unnamed")}
+    _, first = await api("GET", which)
+    assert await api("GET", which, params={"known": first["state"]}) == (200, {"state": first["state"]})
+    assert await api("GET", which, params={"known": "of another list"}) == (200, first)
+
+    del flows.listed[0]
+    flows.known = {}
+    _, changed = await api("GET", which, params={"known": first["state"]})
+    assert changed["state"] != first["state"]
+    assert len(changed["entries"]) == len(first["entries"]) - 1
+
+
 async def test_a_snapshot_is_a_job_that_captures_the_notebooks_folder(
     api: Any, ended: Any, flows: FakeFlows, vml: Any, notebook: Path
 ) -> None:
