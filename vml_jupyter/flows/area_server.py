@@ -125,6 +125,8 @@ class _Session:
 
 
 def _blobs_of(repository: Repository, tree: str, notebook: str) -> list[str]:
+    if not notebook:
+        return []
     from vml_jupyter.flows.reading import find_node  # a machine waits for this process
 
     with suppress(VmlError):  # whoever reads it is told
