@@ -86,8 +86,8 @@ unit: $(VENV)/.ready
 test: packages lint mini fronts
 	jlpm test
 	$(BIN)/pytest -n 4 tests/unit
-	$(BIN)/pytest -n 2 --dist loadfile -m "not soak" tests/integration
-	$(BIN)/pytest -n 2 --dist loadfile tests/e2e
+	$(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder -m "not soak" tests/integration
+	$(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder tests/e2e
 
 # Both tables are printed; the second also where the first missed a limit.
 bench: packages mini
