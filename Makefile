@@ -105,7 +105,7 @@ bench-restore: packages mini
 	@$(BIN)/python -m bench.restore $(RESTORE)
 
 bench-launcher: packages mini
-	@PYTHONPATH=tests $(BIN)/python -m bench.launcher $(LAUNCHER)
+	@$(BIN)/python -m bench.launcher $(LAUNCHER)
 
 bench-area: packages mini
 	@$(BIN)/python -m bench.area $(BENCH)

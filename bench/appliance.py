@@ -19,16 +19,14 @@ import tempfile
 import time
 from pathlib import Path
 
+from vml_vm import new_disk, running
+
 from bench.measure import Spread
 from bench.table import machine
 from vml_jupyter import appliance
 from vml_jupyter.building.partitions import SECTOR_BYTES
 from vml_jupyter.flows.settings import load
 from vml_jupyter.progress import SILENT
-
-sys.path.insert(0, str(Path(__file__).parent.parent / "tests"))
-
-from vml_vm import new_disk, running
 
 DEADLINE_S = 300.0
 LIMIT = 1.15

@@ -10,22 +10,19 @@ from __future__ import annotations
 import hashlib
 import secrets
 import shutil
-import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
+from radosgw import Gateway, gateway
+from s3_proxy import Traffic, proxy
+
 from bench.areas import MB, Area
 from bench.peers import Peer, Restic, Vml
 from bench.works import Bench, say
 from vml_jupyter.snapshot.pieces import cut
-
-sys.path.insert(0, str(Path(__file__).parent.parent / "tests"))
-
-from radosgw import Gateway, gateway
-from s3_proxy import Traffic, proxy
 
 _CHANGED = MB
 _MEMORY_BYTES = 8 << 30

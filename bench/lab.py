@@ -25,6 +25,7 @@ from pathlib import Path
 from typing import Any
 
 import requests
+from lab_server import CHROMIUM, Lab, chromium, running_lab
 from playwright.sync_api import Browser, Page, sync_playwright
 
 from bench.areas import area_a
@@ -39,10 +40,6 @@ from vml_jupyter.flows import settings as user
 from vml_jupyter.progress import SILENT
 from vml_jupyter.release import mini
 from vml_jupyter.release.mirror import served
-
-sys.path.insert(0, str(Path(__file__).parent.parent / "tests"))
-
-from lab_server import CHROMIUM, Lab, chromium, running_lab
 
 _AREA_A_MB = 950
 _EVERY_S = 0.02

@@ -12,9 +12,7 @@ it remembers. Prints the medians and their ratio, and ends with status 1 where t
 from __future__ import annotations
 
 import argparse
-import json
 import statistics
-import subprocess
 import sys
 import tempfile
 import time
@@ -25,7 +23,7 @@ from integration.launcher_scene import Elsewhere, Server, elsewhere, running
 
 from bench.restore import bench_settings, cleared
 from bench.restore_areas import MB, entry_of
-from bench.restore_ways import environ_of, forget_what_was_read
+from bench.restore_ways import environ_of, vml_restore
 from bench.table import machine
 from vml_jupyter.flows import machines
 from vml_jupyter.flows.provide import provide
@@ -72,16 +70,9 @@ def main() -> int:
 
 def by_restore(settings: Settings, entry: Entry) -> float:
     """Restore by the command line, and return the seconds."""
-    forget_what_was_read(settings)
-    begun = time.monotonic()
-    done = subprocess.run(
-        [sys.executable, "-m", "vml_jupyter.cli.main", "restore", entry.id, "--json"],
-        env=environ_of(settings, warm=False),
-        stdout=subprocess.PIPE,
-        check=True,
-    )
+    begun, told = vml_restore(settings, entry, warm=False)
     seconds = time.monotonic() - begun
-    machines.delete(settings, json.loads(done.stdout)["machine"])
+    machines.delete(settings, told["machine"])
     return seconds
 
 

@@ -17,6 +17,8 @@ import tempfile
 from contextlib import ExitStack
 from pathlib import Path
 
+from lab_server import running_lab
+
 from bench.restore_areas import MB, RELEASE, entry_of
 from bench.restore_ways import Run, by_click, by_hand, by_libvirt, by_shell, environ_of
 from bench.table import machine
@@ -28,10 +30,6 @@ from vml_jupyter.machine.session import end_daemon
 from vml_jupyter.progress import SILENT
 from vml_jupyter.release import mini
 from vml_jupyter.release.mirror import served
-
-sys.path.insert(0, str(Path(__file__).parent.parent / "tests"))
-
-from lab_server import running_lab
 
 Runs = dict[str, list[Run]]
 

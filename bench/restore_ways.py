@@ -27,6 +27,7 @@ from typing import Any
 
 import msgspec
 import requests
+from lab_server import Lab
 
 from bench.restore_areas import NOTEBOOK
 from vml_jupyter.context import user_data, write_context_iso
@@ -44,10 +45,6 @@ from vml_jupyter.model import Entry, new_entry_id
 from vml_jupyter.progress import SILENT
 from vml_jupyter.snapshot.image import AreaImage
 
-sys.path.insert(0, str(Path(__file__).parent.parent / "tests"))
-
-from lab_server import Lab
-
 DEADLINE_S = 300.0
 
 
@@ -62,6 +59,12 @@ class Run:
 
 def by_shell(settings: Settings, entry: Entry, *, warm: bool) -> Run:
     """Restore by the command line, cold or warm, and execute the notebook."""
+    begun, told = vml_restore(settings, entry, warm=warm)
+    return executed(settings, begun, told, warm=warm)
+
+
+def vml_restore(settings: Settings, entry: Entry, *, warm: bool) -> tuple[float, dict[str, Any]]:
+    """Restore by the command line; return when that began, and what it told."""
     forget_what_was_read(settings)
     environ = environ_of(settings, warm=warm)
     begun = time.monotonic()
@@ -69,7 +72,7 @@ def by_shell(settings: Settings, entry: Entry, *, warm: bool) -> Run:
         [sys.executable, "-m", "vml_jupyter.cli.main", "restore", entry.id, "--json"],
         env=environ, stdout=subprocess.PIPE, check=True,
     )  # fmt: skip
-    return executed(settings, begun, json.loads(done.stdout), warm=warm)
+    return begun, json.loads(done.stdout)
 
 
 def by_click(settings: Settings, lab: Lab, entry: Entry, *, ahead: bool = False) -> Run:
@@ -85,7 +88,7 @@ def by_click(settings: Settings, lab: Lab, entry: Entry, *, ahead: bool = False)
         answer.raise_for_status()
         job = answer.json()["job"]
         while job["state"] in ("queued", "running"):
-            time.sleep(0.05)
+            time.sleep(0.05)  # a page hears of the end by an event, at once
             job = session.get(f"{lab.url}vml/api/jobs/{job['id']}", timeout=60).json()["job"]
     if job["state"] != "done":
         raise SystemExit(f"a restore ended as {job}")

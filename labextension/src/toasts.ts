@@ -12,8 +12,11 @@ const LOOK_MS = 100;
 // Nothing is drawn while notifications are silenced or listed.
 const PATIENCE_MS = 60_000;
 
-/** What was done last to those that may not be drawn yet. */
-const undrawn = new Map<string, () => void>();
+/** What was done last to those that may not be drawn yet: an update, or that they are to go. */
+const undrawn = new Map<
+  string,
+  Notification.IUpdate<never> | 'dismiss' | null
+>();
 
 /**
  * Make a notification.
@@ -27,12 +30,20 @@ export function emit(
 ): string {
   const id = Notification.emit(message, type, options);
   const end = Date.now() + PATIENCE_MS;
-  undrawn.set(id, () => undefined);
+  undrawn.set(id, null);
   const timer = setInterval(() => {
-    if (document.getElementById(id) || !isThere(id) || Date.now() > end) {
-      clearInterval(timer);
-      undrawn.get(id)?.();
-      undrawn.delete(id);
+    const isDrawn = document.getElementById(id) !== null;
+    if (!isDrawn && isThere(id) && Date.now() < end) {
+      return;
+    }
+    clearInterval(timer);
+    const last = undrawn.get(id);
+    undrawn.delete(id);
+    if (last === 'dismiss') {
+      Notification.dismiss(id);
+    } else if (last && isDrawn) {
+      // Else its toast would come out of nowhere, long after.
+      Notification.update(last);
     }
   }, LOOK_MS);
   return id;
@@ -42,22 +53,20 @@ export function emit(
  * Change a notification; one that the user dismissed stays dismissed.
  */
 export function update(changed: Notification.IUpdate<never>): void {
-  const change = () => void Notification.update(changed);
   if (undrawn.has(changed.id)) {
-    undrawn.set(changed.id, change);
+    undrawn.set(changed.id, changed);
   }
-  change();
+  Notification.update(changed);
 }
 
 /**
  * Take a notification away.
  */
 export function dismiss(id: string): void {
-  const take = () => Notification.dismiss(id);
   if (undrawn.has(id)) {
-    undrawn.set(id, take); // taken away now, its toast would still be drawn, and stay
+    undrawn.set(id, 'dismiss'); // taken away now, its toast would still be drawn, and stay
   } else {
-    take();
+    Notification.dismiss(id);
   }
 }
 

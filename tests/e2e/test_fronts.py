@@ -134,7 +134,7 @@ def test_a_notebook_is_captured_and_read(
 
 
 def late(route: Route) -> None:
-    time.sleep(2)
+    time.sleep(2)  # a snapshot of two files is done before
     route.continue_()
 
 

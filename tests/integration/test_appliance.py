@@ -182,8 +182,7 @@ def a_new_version_keeps_the_data(image: Path, data: Path, entry: str, folder: Pa
             session.get(f"{vm.url}login", timeout=60)
             form = {"password": PASSWORD, "_xsrf": session.cookies["_xsrf"]}
             assert session.post(f"{vm.url}login", data=form, timeout=60).ok
-            page = session.get(
-                f"{vm.url}vml/entries/{entry}", timeout=BOOT_S
-            )  # the first to open the logbook
+            # It is the first to open the logbook.
+            page = session.get(f"{vm.url}vml/entries/{entry}", timeout=BOOT_S)
             assert page.ok
             assert "Z mass &lt;b&gt;first&lt;/b&gt; fit" in page.text

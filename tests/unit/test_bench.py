@@ -12,10 +12,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from lab_server import Lab
 
 from bench.areas import area_a, files_of, many
 from bench.measure import Spread, rotated, run
-from bench.restore_ways import Lab, by_click
+from bench.restore_ways import by_click
 from bench.rows import ROWS, Results, Row
 from bench.verify import verify
 from vml_jupyter.flows.settings import Settings

@@ -125,6 +125,7 @@ class _Session:
 
 
 def _blobs_of(repository: Repository, tree: str, notebook: str) -> list[str]:
+    """Return the blobs of a file; none where nobody says which, or it is not there."""
     if not notebook:
         return []
     from vml_jupyter.flows.reading import find_node  # a machine waits for this process

@@ -1043,9 +1043,8 @@ class WaitingJupyter:
     """
 
     def __init__(self, config: "Config") -> None:
-        from concurrent.futures import (
-            ThreadPoolExecutor,
-        )  # which no machine that is booted for somebody has to load
+        # No machine that is booted for somebody has to load it.
+        from concurrent.futures import ThreadPoolExecutor
 
         self.user = find_user(config.get("user") or "")
         self._mouth, self._ear = socket.socketpair()

@@ -76,9 +76,10 @@ def sync_folder(folder: Path) -> None:
 
 
 def remove_stale(folder: Path) -> None:
-    """Remove what crashes left in ``tmp/``: of dead processes of this computer, and all that is a day old.
+    """Remove what crashes left in a folder: files of dead processes of this computer, and all that is a day old.
 
-    Another user's files there may not be ours to remove.
+    Their names begin with the space and the id of the process that writes them, as in ``tmp/``. Another user's files
+    there may not be ours to remove.
     """
     before = time.time() - _STALE_S
     mine = process_space()

@@ -83,6 +83,17 @@ describe('toasts', () => {
     expect(jest.getTimerCount()).toBe(0);
   });
 
+  it('do not come out of nowhere when none was drawn', () => {
+    drawnToasts();
+    const id = toasts.emit('waits', 'in-progress', { autoClose: false });
+    toasts.update({ id, message: 'is done' });
+    const seen = jest.fn();
+    Notification.manager.changed.connect(seen);
+    jest.advanceTimersByTime(61_000);
+    expect(seen).not.toHaveBeenCalled();
+    expect(Notification.manager.notifications[0].message).toBe('is done');
+  });
+
   it('are not waited for while none is drawn', () => {
     const { shown } = drawnToasts();
     const id = toasts.emit('waits', 'in-progress', { autoClose: false });
