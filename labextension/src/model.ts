@@ -7,9 +7,9 @@
  *    another page's edit    --wakes--> GET entries, bin
  *    the server is back     --wakes--> GET entries, bin, machines
  *
- * The events are only a hurry: jobs are also read again now and then, more often while one is active, machines while
- * one runs, and entries while they cannot be read. So after a lost connection, a server restart, or the end of a
- * machine the picture is right again by itself.
+ * The events are only a hurry: jobs are also read again now and then, more often while one is active, machines in any
+ * state, and entries while they cannot be read. So after a lost connection, a server restart, the end of a machine, or
+ * what another program did to one the picture is right again by itself.
  */
 
 import { Poll } from '@lumino/polling';
@@ -33,7 +33,7 @@ const IDLE_MS = 60_000;
 const ARRIVALS_MS = 10_000;
 const BUSY_MS = 2_000;
 const LOST_MS = 5_000;
-// A machine may end by itself; to look each time would be dear.
+// A machine may end by itself, and the shell or another page may change one; to look each time would be dear.
 const LOOKS_PER_MACHINES = 3;
 const FIRST_ENTRIES = 100;
 
@@ -180,18 +180,14 @@ export class LogbookModel {
   }
 
   /**
-   * Read again what may have changed by itself: machines whose working area still comes over each time, those that
-   * run now and then, and entries while they cannot be read.
+   * Read again what may have changed by itself: machines each time while a working area still comes over and else now
+   * and then, and entries while they cannot be read.
    */
   async readArrivals(): Promise<void> {
-    const machines = this._machines ?? [];
-    const arriving = machines.some(isArriving);
-    const live = machines.some(one =>
-      ['running', 'starting'].includes(one.state)
-    );
-    const due = live && !arriving && ++this._looks % LOOKS_PER_MACHINES === 0;
+    const arriving = this._machines?.some(isArriving) ?? false;
+    const due = arriving || ++this._looks % LOOKS_PER_MACHINES === 0;
     await Promise.all([
-      arriving || due ? this._readMachines() : undefined,
+      due && !this._lost ? this._readMachines() : undefined,
       this._entriesFailure && !this._lost ? this._readEntries() : undefined
     ]);
   }

@@ -169,17 +169,29 @@ describe('LogbookModel', () => {
     expect(model.entriesFailure).toBeNull();
   });
 
-  it('looks now and then whether a machine that runs has ended', async () => {
-    api.running = [machine({ state: 'stopped' })];
-    api.reads = [];
+  it.each(['running', 'suspended'] as const)(
+    'looks now and then what became of a machine that is %s',
+    async state => {
+      api.running = [machine({ state })];
+      await model.refresh();
+      api.running = [];
+      api.reads = [];
+      for (let look = 0; look < 3; look++) {
+        await model.readArrivals();
+      }
+      expect(api.reads).toEqual(['machines']);
+      expect(model.machines).toEqual([]);
+    }
+  );
+
+  it('sees a machine that another program made', async () => {
+    api.running = [];
+    await model.refresh();
+    api.running = [machine({ state: 'running' })];
     for (let look = 0; look < 3; look++) {
       await model.readArrivals();
     }
-    expect(api.reads).toEqual(['machines']);
-    for (let look = 0; look < 6; look++) {
-      await model.readArrivals();
-    }
-    expect(api.reads).toEqual(['machines']);
+    expect(model.machines).toHaveLength(1);
   });
 
   it('reads the entries when another page changed one', async () => {
