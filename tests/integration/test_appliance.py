@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 
 import pytest
 import requests
-from e2e.conftest import browser, context, shot
+from e2e.conftest import browser, context, open_logbook, shot
 from e2e.plain import download_launcher
 from playwright.sync_api import BrowserContext, Page, expect
 from vml_vm import SATA, VmlVm, new_disk, running, until
@@ -31,6 +31,29 @@ pytestmark = [pytest.mark.machine, pytest.mark.browser, pytest.mark.soak]
 __all__ = ["browser", "context"]  # fixtures
 
 BOOT_S = 300.0
+LAB_MS = 300_000  # JupyterLab's scripts come from an emulated machine
+LIVE = {"fetch", "start", "ready", "running", "suspended"}
+"""What lasts long enough to be seen while it is so."""
+STAGES = [
+    "paired",
+    "image",
+    "fetch",
+    "start",
+    "ready",
+    "running",
+    "capture",
+    "captured",
+    "suspend",
+    "suspended",
+]
+# What the panel shows, moment by moment: whoever looked at it would have seen this.
+WATCH = """() => {
+  window.seen = [];
+  const look = () => document.querySelectorAll('[data-testid="vml-launch"]').forEach(
+    item => item.dataset.state === window.seen.at(-1) || window.seen.push(item.dataset.state));
+  new MutationObserver(look).observe(
+    document.body, { subtree: true, childList: true, attributes: true, attributeFilter: ['data-state'] });
+}"""
 PASSWORD = "correct horse battery"
 RELEASE = recipe.SYSTEMS[1].version
 TITLE = "Z mass <b>first</b> fit"
@@ -62,12 +85,16 @@ def test_an_entry_comes_up_on_the_host(
         entry = snapshot(vm, token, dimuon)
         page.reload()
         script = download_launcher(page, entry, TITLE, "first fit")
+        lab = watching_lab(vm, context)
         with elsewhere(tmp_path / "home", script, f"vml-launch-{entry}.py") as there:
             with watched(vm, token) as stages:
                 use(vm, token, there, page, entry)
+                stages_in_lab(lab)
                 folder = there.folder
                 there.run("remove")
-            assert {"fetch", "start", "ready", "running", "suspended"} <= stages
+            assert stages >= LIVE
+            expect(lab.get_by_test_id("vml-launch")).to_have_attribute("data-state", "removed")
+            assert set(lab.evaluate("window.seen")) >= LIVE | {"removed"}
             assert there.files() == [there.script]
             assert processes_naming(folder) == []
             assert ask(vm, token, "GET", "vml/api/launches")["launches"] == []
@@ -152,6 +179,27 @@ def watched(vm: VmlVm, token: str) -> Iterator[set[str]]:
 
 def stages_of(vm: VmlVm, token: str) -> set[str]:
     return {each["state"] for each in ask(vm, token, "GET", "vml/api/launches")["launches"]}
+
+
+def watching_lab(vm: VmlVm, context: BrowserContext) -> Page:
+    """Open the logbook in the VML VM's own JupyterLab, and note all that it shows of machines from now on."""
+    lab = context.new_page()
+    lab.set_default_timeout(LAB_MS)
+    lab.goto(f"{vm.url}lab")
+    lab.locator(".jp-SideBar [data-id='vml-logbook']").wait_for()
+    open_logbook(lab)
+    expect(lab.get_by_test_id("vml-entry")).to_have_count(1, timeout=LAB_MS)
+    lab.evaluate(WATCH)
+    return lab
+
+
+def stages_in_lab(lab: Page) -> None:
+    """Read the list of stages below the machine in the panel."""
+    item = lab.get_by_test_id("vml-launch")
+    item.locator("summary").click()
+    shot(lab, "vml-vm-lab-stages")
+    shown = [stage.get_attribute("data-stage") for stage in item.locator("[data-stage]").all()]
+    assert [stage for stage in STAGES if stage not in shown] == []
 
 
 def execute(there: Elsewhere) -> None:

@@ -24,8 +24,8 @@ from pathlib import Path
 TESTS = Path(__file__).parent.parent
 sys.path.insert(0, str(TESTS))
 from integration.launcher_scene import Elsewhere, elsewhere, running  # noqa: E402 - found by the line above
-from vml_jupyter.release.mini.mirrors import debian_sources  # noqa: E402
 
+from vml_jupyter.building.mirrors import debian_sources  # noqa: E402
 from vml_jupyter.flows.capture import capture  # noqa: E402
 from vml_jupyter.flows.entries import list_entries  # noqa: E402
 from vml_jupyter.flows.settings import load  # noqa: E402

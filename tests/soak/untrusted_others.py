@@ -325,10 +325,15 @@ def published(raw: bytes) -> None:
 
 def systems(raw: bytes) -> None:
     """The history of a CernVM-FS repository, packed or not."""
-    for read in (lambda: history._read_tags(history._inflate(raw)), lambda: history._read_tags(raw)):
-        with suppress(VmlError):
-            for tag in read():
-                names.parse_tag(tag.name)
+    with suppress(VmlError):
+        _tags(history._inflate(raw))
+    with suppress(VmlError):
+        _tags(raw)
+
+
+def _tags(database: bytes) -> None:
+    for tag in history._read_tags(database):
+        names.parse_tag(tag.name)
 
 
 def launcher(raw: bytes) -> None:
