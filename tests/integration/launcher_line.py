@@ -28,13 +28,14 @@ class Line:
 
     Args:
         to: The server's port.
-        moments: When ``happens`` is called, once each, with the moment's name; what is carried waits meanwhile.
+        moments: When ``happens`` is called, once each, with the moment's name; what is carried waits meanwhile, and is
+            lost with its connection where that returns true.
     """
 
     def __init__(self, to: int, moments: list[Moment]) -> None:
         self._to = to
         self._waiting = list(moments)
-        self.happens: Callable[[str], None] = lambda name: None
+        self.happens: Callable[[str], bool] = lambda name: False
         self.happened: list[str] = []
         self._open = threading.Event()
         self._open.set()
@@ -55,12 +56,13 @@ class Line:
     def url(self) -> str:
         return f"http://127.0.0.1:{self.port}/"
 
-    def cut(self, seconds: float) -> None:
-        """Let nothing pass for so long; returns at once."""
+    def cut(self, seconds: float) -> bool:
+        """Let nothing pass for so long, and nothing be lost by it; returns at once."""
         self._open.clear()
         timer = threading.Timer(seconds, self._open.set)
         timer.daemon = True
         timer.start()
+        return False
 
     def _accept(self) -> None:
         with contextlib.suppress(OSError):
@@ -97,7 +99,9 @@ class Line:
                 passed += len(data)
                 if moment and passed > moment.after:
                     self.happened.append(moment.name)
-                    self.happens(moment.name)
+                    if self.happens(moment.name):
+                        sink.shutdown(socket.SHUT_RDWR)
+                        return
                     moment = None
                 self._open.wait()
                 sink.sendall(data)

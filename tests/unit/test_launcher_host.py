@@ -155,6 +155,23 @@ def test_patience_counts_from_the_last_byte_that_came(monkeypatch: pytest.Monkey
         patiently(silent, "it", 100.0)
 
 
+def test_an_answer_after_silence_is_told_also_where_it_is_a_refusal(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(script, "PAUSE_S", 0.0)
+    answers = iter([Unreachable("it broke off"), Refused("it knows nothing of that", status=404)])
+
+    def work() -> None:
+        raise next(answers)
+
+    with pytest.raises(Refused, match="knows nothing"):
+        patiently(work, "it")
+    assert capsys.readouterr().out.splitlines() == [
+        "it does not answer (it broke off); waiting for it ...",
+        "it answers again.",
+    ]
+
+
 def answer(status: int, body: bytes) -> bytes:
     return b"HTTP/1.1 %d No\r\nContent-Length: %d\r\n\r\n" % (status, len(body)) + body
 

@@ -277,6 +277,10 @@ def patiently(work: Callable[[], Any], who: str, patience_s: float = LONG_S) -> 
                 told = True
             time.sleep(PAUSE_S)
             continue
+        except Refused:
+            if told:
+                say(f"{who} answers again.")
+            raise
         if told:
             say(f"{who} answers again.")
         return result
