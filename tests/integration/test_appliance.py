@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -32,10 +29,9 @@ __all__ = ["browser", "context"]  # fixtures
 
 BOOT_S = 300.0
 LAB_MS = 300_000  # JupyterLab's scripts come from an emulated machine
-LIVE = {"fetch", "start", "ready", "running", "suspended"}
-"""What lasts long enough to be seen while it is so."""
+LIVE = {"fetch", "start", "ready", "running", "suspended", "removed"}
+"""What lasts long enough to be seen while it is so, or is waited for."""
 STAGES = [
-    "paired",
     "image",
     "fetch",
     "start",
@@ -87,26 +83,27 @@ def test_an_entry_comes_up_on_the_host(
         script = download_launcher(page, entry, TITLE, "first fit")
         lab = watching_lab(vm, context)
         with elsewhere(tmp_path / "home", script, f"vml-launch-{entry}.py") as there:
-            with watched(vm, token) as stages:
-                use(vm, token, there, page, entry)
-                stages_in_lab(lab)
-                folder = there.folder
-                there.run("remove")
-            assert stages >= LIVE
-            expect(lab.get_by_test_id("vml-launch")).to_have_attribute("data-state", "removed")
-            assert set(lab.evaluate("window.seen")) >= LIVE | {"removed"}
+            use(vm, token, there, page, lab, entry)
+            stages_in_lab(lab)
+            folder = there.folder
+            there.run("remove")
+            expect(lab.get_by_test_id("vml-launch")).to_have_attribute(
+                "data-state", "removed", timeout=60_000
+            )
+            assert set(lab.evaluate("window.seen")) >= LIVE
             assert there.files() == [there.script]
             assert processes_naming(folder) == []
             assert ask(vm, token, "GET", "vml/api/launches")["launches"] == []
     a_new_version_keeps_the_data(image, data, entry, tmp_path)
 
 
-def use(vm: VmlVm, token: str, there: Elsewhere, page: Page, entry: str) -> None:
+def use(vm: VmlVm, token: str, there: Elsewhere, page: Page, lab: Page, entry: str) -> None:
     """Do with the machine what users do, until it is removed."""
     assert "Downloading the image" in there.run()
     execute(there)
     capture(vm, token, there, entry)
     there.run("suspend")
+    expect(lab.get_by_test_id("vml-launch")).to_have_attribute("data-state", "suspended", timeout=60_000)
     there.run()
     page.goto(f"{vm.url}vml/")
     expect(page.get_by_role("cell", name="running", exact=True)).to_be_visible()
@@ -156,29 +153,6 @@ def done(vm: VmlVm, token: str, job: str) -> dict[str, Any]:
     found = until(ended, 240.0, f"job {job}")
     assert found["state"] == "done", found["error"]
     return dict(found["result"])
-
-
-@contextmanager
-def watched(vm: VmlVm, token: str) -> Iterator[set[str]]:
-    """Look all the time at what the VML VM shows of the machine; give the stages that were seen."""
-    seen: set[str] = set()
-    ended = threading.Event()
-
-    def look() -> None:
-        while not ended.wait(0.2):
-            seen.update(stages_of(vm, token))
-
-    thread = threading.Thread(target=look)
-    thread.start()
-    try:
-        yield seen
-    finally:
-        ended.set()
-        thread.join()
-
-
-def stages_of(vm: VmlVm, token: str) -> set[str]:
-    return {each["state"] for each in ask(vm, token, "GET", "vml/api/launches")["launches"]}
 
 
 def watching_lab(vm: VmlVm, context: BrowserContext) -> Page:

@@ -1,4 +1,4 @@
-"""Machines tell from inside which release they are, field by field; an entry's own result comes back in its own only.
+"""Machines side by side tell from inside which release they are, field by field; a result comes back in its own only.
 
 entry as taken inside 4.4.0.1                -> machine as recorded:         the same record, the recorded result
 entry of this computer, 4.4.0.1 chosen       -> machine with --release ...:  another of both
@@ -27,7 +27,7 @@ from vml_jupyter.machine import Host, probe_accelerator
 from vml_jupyter.model import Environment
 from vml_jupyter.release.mini import recipe
 
-from .conftest import Vml, as_inside, recorded_entry
+from .conftest import Vml, as_inside, processes_naming, recorded_entry
 
 pytestmark = [
     pytest.mark.machine,
@@ -75,7 +75,7 @@ def area(dimuon: Path) -> Path:
     return dimuon
 
 
-def test_machines_tell_what_they_are(vml: Vml, machine_settings: Settings, area: Path) -> None:
+def test_machines_side_by_side_tell_what_they_are(vml: Vml, machine_settings: Settings, area: Path) -> None:
     chosen = vml("snapshot", area, "--notebook", "dimuon.ipynb", "--release", RIGHT.version)["entry"]
     outside = msgspec.convert(vml("show", chosen)["environment"], Environment)
     assert (outside.cernvm, outside.release_chosen) == (False, True)
@@ -91,6 +91,8 @@ def test_machines_tell_what_they_are(vml: Vml, machine_settings: Settings, area:
     with ThreadPoolExecutor(2) as both:
         right, wrong = both.map(lambda words: vml(*words)["machine"], ways)
     inside, same = told_by(machine_settings, right)
+    assert processes_naming(machine_settings.machines / right) == []
+    assert [machine["id"] for machine in vml("machines")["machines"]] == [wrong]
     other, different = told_by(machine_settings, wrong)
 
     # One is pinned to an older revision of the software; the other entry recorded none, so it has the newest.

@@ -8,7 +8,6 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
@@ -62,30 +61,6 @@ def test_a_notebook_comes_back_as_it_was(vml: Vml, machine_settings: Settings, d
     )
     vml("delete", restored["machine"])
     assert vml("machines")["machines"] == []
-
-
-def test_machines_of_two_systems_run_side_by_side(vml: Vml, machine_settings: Settings, dimuon: Path) -> None:
-    entries = {
-        system: vml("snapshot", dimuon, "--notebook", "dimuon.ipynb", "--release", system)["entry"]
-        for system in ("4.5.0.1", "4.5.1.0")
-    }
-    with ThreadPoolExecutor(2) as both:
-        restored = dict(
-            zip(entries, both.map(lambda entry: vml("restore", entry), entries.values()), strict=True)
-        )
-
-    said = {
-        system: environment_text(executed_in(machine_settings, each)) for system, each in restored.items()
-    }
-    for system, text in said.items():
-        assert f"CernVM {system}" in text
-    assert said["4.5.0.1"] != said["4.5.1.0"]
-
-    one, other = (each["machine"] for each in restored.values())
-    vml("delete", one)
-    assert processes_naming(machine_settings.machines / one) == []
-    assert [machine["id"] for machine in vml("machines")["machines"]] == [other]
-    vml("delete", other)
 
 
 def test_a_stopped_machine_starts_again_with_its_work_though_others_took_its_ports(
