@@ -21,18 +21,18 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from vml_jupyter.building.mirrors import debian_sources
+from vml_jupyter.flows.capture import capture
+from vml_jupyter.flows.entries import list_entries
+from vml_jupyter.flows.settings import load
+from vml_jupyter.progress import SILENT
+from vml_jupyter.release import mini
+from vml_jupyter.release.mini import recipe
+from vml_jupyter.release.mirror import served
+
 TESTS = Path(__file__).parent.parent
 sys.path.insert(0, str(TESTS))
 from integration.launcher_scene import Elsewhere, elsewhere, running  # noqa: E402 - found by the line above
-
-from vml_jupyter.building.mirrors import debian_sources  # noqa: E402
-from vml_jupyter.flows.capture import capture  # noqa: E402
-from vml_jupyter.flows.entries import list_entries  # noqa: E402
-from vml_jupyter.flows.settings import load  # noqa: E402
-from vml_jupyter.progress import SILENT  # noqa: E402
-from vml_jupyter.release import mini  # noqa: E402
-from vml_jupyter.release.mini import recipe  # noqa: E402
-from vml_jupyter.release.mirror import served  # noqa: E402
 
 PACKAGES = ("python3", "qemu-system-x86", "qemu-utils")
 USER = 1000
