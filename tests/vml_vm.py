@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import random
 import re
 import socket
 import subprocess
@@ -40,19 +42,50 @@ IDE = ("-drive", "file={system},if=ide", "-drive", "file={data},if=ide")
 
 @dataclass
 class VmlVm:
-    """One that was started. ``password`` is what the user set, if it was."""
+    """One with its disks, off at first.
 
-    port: int
+    Args:
+        system: Its system's disk.
+        data: The disk of what it keeps.
+        console: What its serial console says is written here.
+        environment: VML's variables, as whoever starts it may give them.
+        disks: QEMU's words for the disks.
+        card: The network card.
+    """
+
+    system: Path
+    data: Path
     console: Path
-    process: subprocess.Popen[bytes]
-    password: str = field(default="", repr=False)
+    environment: str = ""
+    disks: Sequence[str] = VIRTIO
+    card: str = "virtio-net-pci"
+    port: int = field(default_factory=lambda: _port())
+    process: subprocess.Popen[bytes] | None = None
 
     @property
     def url(self) -> str:
         return f"http://127.0.0.1:{self.port}/"
 
+    def on(self) -> None:
+        """Start it; where its plug was pulled, on the same port with the same disks."""
+        command = [QEMU, "-accel", "tcg", "-cpu", CPU, "-smp", "2", "-m", "2048", "-nodefaults"]
+        command += ["-display", "none", "-vga", "std", "-serial", f"file:{self.console}"]
+        command += [word.format(system=self.system, data=self.data) for word in self.disks]
+        command += ["-nic", f"user,model={self.card},hostfwd=tcp:127.0.0.1:{self.port}-:8888"]
+        if self.environment:
+            command += ["-fw_cfg", _CREDENTIAL + self.environment.replace(",", ",,")]
+        self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL)
+
+    def off(self) -> None:
+        """Pull the plug."""
+        if self.process:
+            self.process.kill()
+            self.process.wait(30)
+            self.process = None
+
     def answers(self, path: str = "api") -> bool:
         """Tell whether a page of it can be had."""
+        assert self.process, "its plug is pulled"
         assert self.process.poll() is None, "QEMU ended"
         try:
             return requests.get(self.url + path, timeout=5).ok
@@ -67,10 +100,14 @@ class VmlVm:
         found = _TOKEN.search(self.said())
         return found[1] if found else ""
 
-    def off(self) -> None:
-        """Pull the plug."""
-        self.process.kill()
-        self.process.wait(30)
+
+def _port() -> int:
+    """Return a free port that is also free after a while: no connection gets one of these by chance."""
+    for port in random.sample(range(20_000, 30_000), 100):
+        with socket.socket() as probe, contextlib.suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
+    raise AssertionError("no port is free between 20000 and 30000")
 
 
 def until(holds: Callable[[], Any], patience_s: float, what: str) -> Any:
@@ -99,16 +136,8 @@ def running(
     card: str = "virtio-net-pci",
 ) -> Iterator[VmlVm]:
     """Run a VML VM under emulation until the ``with`` block ends."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    command = [QEMU, "-accel", "tcg", "-cpu", CPU, "-smp", "2", "-m", "2048", "-nodefaults"]
-    command += ["-display", "none", "-vga", "std", "-serial", f"file:{console}"]
-    command += [word.format(system=system, data=data) for word in disks]
-    command += ["-nic", f"user,model={card},hostfwd=tcp:127.0.0.1:{port}-:8888"]
-    command += ["-fw_cfg", _CREDENTIAL + environment.replace(",", ",,")] if environment else []
-    process = subprocess.Popen(command, stdin=subprocess.DEVNULL)
-    vm = VmlVm(port, console, process)
+    vm = VmlVm(system, data, console, environment, disks, card)
+    vm.on()
     try:
         yield vm
     finally:

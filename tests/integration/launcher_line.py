@@ -21,6 +21,16 @@ class Moment:
     after: int
 
 
+STAGES = [
+    Moment("pair", rb"POST /vml/launches HTTP", 0),
+    Moment("context", rb"GET \S+/context\.iso", 2000),
+    Moment("fetch", rb"GET \S+/image", 2 << 20),
+    Moment("ready", rb"GET \S+/area\.iso", 2000),
+    Moment("capture", rb"POST \S+/captures/\w+\?at=[1-9]", 0),
+]
+"""The middle of each of a launcher's stages."""
+
+
 class Line:
     """Carries bytes between 127.0.0.1:``port`` and a server, one connection each.
 

@@ -140,6 +140,10 @@ class Elsewhere:
         return done.stdout + done.stderr
 
     @property
+    def downloads(self) -> Path:
+        return self.home / "Downloads"
+
+    @property
     def folder(self) -> Path:
         return next((self.home / ".local" / "share" / "vml-launch").iterdir())
 

@@ -17,18 +17,11 @@ from vml_jupyter.flows.settings import Settings
 from vml_jupyter.release.mini import recipe
 
 from .conftest import Vml
-from .launcher_line import Line, Moment
+from .launcher_line import STAGES, Line
 from .launcher_scene import elsewhere, running
 
 pytestmark = [pytest.mark.machine, pytest.mark.soak, pytest.mark.timeout(3000)]
 CUT_S = float(os.environ.get("VML_CUT_S", "12"))
-MOMENTS = [
-    Moment("pair", rb"POST /vml/launches HTTP", 0),
-    Moment("context", rb"GET \S+/context\.iso", 2000),
-    Moment("fetch", rb"GET \S+/image", 2 << 20),
-    Moment("ready", rb"GET \S+/area\.iso", 2000),
-    Moment("capture", rb"POST \S+/captures/\w+\?at=[1-9]", 0),
-]
 
 
 @pytest.mark.parametrize("how", ["cut", "killed"])
@@ -39,7 +32,7 @@ def test_it_waits_says_so_and_goes_on(
     root.mkdir()
     release = recipe.SYSTEMS[0].version
     entry = vml("snapshot", dimuon, "--notebook", "dimuon.ipynb", "--release", release)["entry"]
-    with running(root, environ) as server, Line(server.port, MOMENTS) as line:
+    with running(root, environ) as server, Line(server.port, STAGES) as line:
         file = tmp_path / "launch.py"
         vml("launcher", entry, "-o", file, "--server", line.url)
 
