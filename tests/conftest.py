@@ -10,6 +10,7 @@ from pathlib import Path
 
 import hypothesis
 import pytest
+from warm_states import warmed
 
 from vml_jupyter.flows import machines
 from vml_jupyter.flows.capture import capture
@@ -84,13 +85,18 @@ def settings(tmp_path: Path) -> Settings:
 
 @pytest.fixture
 def machine_settings(
-    settings: Settings, release_url: str, mini_repository: Path, kept: Path
+    settings: Settings, release_url: str, mini_repository: Path, kept: Path, request: pytest.FixtureRequest
 ) -> Iterator[Settings]:
-    """Settings with which machines of the mini release start; image and accelerator are found once a test run."""
+    """Settings with which machines of the mini release start; image and accelerator are found once a test run.
+
+    Those of a test that is marked ``warm`` are woken where they can be.
+    """
     settings.data.mkdir(parents=True)
     settings.releases.symlink_to(kept / "releases")
     settings.cache.symlink_to(kept / "cache")
     settings = settings.using(release_urls=(release_url,), release_ca=mini_repository / "mini-ca.crt")
+    if mark := request.node.get_closest_marker("warm"):
+        settings = warmed(settings, mark.args)
     yield settings
     for machine in machines.list_machines(settings):  # those of a test that failed
         machines.delete(settings, machine.id)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import secrets
@@ -105,6 +106,19 @@ def until(holds: Callable[[], Any], patience_s: float, what: str) -> Any:
         assert time.monotonic() < deadline, f"{what} not within {patience_s} s"
         time.sleep(0.1)
     return found
+
+
+def config_of(script: bytes) -> dict[str, Any]:
+    """Return what a launcher was made with."""
+    scope: dict[str, Any] = {"__name__": "read", "__file__": "x"}
+    exec(compile(script, "launch.py", "exec"), scope)
+    return dict(scope["CONFIG"])
+
+
+def file_with(sha256: str, folder: Path) -> Path:
+    """Return the file somewhere below a folder that has this digest."""
+    files = (file for file in folder.rglob("*") if file.is_file())
+    return next(file for file in files if hashlib.sha256(file.read_bytes()).hexdigest() == sha256)
 
 
 @dataclass

@@ -24,7 +24,7 @@ from vml_jupyter.release.mini import recipe
 
 from .conftest import processes_naming
 from .launcher_line import STAGES, Line
-from .launcher_scene import Elsewhere, elsewhere
+from .launcher_scene import Elsewhere, config_of, elsewhere, file_with
 from .test_launcher import runs, stages
 from .vml_vm_user import BOOT_S, PASSWORD, User
 
@@ -136,7 +136,8 @@ def test_by_command_line_with_the_release_on_the_host(
     script = user.download("launch.py", tmp_path).read_bytes()
     with elsewhere(tmp_path / "home", script, "launch.py") as there:
         there.downloads.mkdir()
-        shutil.copy(mini_image(script, mini_repository), there.downloads / "some.file")
+        image = file_with(config_of(script)["image"]["sha256"], mini_repository)
+        shutil.copy(image, there.downloads / "some.file")
         assert f"The image is here: {there.downloads / 'some.file'}" in there.run()
         (launch,) = user.launches()
         assert stages(launch) == ["image", "start", "ready", "running"]
@@ -251,15 +252,6 @@ def stages_in_lab(lab: Page) -> None:
     shot(lab, "vml-vm-lab-stages")
     shown = [stage.get_attribute("data-stage") for stage in item.locator("[data-stage]").all()]
     assert [stage for stage in SHOWN if stage not in shown] == []
-
-
-def mini_image(script: bytes, repository: Path) -> Path:
-    """Return the image that a launcher is going to look for."""
-    scope: dict[str, dict[str, dict[str, str]]] = {}
-    exec(compile(script, "launch.py", "exec"), {"__name__": "read", "__file__": "x"}, scope)
-    sha256 = scope["CONFIG"]["image"]["sha256"]
-    files = (file for file in repository.rglob("*") if file.is_file())
-    return next(file for file in files if hashlib.sha256(file.read_bytes()).hexdigest() == sha256)
 
 
 def works(user: User, there: Elsewhere, entry: str) -> None:

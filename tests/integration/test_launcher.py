@@ -21,7 +21,7 @@ from vml_jupyter.flows.settings import Settings
 from vml_jupyter.release.mini import recipe
 
 from .conftest import Vml, processes_naming
-from .launcher_scene import Elsewhere, elsewhere, running
+from .launcher_scene import Elsewhere, config_of, elsewhere, file_with, running
 
 pytestmark = pytest.mark.machine
 RELEASE = recipe.SYSTEMS[0].version
@@ -47,12 +47,6 @@ def runs(there: Elsewhere, notebook: str = "dimuon.ipynb") -> None:
 
 def stages(launch: dict[str, Any]) -> list[str]:
     return [each["name"] for each in launch["stages"]]
-
-
-def image_of(environ: dict[str, str], sha256: str) -> Path:
-    """Return the image with this digest where the server keeps it."""
-    files = [file for file in Path(environ["VML_DATA"], "releases").rglob("*") if file.is_file()]
-    return next(file for file in files if hashlib.sha256(file.read_bytes()).hexdigest() == sha256)
 
 
 @pytest.mark.timeout(1800)
@@ -116,7 +110,7 @@ def test_a_launcher_starts_the_machine_and_leaves_nothing(
 
 @pytest.mark.timeout(1800)
 def test_by_command_line_over_tls_with_the_release_on_that_computer(
-    environ: dict[str, str], entry: str, vml: Vml, root: Path, tmp_path: Path
+    environ: dict[str, str], entry: str, vml: Vml, mini_repository: Path, root: Path, tmp_path: Path
 ) -> None:
     certificate = stranger_certificate(tmp_path)
     pem = certificate.read_text()
@@ -127,11 +121,10 @@ def test_by_command_line_over_tls_with_the_release_on_that_computer(
         made = vml("launcher", entry, "-o", file, "--server", server.url, "--certificate", pinned)
         assert made["sha256"] == hashlib.sha256(file.read_bytes()).hexdigest()
         with elsewhere(tmp_path / "home", file.read_bytes(), "launch.py") as there:
-            scope: dict[str, Any] = {"__name__": "read", "__file__": "x"}
-            exec(compile(file.read_text(), "launch.py", "exec"), scope)
             usb = there.home / "usb"
             usb.mkdir()
-            shutil.copy(image_of(environ, scope["CONFIG"]["image"]["sha256"]), usb / "some.file")
+            image = file_with(config_of(file.read_bytes())["image"]["sha256"], mini_repository)
+            shutil.copy(image, usb / "some.file")
 
             assert f"The image is here: {usb / 'some.file'}" in there.run("--images", str(usb))
             (launch,) = server.launches()

@@ -58,7 +58,7 @@ def _taken_out(settings: Settings, file: Path, kind: str, disk: Path, progress: 
         extract(file, kind, draft)
         sha256 = digest(draft)
         # First what it must be: a disk without that is taken out again, and never the other way round.
-        replace_file(digest_file(disk), [f"{sha256}\n".encode()])
+        replace_file(digest_file(disk), [f"{sha256}\n".encode()], lasts=True)
         draft.replace(disk)
         remember(disk, sha256, settings.cache)
     finally:

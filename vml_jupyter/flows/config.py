@@ -141,7 +141,7 @@ def _change(environ: Mapping[str, str], setting: Setting, key: str, value: Any) 
     for name, each in flat(document):
         of_file(name, each)
     text = msgspec.json.format(msgspec.json.encode(document), indent=2)
-    replace_file(file, [text, b"\n"])
+    replace_file(file, [text, b"\n"], lasts=True)
 
 
 def _put(document: dict[str, Any], path: Sequence[str], value: Any) -> None:

@@ -1,12 +1,13 @@
 """What a server remembers of launchers: those that were made, and the machines that came of them.
 
     <data>/launches/pairings/<SHA-256 of the token>.json    a launcher that nobody has used yet
-                            /<SHA-256 of the token>.used    ... that somebody has: renamed, so only one can
+                            /<SHA-256 of the token>.used    ... that somebody has; it must be new, so only one can
                    /<machine>.json        0600              a machine on somebody's computer, and how it stands
                    /<machine>.context.iso 0600              what it is told
                    /<machine>.captures    0600              the entries that were captured from it, by wish, in order
 
-Tokens themselves are in none of these files. What is older than a week and came to nothing is removed.
+A power cut leaves each of them whole. Tokens themselves are in none of these files. What is older than a week and came
+to nothing is removed.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ from vml_jupyter.repository import Node
 
 T = TypeVar("T")
 PAIRING_S = 3600
-REMOVED = "removed"
+PAIRED, REMOVED = "paired", "removed"
 _KEPT_S = 7 * 86_400
 
 
@@ -69,7 +70,7 @@ class Launch(msgspec.Struct, frozen=True, kw_only=True):
     jupyter_token: str
     made: float
     seen: float
-    stage: str = "paired"
+    stage: str = PAIRED
     accelerator: str = ""
     root: Node | None = None
     release: Release | None = None
@@ -89,7 +90,7 @@ class Records:
 
     def add_pairing(self, token: str, pairing: Pairing) -> None:
         self._sweep()
-        replace_file(self._pairing(token, "json"), [msgspec.json.encode(pairing)])
+        replace_file(self._pairing(token, "json"), [msgspec.json.encode(pairing)], lasts=True)
 
     def find_pairing(self, token: str, client: str) -> Pairing:
         """Return the launcher that a token belongs to, if it can be used now, or was used by this very client.
@@ -117,16 +118,13 @@ class Records:
         """Use a launcher up, for the client and the machine that ``pairing`` names.
 
         Raises:
-            NotAllowed: Somebody else was faster.
+            FileExistsError: Another request was faster.
         """
-        with suppress(FileNotFoundError):
-            self._pairing(token, "json").rename(self._pairing(token, "used"))
-            replace_file(self._pairing(token, "used"), [msgspec.json.encode(pairing)])
-            return
-        raise NotAllowed("this launcher was used already", "Get a new one from the server.")
+        replace_file(self._pairing(token, "used"), [msgspec.json.encode(pairing)], lasts=True, new=True)
+        self._pairing(token, "json").unlink(missing_ok=True)
 
     def add(self, launch: Launch) -> None:
-        replace_file(self.folder / f"{launch.machine}.json", [msgspec.json.encode(launch)])
+        replace_file(self.folder / f"{launch.machine}.json", [msgspec.json.encode(launch)], lasts=True)
 
     def context(self, machine: str) -> Path:
         return self.folder / f"{machine}.context.iso"
@@ -137,7 +135,7 @@ class Records:
 
     def add_captured(self, machine: str, wish: str, entry: str) -> None:
         known = {**self.captured(machine), wish: entry}
-        replace_file(self._captures(machine), [msgspec.json.encode(known)])
+        replace_file(self._captures(machine), [msgspec.json.encode(known)], lasts=True)
 
     def find(self, machine: str, token: str) -> Launch:
         """Return the machine that a token is for.
@@ -149,6 +147,11 @@ class Records:
         if launch is None or launch.stage == REMOVED or not hmac.compare_digest(launch.token, digest(token)):
             raise NotAllowed("this token is not for this machine", "Say remove, and get a new launcher.")
         return launch
+
+    def find_begun(self, entry: str, token: str) -> Launch | None:
+        """Return the machine that was made for an entry and a token, if no more was heard of it."""
+        begun = (each for each in self.all() if (each.entry, each.stage) == (entry, PAIRED))
+        return next((each for each in begun if hmac.compare_digest(each.token, digest(token))), None)
 
     def all(self) -> list[Launch]:
         """Return the machines elsewhere, the newest first."""

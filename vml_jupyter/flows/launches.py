@@ -182,10 +182,7 @@ def pair(settings: Settings, token: str, client: str, script_sha256: str) -> Pai
             "Get it anew, and compare the digest.",
         )
     if not pairing.machine:
-        pairing = msgspec.structs.replace(pairing, machine=new_entry_id(), token=digest(client))
-        launch = _launch(settings, records, pairing)
-        records.add(launch)
-        records.use(token, pairing)
+        pairing = _paired(settings, records, pairing, token, client)
     launch = records.find(pairing.machine, client)
     context = records.context(launch.machine).read_bytes()
     with ServedAreas(settings) as areas:
@@ -196,6 +193,23 @@ def pair(settings: Settings, token: str, client: str, script_sha256: str) -> Pai
         context={"sha256": hashlib.sha256(context).hexdigest(), "size_bytes": len(context)},
         area_bytes=size,
     )
+
+
+def _paired(settings: Settings, records: Records, pairing: Pairing, token: str, client: str) -> Pairing:
+    """Make the client's machine and use the launcher up, whatever an earlier request of his came to or still does."""
+    begun = records.find_begun(pairing.entry, client)  # where a crash came before the launcher was used up
+    machine = begun.machine if begun else new_entry_id()
+    pairing = msgspec.structs.replace(pairing, machine=machine, token=digest(client))
+    if begun is None:
+        records.add(_launch(settings, records, pairing))
+    try:
+        records.use(token, pairing)
+    except FileExistsError:
+        used = records.find_pairing(token, client)
+        if used.machine != machine:
+            records.forget(machine)
+        return used
+    return pairing
 
 
 def _launch(settings: Settings, records: Records, pairing: Pairing) -> Launch:

@@ -125,7 +125,7 @@ def _captured(spec: MachineSpec) -> list[str]:
 
 
 def _remember(spec: MachineSpec, entries: list[str]) -> None:
-    replace_file(_history(spec), [msgspec.json.encode(entries)])
+    replace_file(_history(spec), [msgspec.json.encode(entries)], lasts=True)
 
 
 def _history(spec: MachineSpec) -> Path:

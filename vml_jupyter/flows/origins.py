@@ -34,7 +34,9 @@ def remember(settings: Settings, area: Path, entry: Entry) -> None:
     """Keep in mind that ``area`` holds ``entry`` from now on; where that cannot be written, it is as without."""
     folder = str(area.resolve())
     with suppress(OSError, UnicodeEncodeError):  # a name of bytes that are no text cannot be written down
-        replace_file(_file(settings, folder), [msgspec.json.encode(_Origin(folder, entry.id, now()))])
+        replace_file(
+            _file(settings, folder), [msgspec.json.encode(_Origin(folder, entry.id, now()))], lasts=True
+        )
 
 
 def continued(settings: Settings, logbook: Logbook, area: Path) -> Entry | None:

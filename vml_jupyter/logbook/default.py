@@ -12,15 +12,14 @@ from __future__ import annotations
 
 import fcntl
 import os
-import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from vml_jupyter.errors import LogbookMissing, StoreUnreachable, WrongPassword
 from vml_jupyter.logbook.logbook import Logbook
+from vml_jupyter.replacing import replace_file, sync_folder
 from vml_jupyter.repository import SCRYPT_N_GENERATED, generate_password
-from vml_jupyter.repository.disk import sync_folder
 
 
 def open_or_create_default(folder: Path, password_file: Path, cache: Path | None = None) -> Logbook:
@@ -38,7 +37,7 @@ def open_or_create_default(folder: Path, password_file: Path, cache: Path | None
             if password is None:
                 _require_no_logbook(folder, password_file)
                 password = generate_password()
-                _write(password_file, password)
+                replace_file(password_file, [f"{password}\n".encode()], lasts=True)
             made = made_mark(password_file)
             logbook = _open_or_create(folder, password, cache, made)
             if not made.exists():
@@ -87,17 +86,6 @@ def _read(path: Path) -> str | None:
         return path.read_text().strip() or None
     except FileNotFoundError:
         return None
-
-
-def _write(path: Path, password: str) -> None:
-    temporary = path.with_name(f".{path.name}-{secrets.token_hex(4)}")
-    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-    with open(descriptor, "w") as file:  # noqa: PTH123 - a descriptor, no path
-        file.write(password + "\n")
-        file.flush()
-        os.fsync(descriptor)
-    temporary.rename(path)
-    sync_folder(path.parent)
 
 
 def _require_no_logbook(folder: Path, password_file: Path) -> None:

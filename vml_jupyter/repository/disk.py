@@ -3,7 +3,7 @@
 write: tmp/<name> -> fsync      move_into_place: rename, or link where it must be new -> fsync of the folder
 
 A file system that has no modes, no hard links, or nothing to fsync in a folder (some file servers, FAT, FUSE)
-says so, and then does without; any other error is one.
+says so, and then does without; any other error is one. See ``vml_jupyter.replacing``.
 """
 
 from __future__ import annotations
@@ -15,10 +15,10 @@ from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
+from vml_jupyter.replacing import CANNOT, sync
 from vml_jupyter.repository.identity import process_exists, process_space
 
 _STALE_S = 86_400
-_CANNOT = (errno.EINVAL, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP)
 
 
 def write(path: Path, pieces: Sequence[bytes], mode: int, *, lasts: bool) -> None:
@@ -32,47 +32,13 @@ def write(path: Path, pieces: Sequence[bytes], mode: int, *, lasts: bool) -> Non
             sync(descriptor)
 
 
-def link(temporary: Path, target: Path) -> None:
-    """Give a file a second name that must be new.
-
-    Raises:
-        FileExistsError: It is not.
-    """
-    try:
-        os.link(temporary, target)
-    except OSError as error:
-        if error.errno not in (*_CANNOT, errno.EPERM, errno.EMLINK):
-            raise
-        if target.exists():
-            raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(target)) from error
-        temporary.rename(target)  # not safe against who does the same now, but all there is
-
-
 def set_mode(descriptor: int, mode: int) -> None:
     """Set a file's mode, where files have one of their own."""
     try:
         os.fchmod(descriptor, mode)
     except OSError as error:
-        if error.errno not in (*_CANNOT, errno.EPERM):
+        if error.errno not in (*CANNOT, errno.EPERM):
             raise
-
-
-def sync(descriptor: int) -> None:
-    """Return when what was written is on the disk, where that can be asked for."""
-    try:
-        os.fsync(descriptor)
-    except OSError as error:
-        if error.errno not in _CANNOT:
-            raise
-
-
-def sync_folder(folder: Path) -> None:
-    """Return when the names in a folder are on the disk, where that can be asked for."""
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        sync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def remove_stale(folder: Path) -> None:

@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import Protocol
 
 from vml_jupyter.errors import DiskFull, StoreUnreachable
+from vml_jupyter.replacing import link, sync, sync_folder
 from vml_jupyter.repository import disk
 from vml_jupyter.repository.identity import process_space
 
@@ -94,7 +95,7 @@ class LocalFolder:
         is_there = False
         with self._faults(), self._written(name, [content]) as temporary:
             try:
-                disk.link(temporary, self.folder / name)
+                link(temporary, self.folder / name)
             except FileExistsError:
                 is_there = True
             temporary.unlink(missing_ok=True)
@@ -116,7 +117,7 @@ class LocalFolder:
             temporary.unlink(missing_ok=True)
             raise
         if lasts:
-            disk.sync_folder(target.parent)
+            sync_folder(target.parent)
 
     def desk(self) -> Path:
         """Return the folder in which a file may be made that ``adopt`` then takes; see ``tmp`` above."""
@@ -132,11 +133,11 @@ class LocalFolder:
             descriptor = os.open(file, os.O_RDONLY | os.O_CLOEXEC)
             try:
                 disk.set_mode(descriptor, 0o600 | self._shared_bits(0o060))
-                disk.sync(descriptor)
+                sync(descriptor)
             finally:
                 os.close(descriptor)
             file.rename(target)
-            disk.sync_folder(target.parent)
+            sync_folder(target.parent)
 
     def list(self, folder: str) -> Iterator[str]:
         with self._faults():
@@ -162,7 +163,7 @@ class LocalFolder:
             path = self.folder / name
             path.unlink(missing_ok=True)
             if _lasts(name) and path.parent.is_dir():
-                disk.sync_folder(path.parent)
+                sync_folder(path.parent)
 
     def _shared_bits(self, mask: int) -> int:
         """A group that may write in the folder may use what is in it; nobody else."""
@@ -178,7 +179,7 @@ class LocalFolder:
                 self._make_folder(folder.parent)
             folder.mkdir(parents=True, exist_ok=True, mode=0o700)
             folder.chmod(folder.stat().st_mode | self._shared_bits(0o070))
-            disk.sync_folder(folder.parent)
+            sync_folder(folder.parent)
         elif folder.name == "tmp":
             disk.remove_stale(folder)
         self._made.add(folder)

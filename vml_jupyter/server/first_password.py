@@ -6,9 +6,12 @@ until the server is started anew.
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from jupyter_server.auth.identity import PasswordIdentityProvider
+
+from vml_jupyter.replacing import sync_file, sync_folder
 
 if TYPE_CHECKING:
     from jupyter_server.auth.identity import User
@@ -28,4 +31,8 @@ class FirstPassword(PasswordIdentityProvider):
         if self.hashed_password != before:
             self.token = ""
             handler.settings["token"] = ""  # Jupyter's copy for old extensions
+            # Jupyter leaves it to the system when that is on the disk, and does not start with half a file.
+            folder = Path(handler.settings["config_dir"])
+            sync_file(folder / "jupyter_server_config.json")
+            sync_folder(folder)
         return user

@@ -98,5 +98,5 @@ class Tls:
         secret = key.private_bytes(
             serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
         )
-        replace_file(self._key, [secret])
-        replace_file(self._certificate, [certificate.public_bytes(serialization.Encoding.PEM)])
+        replace_file(self._key, [secret], lasts=True)
+        replace_file(self._certificate, [certificate.public_bytes(serialization.Encoding.PEM)], lasts=True)

@@ -67,6 +67,42 @@ async def test_asked_again_by_the_same_client_it_is_the_same_machine(ask: Ask, e
     assert first == second
 
 
+async def machines(ask: Ask) -> list[str]:
+    listed = json.loads((await ask("GET", "vml/api/launches")).body)["launches"]
+    return [each["id"] for each in listed]
+
+
+async def test_a_client_that_asks_while_it_is_answered_gets_the_same_machine(ask: Ask, entry: Entry) -> None:
+    """Its connection was lost, and it asks once more."""
+    digest, config = await made(ask, entry)
+    body = {"token": CLIENT, "script": digest}
+
+    said = await asyncio.gather(*(ask("POST", "vml/launches", config["pairing"], body) for _ in range(6)))
+
+    given = {json.loads(each.body)["machine"] for each in said}
+    assert [each.code for each in said] == [200] * 6
+    assert await machines(ask) == list(given)
+    assert len(given) == 1
+
+
+async def test_a_server_that_crashed_while_it_paired_goes_on_with_the_same_machine(
+    ask: Ask, entry: Entry, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    digest, config = await made(ask, entry)
+    body = {"token": CLIENT, "script": digest}
+
+    def crash(*_: object) -> None:
+        raise SystemError("the power is cut")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Records, "use", crash)
+        assert (await ask("POST", "vml/launches", config["pairing"], body)).code == 500
+    begun = await machines(ask)
+
+    said = json.loads((await ask("POST", "vml/launches", config["pairing"], body)).body)
+    assert [said["machine"]] == begun == await machines(ask)
+
+
 async def refusal(ask: Ask, token: str, digest: str, client: str = CLIENT) -> tuple[int, str]:
     said = await ask("POST", "vml/launches", token, {"token": client, "script": digest})
     return said.code, json.loads(said.body)["message"]

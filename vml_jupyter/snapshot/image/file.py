@@ -15,6 +15,7 @@ from pathlib import Path
 
 from vml_jupyter.errors import DiskFull, NotFound, WouldOverwrite
 from vml_jupyter.progress import Progress
+from vml_jupyter.replacing import sync_folder
 
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
@@ -48,7 +49,7 @@ def write_new(
             staged.replace(path)
         else:
             _name(staged, path)
-    _sync_folder(path.parent)
+    sync_folder(path.parent)
 
 
 def _write(descriptor: int, pieces: Iterable[bytes], size_bytes: int, progress: Progress) -> None:
@@ -97,11 +98,3 @@ def _disk_full(path: Path, size_bytes: int) -> DiskFull:
         f"{path.parent} has no room for an image of {size_bytes / 1e9:.1f} GB",
         "Free some space, or write the image to another disk",
     )
-
-
-def _sync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
