@@ -20,6 +20,7 @@ CHOSEN = recipe.SYSTEMS[1].version
 LABEL = f"CernVM {CHOSEN} instead of {GONE}"
 
 
+@pytest.mark.warm(CHOSEN)
 @pytest.mark.usefixtures("gone_entry")
 def test_what_is_gone_is_told_and_what_is_there_instead(
     context: BrowserContext, environ: dict[str, str], machine_settings: Settings

@@ -18,6 +18,7 @@ from .steps import BOOT_MS, GUEST_MS, delete_machine, run_first_cell, start_rest
 pytestmark = [pytest.mark.machine, pytest.mark.browser, pytest.mark.timeout(900)]
 
 
+@pytest.mark.warm("4.5.1.0")
 def test_a_remote_browser_reaches_the_machine_through_the_server(
     context: BrowserContext, environ: dict[str, str], machine_settings: Settings, dimuon: Path
 ) -> None:

@@ -187,7 +187,7 @@ def test_its_plug_is_pulled(user: User, entry: str, tmp_path: Path) -> None:
             again = User(vm)
             (taken,) = (each for each in again.entries().values() if each["parent"] == entry)
             assert taken["new_bytes"] > 0
-            assert again.launches()[0]["state"] == "running"
+            assert stages(again.launches()[0])[-1] == "captured"
             leaves_nothing(again, there)
 
 

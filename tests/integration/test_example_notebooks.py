@@ -41,7 +41,7 @@ class NotebookRunner:
 def run(
     machine_settings: Settings, environ: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> NotebookRunner:
-    for name in ("VML_DATA", "VML_CONFIG", "VML_RELEASE_URLS", "VML_RELEASE_CA"):
+    for name in ("VML_DATA", "VML_CONFIG", "VML_RELEASE_URLS", "VML_RELEASE_CA", "VML_WARM_QUOTA_MIB"):
         monkeypatch.setenv(name, environ[name])
     for name in ("VML_LOGBOOK", "VML_LOGBOOK_PASSWORD", "VML_RELEASE"):
         monkeypatch.delenv(name, raising=False)
@@ -60,6 +60,7 @@ def test_a_first_snapshot(run: NotebookRunner) -> None:
     assert "the sample has 4060 pairs again" in told
 
 
+@pytest.mark.warm("4.5.0.1", "4.5.1.0")
 def test_two_cernvms(run: NotebookRunner) -> None:
     told = run("02-two-cernvms.ipynb")
     found = re.findall(
@@ -83,6 +84,7 @@ def test_compare_and_branch(run: NotebookRunner) -> None:
     assert "['a wider window', '60 bins', 'start']" in told
 
 
+@pytest.mark.warm("4.5.0.1")
 def test_a_standard_snapshot(run: NotebookRunner) -> None:
     told = run("04-standard-snapshot.ipynb")
     printed = [line for line in told.splitlines() if line in ("{'m_Z': 91.2}", "None")]

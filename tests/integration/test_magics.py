@@ -71,10 +71,11 @@ def leads_to(link: str) -> str:
         return response.headers.get("Location", "")
 
 
+@pytest.mark.warm("4.5.1.0")
 def test_from_the_snapshot_to_the_end_of_the_machine(
     machine_settings: Settings, environ: dict[str, str], dimuon: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for name in ("VML_DATA", "VML_CONFIG", "VML_RELEASE_URLS"):
+    for name in ("VML_DATA", "VML_CONFIG", "VML_RELEASE_URLS", "VML_WARM_QUOTA_MIB"):
         monkeypatch.setenv(name, environ[name])
     file = dimuon / "dimuon.ipynb"
     example = nbformat.read(file, as_version=4)

@@ -63,6 +63,7 @@ def test_a_notebook_comes_back_as_it_was(vml: Vml, machine_settings: Settings, d
     assert vml("machines")["machines"] == []
 
 
+@pytest.mark.warm("4.5.1.0")
 def test_a_stopped_machine_starts_again_with_its_work_though_others_took_its_ports(
     vml: Vml, machine_settings: Settings, dimuon: Path
 ) -> None:

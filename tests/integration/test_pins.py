@@ -112,6 +112,7 @@ def test_a_restore_stops_before_a_machine_is_made(
 
 
 @pytest.mark.machine
+@pytest.mark.warm(recipe.SYSTEMS[1].version)
 @pytest.mark.timeout(400)
 @pytest.mark.usefixtures("nothing_left")
 def test_what_was_chosen_instead_is_told_for_as_long_as_the_machine_lives(
