@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import errno
+import os
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -49,13 +52,28 @@ def test_a_disk_that_is_full_or_fails(
     assert not report.failures
 
 
-def test_a_file_whose_fsync_failed_is_hurt(ground: Ground) -> None:
+WRITER = """
+import os, sys
+with open(sys.argv[1], "wb") as file:
+    file.write(b"x" * 43)
+    file.flush()
+    os.fsync(file.fileno())
+"""
+
+
+def test_a_file_whose_fsync_failed_is_hurt(tmp_path: Path) -> None:
     """The shim does what a disk may do, so that a writer which names such a file all the same is found."""
-    trial = ground.begin("create")
-    told = faults(trial.kept, at=2, error=errno.EIO, calls="fsync")  # the first is of a folder
-    assert trial.vml("snapshot", trial.next.area, **told).status == 1
-    (file,) = (trial.kept / "config" / "passwords").iterdir()
-    assert file.name.startswith(".")
+    shim = compile_shim(tmp_path)
+    file = tmp_path / "disk" / "file"
+    file.parent.mkdir()
+    told = faults(file.parent, at=1, error=errno.EIO, calls="fsync")
+    done = subprocess.run(
+        [sys.executable, "-c", WRITER, file],
+        env={**os.environ, "LD_PRELOAD": str(shim), **told},
+        capture_output=True,
+        text=True,
+    )
+    assert "Input/output error" in done.stderr
     assert 0 < file.stat().st_size < 43
 
 

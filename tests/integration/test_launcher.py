@@ -110,7 +110,7 @@ def test_a_launcher_starts_the_machine_and_leaves_nothing(
 
 @pytest.mark.timeout(1800)
 def test_by_command_line_over_tls_with_the_release_on_that_computer(
-    environ: dict[str, str], entry: str, vml: Vml, mini_repository: Path, root: Path, tmp_path: Path
+    environ: dict[str, str], entry: str, vml: Vml, root: Path, tmp_path: Path
 ) -> None:
     certificate = stranger_certificate(tmp_path)
     pem = certificate.read_text()
@@ -123,8 +123,8 @@ def test_by_command_line_over_tls_with_the_release_on_that_computer(
         with elsewhere(tmp_path / "home", file.read_bytes(), "launch.py") as there:
             usb = there.home / "usb"
             usb.mkdir()
-            image = file_with(config_of(file.read_bytes())["image"]["sha256"], mini_repository)
-            shutil.copy(image, usb / "some.file")
+            image = config_of(file.read_bytes())["image"]
+            shutil.copy(file_with(image["sha256"], Path(environ["VML_DATA"], "releases")), usb / "some.file")
 
             assert f"The image is here: {usb / 'some.file'}" in there.run("--images", str(usb))
             (launch,) = server.launches()
@@ -155,7 +155,7 @@ def test_offline_from_one_file(entry: str, vml: Vml, tmp_path: Path) -> None:
     with elsewhere(tmp_path / "home", script, "launch.py") as there:
         said = there.run("--offline", str(file))
         assert "Downloading" not in said
-        runs(there)
+        runs(there, "short.ipynb")
         assert "without a server" in there.run("capture", fails=True)
         there.run("suspend")
         there.run("resume")
