@@ -9,6 +9,7 @@ import secrets
 import socket
 import subprocess
 import sys
+import tarfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -197,6 +198,23 @@ class Elsewhere:
     def files(self) -> list[Path]:
         """Return all that lies in its home."""
         return sorted(each for each in self.home.rglob("*") if each.is_file())
+
+
+def runs(there: Elsewhere, notebook: str = "dimuon.ipynb") -> None:
+    """See a notebook run in the machine: the example, or a short one, which has no plots that take their time."""
+    assert any(cell.get("outputs") for cell in there.execute(notebook).cells)
+
+
+def stages(launch: dict[str, Any]) -> list[str]:
+    return [each["name"] for each in launch["stages"]]
+
+
+def launcher_in(bundle: Path) -> bytes:
+    """Return the script that an export has in it, for use without a server."""
+    with tarfile.open(bundle) as archive:
+        member = archive.extractfile("launch.py")
+        assert member
+        return member.read()
 
 
 @contextmanager

@@ -5,8 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
-import tarfile
-import threading
 from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -24,8 +22,7 @@ from vml_jupyter.release.mini import recipe
 
 from .conftest import processes_naming
 from .launcher_line import STAGES, Line
-from .launcher_scene import Elsewhere, config_of, elsewhere, file_with
-from .test_launcher import runs, stages
+from .launcher_scene import Elsewhere, config_of, elsewhere, file_with, launcher_in, runs, stages
 from .vml_vm_user import BOOT_S, PASSWORD, User
 
 pytestmark = [pytest.mark.machine, pytest.mark.browser, pytest.mark.soak, pytest.mark.timeout(2400)]
@@ -150,11 +147,7 @@ def test_offline_from_a_bundle(user: User, entry: str, tmp_path: Path) -> None:
     user.types(f"vml export {entry} -o ~/notebooks/dimuon.vml --with-release")
     bundle = user.download("dimuon.vml", tmp_path)
     user.vm.off()
-    with tarfile.open(bundle) as archive:
-        member = archive.extractfile("launch.py")
-        assert member
-        script = member.read()
-    with elsewhere(tmp_path / "home", script, "launch.py") as there:
+    with elsewhere(tmp_path / "home", launcher_in(bundle), "launch.py") as there:
         assert "Downloading" not in there.run("--offline", str(bundle))
         runs(there)
         there.run("remove")
@@ -167,7 +160,7 @@ def test_its_plug_is_pulled(user: User, entry: str, tmp_path: Path) -> None:
 
     def pulled(_: str) -> bool:
         vm.off()
-        threading.Timer(1.0, vm.on).start()
+        vm.on()
         return True  # the answer in hand is lost
 
     with Line(vm.port, STAGES) as line:

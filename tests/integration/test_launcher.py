@@ -7,9 +7,7 @@ import shutil
 import ssl
 import subprocess
 import sys
-import tarfile
 from pathlib import Path
-from typing import Any
 
 import nbformat
 import pytest
@@ -21,7 +19,7 @@ from vml_jupyter.flows.settings import Settings
 from vml_jupyter.release.mini import recipe
 
 from .conftest import Vml, processes_naming
-from .launcher_scene import Elsewhere, config_of, elsewhere, file_with, running
+from .launcher_scene import config_of, elsewhere, file_with, launcher_in, running, runs, stages
 
 pytestmark = pytest.mark.machine
 RELEASE = recipe.SYSTEMS[0].version
@@ -38,15 +36,6 @@ def entry(vml: Vml, dimuon: Path) -> str:
 def root(tmp_path: Path) -> Path:
     (tmp_path / "root").mkdir()
     return tmp_path / "root"
-
-
-def runs(there: Elsewhere, notebook: str = "dimuon.ipynb") -> None:
-    """See a notebook run in the machine: the example, or a short one, which has no plots that take their time."""
-    assert any(cell.get("outputs") for cell in there.execute(notebook).cells)
-
-
-def stages(launch: dict[str, Any]) -> list[str]:
-    return [each["name"] for each in launch["stages"]]
 
 
 @pytest.mark.timeout(1800)
@@ -148,11 +137,7 @@ def test_offline_from_one_file(entry: str, vml: Vml, tmp_path: Path) -> None:
     """No server, no network, nothing but the file; and nothing is written beside it."""
     file = tmp_path / "dimuon.vml"
     vml("export", entry, "-o", file, "--with-release")
-    with tarfile.open(file) as archive:
-        member = archive.extractfile("launch.py")
-        assert member
-        script = member.read()
-    with elsewhere(tmp_path / "home", script, "launch.py") as there:
+    with elsewhere(tmp_path / "home", launcher_in(file), "launch.py") as there:
         said = there.run("--offline", str(file))
         assert "Downloading" not in said
         runs(there, "short.ipynb")

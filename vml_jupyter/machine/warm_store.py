@@ -30,6 +30,7 @@ import msgspec
 from vml_jupyter.machine.warm import Frozen
 from vml_jupyter.model import Release, Shape
 from vml_jupyter.parsing import parse
+from vml_jupyter.replacing import sync_file
 
 _KEY = re.compile(r"[0-9a-f]{16}")
 _RECORD = "state.json"
@@ -105,7 +106,7 @@ class WarmStore:
         (draft / _RECORD).write_bytes(msgspec.json.encode(state))
         (draft / "used").touch(mode=0o600)
         for file in draft.iterdir():
-            _sync(file)
+            sync_file(file)
         key = key_of(state.facts)
         self.remove(key)
         draft.rename(self.folder / key)
@@ -212,11 +213,3 @@ def _taken(folder: Path) -> int:
         except FileNotFoundError:
             continue
     return total
-
-
-def _sync(file: Path) -> None:
-    handle = os.open(file, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
